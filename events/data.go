@@ -1,0 +1,104 @@
+package events
+
+import "time"
+
+// Where names the objects of a grant: where to enter, and where the external ID is read. SecretARN and KeyARN are empty
+// for a grant without an external ID.
+type Where struct {
+	Provider        string `json:"provider"`
+	ProviderAccount string `json:"providerAccount"`
+	Account         string `json:"account"` // the customer's
+	RoleARN         string `json:"roleArn"`
+	SecretARN       string `json:"secretArn,omitempty"`
+	KeyARN          string `json:"keyArn,omitempty"`
+}
+
+// AccessGranted says that a grant opened for the first time.
+type AccessGranted struct {
+	Where
+	VersionID string    `json:"versionId,omitempty"` // of the first external ID
+	Expires   time.Time `json:"expires,omitzero"`
+}
+
+// AccessExpired says that the grant's end has passed. IAM enforced it by itself.
+type AccessExpired struct {
+	Where
+	Expires time.Time `json:"expires"`
+}
+
+// AccessRevoked says that access was taken away, live sessions included.
+type AccessRevoked struct {
+	Where
+	RevokeID string `json:"revokeId"`
+	Reason   string `json:"reason"`
+	By       string `json:"by"` // ARN of the operator; "unknown" where reconcile found the Deny
+}
+
+// ExternalIDRotated says that a new external ID is current.
+type ExternalIDRotated struct {
+	Where
+	VersionID     string    `json:"versionId"`
+	Cause         string    `json:"cause"`                  // scheduled, requested, leaked or restored
+	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous one ended at once
+}
+
+// RotationFailed says that a rotation was refused, and what a person can do.
+type RotationFailed struct {
+	Where
+	VersionID string `json:"versionId"`
+	Step      string `json:"step"`
+	Reason    string `json:"reason"`
+	Next      string `json:"next"`
+}
+
+// PreviousRetired says that the external ID before the current one is not accepted any more.
+type PreviousRetired struct {
+	Where
+	VersionID string `json:"versionId"` // of the retired one
+}
+
+// TrustDriftDetected says that a trust policy was not what the plan asks for.
+type TrustDriftDetected struct {
+	Where
+	Findings []string `json:"findings"`
+	Mended   bool     `json:"mended"`
+}
+
+// Delivery says how telling one destination went.
+type Delivery struct {
+	EventID     string `json:"eventId"`
+	Event       Type   `json:"event"`
+	Channel     string `json:"channel"`     // mail, webhook or sns
+	Destination string `json:"destination"` // its place in the plan, as "webhook 1": addresses stay out of events
+	Reason      string `json:"reason,omitempty"`
+}
+
+// DeliverySucceeded says that a destination took the message.
+type DeliverySucceeded struct{ Delivery }
+
+// DeliveryFailed says that a destination could not be told.
+type DeliveryFailed struct{ Delivery }
+
+// Type is the event's detail type.
+func (AccessGranted) Type() Type      { return TypeAccessGranted }
+func (AccessExpired) Type() Type      { return TypeAccessExpired }
+func (AccessRevoked) Type() Type      { return TypeAccessRevoked }
+func (ExternalIDRotated) Type() Type  { return TypeExternalIDRotated }
+func (RotationFailed) Type() Type     { return TypeRotationFailed }
+func (PreviousRetired) Type() Type    { return TypePreviousRetired }
+func (TrustDriftDetected) Type() Type { return TypeTrustDriftDetected }
+func (DeliverySucceeded) Type() Type  { return TypeDeliverySucceeded }
+func (DeliveryFailed) Type() Type     { return TypeDeliveryFailed }
+
+// newData makes the empty body that Parse fills.
+var newData = map[Type]func() Data{
+	TypeAccessGranted:      func() Data { return new(AccessGranted) },
+	TypeAccessExpired:      func() Data { return new(AccessExpired) },
+	TypeAccessRevoked:      func() Data { return new(AccessRevoked) },
+	TypeExternalIDRotated:  func() Data { return new(ExternalIDRotated) },
+	TypeRotationFailed:     func() Data { return new(RotationFailed) },
+	TypePreviousRetired:    func() Data { return new(PreviousRetired) },
+	TypeTrustDriftDetected: func() Data { return new(TrustDriftDetected) },
+	TypeDeliverySucceeded:  func() Data { return new(DeliverySucceeded) },
+	TypeDeliveryFailed:     func() Data { return new(DeliveryFailed) },
+}

@@ -1,0 +1,85 @@
+// Package api is what the functions behind API Gateway say to the CLI, as JSON. It holds no external ID.
+package api
+
+import "time"
+
+// State says whether a grant lets its provider in.
+type State string
+
+// The states of a grant.
+const (
+	Born    State = "born"    // deployed; the first external ID isn't in yet
+	Open    State = "open"    // the provider may enter
+	Closed  State = "closed"  // revoked
+	Expired State = "expired" // its end has passed
+)
+
+// Status is one grant, as IAM and Secrets Manager told it at CheckedAt.
+type Status struct {
+	Grant           string `json:"grant"`
+	State           State  `json:"state"`
+	Provider        string `json:"provider"`
+	ProviderAccount string `json:"providerAccount"`
+	Account         string `json:"account"`
+	Region          string `json:"region"`
+	RoleARN         string `json:"roleArn"`
+	SecretARN       string `json:"secretArn,omitempty"` // empty: the grant has no external ID
+
+	VersionID   string    `json:"versionId,omitempty"` // of the current external ID
+	Accepted    []ID      `json:"accepted,omitempty"`  // what the trust policy accepts, fingerprints only
+	RotateEvery string    `json:"rotateEvery,omitempty"`
+	LastRotated time.Time `json:"lastRotated,omitzero"`
+	// NextRotation is the end of the next window, as Secrets Manager gives it.
+	NextRotation time.Time `json:"nextRotation,omitzero"`
+	LastUsed     time.Time `json:"lastUsed,omitzero"`
+	Expires      time.Time `json:"expires,omitzero"`
+	CheckedAt    time.Time `json:"checkedAt"`
+
+	RevokeID string   `json:"revokeId,omitempty"`
+	Missing  []string `json:"missing,omitempty"` // marks of a closed grant that don't stand yet: deny, trust, tag
+	Drift    []string `json:"drift,omitempty"`
+	Fault    string   `json:"fault,omitempty"` // why the rest could not be read
+}
+
+// ID is one accepted external ID.
+type ID struct {
+	Fingerprint string    `json:"fingerprint"`
+	Until       time.Time `json:"until,omitzero"` // zero: no end
+}
+
+// List is the answer to GET /grants.
+type List struct {
+	Grants []Status `json:"grants"`
+}
+
+// RevokeRequest is the body of POST /grants/{grant}/revoke.
+type RevokeRequest struct {
+	Reason string `json:"reason"`
+}
+
+// RevokeAnswer says what was accepted. Failed lists the acts that did not work; reconcile makes up for them.
+type RevokeAnswer struct {
+	Grant    string   `json:"grant"`
+	RevokeID string   `json:"revokeId"`
+	Done     []string `json:"done"` // of deny, trust, tag, event, check
+	Failed   []string `json:"failed,omitempty"`
+}
+
+// RotateRequest is the body of POST /grants/{grant}/rotate.
+type RotateRequest struct {
+	Reason string `json:"reason"`
+	Leaked bool   `json:"leaked"` // the previous ID ends at once
+}
+
+// RotateAnswer says under which version id the rotation was started.
+type RotateAnswer struct {
+	Grant     string `json:"grant"`
+	VersionID string `json:"versionId"`
+}
+
+// Problem is the body of every answer that isn't 2xx.
+type Problem struct {
+	Error string    `json:"error"`
+	Next  string    `json:"next,omitempty"` // what to try
+	Until time.Time `json:"until,omitzero"` // 409: when the overlap ends
+}

@@ -1,0 +1,29 @@
+package grant
+
+import "errors"
+
+// What AWS answered, in words that decide. Adapters map the services' error codes to these, wrapped with the act, and
+// the simulator returns the same ones.
+var (
+	ErrNotFound     = errors.New("not found")            // no such role, policy, secret, version or parameter
+	ErrThrottled    = errors.New("throttled")            // the service asks to slow down; the SDK's own retries are spent
+	ErrDenied       = errors.New("access denied")        // our own permissions don't reach
+	ErrMalformed    = errors.New("malformed document")   // IAM refused the policy, a deleted principal included
+	ErrUnmodifiable = errors.New("unmodifiable role")    // service-linked or Identity Center's: final
+	ErrQuota        = errors.New("over quota")           // a limit of the service
+	ErrConflict     = errors.New("conflicting change")   // concurrent change, or a version that exists with other data
+	ErrUnavailable  = errors.New("service unavailable")  // 5xx, timeouts, a lost answer: the call may have worked
+	ErrBusy         = errors.New("rotation in progress") // RotateSecret while a pending version isn't current
+)
+
+// What we decided.
+var (
+	ErrClosed        = errors.New("grant is closed")
+	ErrDrift         = errors.New("trust policy drifted")
+	ErrOverlapOpen   = errors.New("previous external ID is still accepted")
+	ErrNotConfigured = errors.New("grant is not configured")
+	ErrBackwards     = errors.New("staging labels run backwards in time")
+	ErrNotYetVisible = errors.New("accepted but not yet visible") // retry: the write is done, reading it back isn't
+	ErrForeignValue  = errors.New("secret value is not in our form")
+	ErrBadToken      = errors.New("rotation token is no pending version")
+)

@@ -1,0 +1,100 @@
+package grant
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// ID is an external ID. It prints as its fingerprint in every format and encoder; Reveal is the only way to its value.
+type ID struct{ value string }
+
+const (
+	randomLength = 32 // characters; 32 of 62 is 190 bits
+	alphabet     = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+var (
+	anyID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`) // STS API model
+	prefixID = regexp.MustCompile(`^[a-z0-9]{4,32}$`)
+	randomID = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+)
+
+// ErrInvalidID says that a value can't be an external ID. It never carries the value.
+var ErrInvalidID = errors.New("invalid external ID")
+
+// NewID makes an ID: 32 alphanumerics from rand behind prefix (may be empty) and one hyphen.
+func NewID(rand io.Reader, prefix string) (ID, error) {
+	if prefix != "" && !prefixID.MatchString(prefix) {
+		return ID{}, fmt.Errorf("%w: prefix is 4 to 32 lower-case letters and digits", ErrInvalidID)
+	}
+	var out strings.Builder
+	if prefix != "" {
+		out.WriteString(prefix + "-")
+	}
+	buf := make([]byte, 1)
+	for n := 0; n < randomLength; {
+		if _, err := io.ReadFull(rand, buf); err != nil {
+			return ID{}, fmt.Errorf("reading randomness: %w", err)
+		}
+		if int(buf[0]) >= 256-256%len(alphabet) {
+			continue // rejected, so that every letter is as likely as any other
+		}
+		out.WriteByte(alphabet[int(buf[0])%len(alphabet)])
+		n++
+	}
+	return ID{out.String()}, nil
+}
+
+// ParseID takes any value that AWS accepts as an external ID.
+func ParseID(value string) (ID, error) {
+	if !anyID.MatchString(value) {
+		return ID{}, fmt.Errorf("%w: 2 to 1,224 letters, digits and +=,.@:/-_", ErrInvalidID)
+	}
+	return ID{value}, nil
+}
+
+// ParseOwnID takes a value in the form that NewID makes, with exactly this prefix. It reads from the right: what stands
+// before the random part is the prefix, all of it.
+func ParseOwnID(value, prefix string) (ID, error) {
+	rest := value
+	if prefix != "" {
+		var ok bool
+		if rest, ok = strings.CutPrefix(value, prefix+"-"); !ok {
+			return ID{}, fmt.Errorf("%w: another prefix than the plan's", ErrInvalidID)
+		}
+	}
+	if !randomID.MatchString(rest) {
+		return ID{}, fmt.Errorf("%w: not in the form that Countersign makes", ErrInvalidID)
+	}
+	return ID{value}, nil
+}
+
+// Reveal is the value itself. A test lists its callers.
+func (id ID) Reveal() string { return id.value }
+
+// IsZero says whether there is no ID.
+func (id ID) IsZero() bool { return id.value == "" }
+
+// Equal compares two IDs.
+func (id ID) Equal(other ID) bool { return id == other }
+
+// Fingerprint is "#" and six hex digits; see trust.Fingerprint.
+func (id ID) Fingerprint() string { return trust.Fingerprint(id.value) }
+
+// String is the fingerprint.
+func (id ID) String() string { return id.Fingerprint() }
+
+// Format prints the fingerprint whatever the verb.
+func (id ID) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, id.Fingerprint()) }
+
+// LogValue is the fingerprint.
+func (id ID) LogValue() slog.Value { return slog.StringValue(id.Fingerprint()) }
+
+// MarshalText is the fingerprint; encoding/json and encoding/xml use it too.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.Fingerprint()), nil }

@@ -1,0 +1,129 @@
+package grant
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BornSecret is the constant value of a secret in the template. It holds no ID, so that no deploy ever publishes one.
+const BornSecret = `{"countersign":"born"}`
+
+// Staging labels of Secrets Manager.
+const (
+	StageCurrent  = "AWSCURRENT"
+	StagePending  = "AWSPENDING"
+	StagePrevious = "AWSPREVIOUS"
+)
+
+// Secret is what DescribeSecret tells: no value.
+type Secret struct {
+	ARN             string
+	Stages          map[string][]string // version id → labels
+	Tags            map[string]string
+	RotationEnabled bool
+	NextRotation    time.Time // zero: none
+	LastRotated     time.Time // zero: never
+	Deleted         bool
+}
+
+// At is the version that carries the label, "" where none does.
+func (s Secret) At(stage string) string {
+	for id, stages := range s.Stages {
+		if slices.Contains(stages, stage) {
+			return id
+		}
+	}
+	return ""
+}
+
+// Version is one version of a secret with its value.
+type Version struct {
+	ID      string
+	Value   []byte
+	Created time.Time // set by AWS, to the second or finer
+}
+
+// VersionInfo is a version without its value.
+type VersionInfo struct {
+	ID      string
+	Stages  []string
+	Created time.Time
+}
+
+type secretValue struct {
+	Grant      Name   `json:"grant"`
+	RoleARN    string `json:"roleArn"`
+	ExternalID string `json:"externalId"`
+}
+
+// EncodeValue is the secret's value for an ID.
+func (p Plan) EncodeValue(id ID) ([]byte, error) {
+	return json.Marshal(secretValue{p.Grant, p.RoleARN, id.Reveal()})
+}
+
+// DecodeValue reads the ID from a secret's value, as foreign input: unknown fields, another grant or role than the plan's
+// and IDs not in our own form are refused with ErrForeignValue, the template's constant with ErrNotFound. No error tells the value.
+func (p Plan) DecodeValue(value []byte) (ID, error) {
+	if string(bytes.TrimSpace(value)) == BornSecret {
+		return ID{}, fmt.Errorf("secret of %s holds no external ID yet: %w", p.Grant, ErrNotFound)
+	}
+	var v secretValue
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	if dec.Decode(&v) != nil || dec.More() {
+		return ID{}, fmt.Errorf("secret of %s: %w", p.Grant, ErrForeignValue)
+	}
+	if v.Grant != p.Grant || v.RoleARN != p.RoleARN {
+		return ID{}, fmt.Errorf("secret of %s names another grant or role: %w", p.Grant, ErrForeignValue)
+	}
+	id, err := ParseOwnID(v.ExternalID, p.Prefix)
+	if err != nil {
+		return ID{}, fmt.Errorf("secret of %s: %w: %w", p.Grant, ErrForeignValue, err)
+	}
+	return id, nil
+}
+
+// Purpose is what a secret's version is for. It stands at the head of the version id, which we choose.
+type Purpose string
+
+// The purposes. A version with another id, as a scheduled rotation makes it, has the configured overlap.
+const (
+	Scheduled Purpose = ""
+	Birth     Purpose = "birth"   // the grant's first ID
+	Cut       Purpose = "cut"     // no overlap: the previous ID leaked
+	Restore   Purpose = "restore" // after a revocation
+	OnDemand  Purpose = "rotate"  // an operator wants it now, with the configured overlap
+)
+
+// PurposeOf reads a version id.
+func PurposeOf(versionID string) Purpose {
+	for _, p := range []Purpose{Birth, Cut, Restore} {
+		if strings.HasPrefix(versionID, string(p)+"-") {
+			return p
+		}
+	}
+	return Scheduled
+}
+
+// NewToken makes a ClientRequestToken, 39 characters at most: purpose, hyphen, 32 hex digits.
+func NewToken(rand io.Reader, p Purpose) (string, error) {
+	buf := make([]byte, 16)
+	if _, err := io.ReadFull(rand, buf); err != nil {
+		return "", fmt.Errorf("reading randomness: %w", err)
+	}
+	return string(p) + "-" + hex.EncodeToString(buf), nil
+}
+
+// OverlapOf is how long the ID before this version stays accepted once it is promoted.
+func (p Plan) OverlapOf(versionID string) time.Duration {
+	if PurposeOf(versionID) == Scheduled {
+		return time.Duration(p.Overlap)
+	}
+	return 0
+}
