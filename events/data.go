@@ -60,7 +60,7 @@ type PreviousRetired struct {
 // TrustDriftDetected says that a trust policy was not what the plan asks for.
 type TrustDriftDetected struct {
 	Where
-	Findings []string `json:"findings"`
+	Findings []string `json:"findings,omitempty"`
 	Mended   bool     `json:"mended"`
 }
 

@@ -25,5 +25,6 @@ var (
 	ErrBackwards     = errors.New("staging labels run backwards in time")
 	ErrNotYetVisible = errors.New("accepted but not yet visible") // retry: the write is done, reading it back isn't
 	ErrForeignValue  = errors.New("secret value is not in our form")
+	ErrOtherRole     = errors.New("secret value names another role") // with ErrForeignValue: the plan's role was replaced
 	ErrBadToken      = errors.New("rotation token is no pending version")
 )

@@ -7,12 +7,24 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"unique"
 
 	"github.com/countersign/countersign/internal/trust"
 )
 
 // ID is an external ID. It prints as its fingerprint in every format and encoder; Reveal is the only way to its value.
-type ID struct{ value string }
+//
+// The value lies behind a handle, because fmt can't call the methods of an ID in somebody's unexported field and prints
+// what it finds by reflection: there that is an address. Two IDs are == if their values are.
+type ID struct{ value unique.Handle[string] }
+
+// hold wraps a value; the empty one is the zero ID.
+func hold(value string) ID {
+	if value == "" {
+		return ID{}
+	}
+	return ID{unique.Make(value)}
+}
 
 const (
 	randomLength = 32 // characters; 32 of 62 is 190 bits
@@ -20,7 +32,7 @@ const (
 )
 
 var (
-	anyID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`) // STS API model
+	anyID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`) // STS API model; regexp counts to 1,000 only
 	prefixID = regexp.MustCompile(`^[a-z0-9]{4,32}$`)
 	randomID = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 )
@@ -48,15 +60,15 @@ func NewID(rand io.Reader, prefix string) (ID, error) {
 		out.WriteByte(alphabet[int(buf[0])%len(alphabet)])
 		n++
 	}
-	return ID{out.String()}, nil
+	return hold(out.String()), nil
 }
 
 // ParseID takes any value that AWS accepts as an external ID.
 func ParseID(value string) (ID, error) {
-	if !anyID.MatchString(value) {
+	if len(value) > 1224 || !anyID.MatchString(value) {
 		return ID{}, fmt.Errorf("%w: 2 to 1,224 letters, digits and +=,.@:/-_", ErrInvalidID)
 	}
-	return ID{value}, nil
+	return hold(value), nil
 }
 
 // ParseOwnID takes a value in the form that NewID makes, with exactly this prefix. It reads from the right: what stands
@@ -72,20 +84,25 @@ func ParseOwnID(value, prefix string) (ID, error) {
 	if !randomID.MatchString(rest) {
 		return ID{}, fmt.Errorf("%w: not in the form that Countersign makes", ErrInvalidID)
 	}
-	return ID{value}, nil
+	return hold(value), nil
 }
 
 // Reveal is the value itself. A test lists its callers.
-func (id ID) Reveal() string { return id.value }
+func (id ID) Reveal() string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.value.Value()
+}
 
 // IsZero says whether there is no ID.
-func (id ID) IsZero() bool { return id.value == "" }
+func (id ID) IsZero() bool { return id == ID{} }
 
 // Equal compares two IDs.
 func (id ID) Equal(other ID) bool { return id == other }
 
 // Fingerprint is "#" and six hex digits; see trust.Fingerprint.
-func (id ID) Fingerprint() string { return trust.Fingerprint(id.value) }
+func (id ID) Fingerprint() string { return trust.Fingerprint(id.Reveal()) }
 
 // String is the fingerprint.
 func (id ID) String() string { return id.Fingerprint() }

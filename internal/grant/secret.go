@@ -2,10 +2,12 @@ package grant
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -42,12 +44,24 @@ func (s Secret) At(stage string) string {
 	return ""
 }
 
-// Version is one version of a secret with its value.
+// Version is one version of a secret with its value. It prints without the value.
 type Version struct {
 	ID      string
 	Value   []byte
 	Created time.Time // set by AWS, to the second or finer
 }
+
+// String is the version's id and its length.
+func (v Version) String() string { return fmt.Sprintf("version %s (%d bytes)", v.ID, len(v.Value)) }
+
+// Format prints String whatever the verb.
+func (v Version) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) }
+
+// LogValue hides the value from structured logs.
+func (v Version) LogValue() slog.Value { return slog.StringValue(v.String()) }
+
+// MarshalText hides the value from encoders.
+func (v Version) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // VersionInfo is a version without its value.
 type VersionInfo struct {
@@ -68,7 +82,8 @@ func (p Plan) EncodeValue(id ID) ([]byte, error) {
 }
 
 // DecodeValue reads the ID from a secret's value, as foreign input: unknown fields, another grant or role than the plan's
-// and IDs not in our own form are refused with ErrForeignValue, the template's constant with ErrNotFound. No error tells the value.
+// and IDs not in our own form are refused with ErrForeignValue (another role's also with ErrOtherRole), the template's
+// constant with ErrNotFound. No error tells the value.
 func (p Plan) DecodeValue(value []byte) (ID, error) {
 	if string(bytes.TrimSpace(value)) == BornSecret {
 		return ID{}, fmt.Errorf("secret of %s holds no external ID yet: %w", p.Grant, ErrNotFound)
@@ -79,8 +94,11 @@ func (p Plan) DecodeValue(value []byte) (ID, error) {
 	if dec.Decode(&v) != nil || dec.More() {
 		return ID{}, fmt.Errorf("secret of %s: %w", p.Grant, ErrForeignValue)
 	}
-	if v.Grant != p.Grant || v.RoleARN != p.RoleARN {
-		return ID{}, fmt.Errorf("secret of %s names another grant or role: %w", p.Grant, ErrForeignValue)
+	if v.Grant != p.Grant {
+		return ID{}, fmt.Errorf("secret of %s names another grant: %w", p.Grant, ErrForeignValue)
+	}
+	if v.RoleARN != p.RoleARN {
+		return ID{}, fmt.Errorf("secret of %s: %w: %w", p.Grant, ErrForeignValue, ErrOtherRole)
 	}
 	id, err := ParseOwnID(v.ExternalID, p.Prefix)
 	if err != nil {
@@ -109,6 +127,27 @@ func PurposeOf(versionID string) Purpose {
 		}
 	}
 	return Scheduled
+}
+
+// BirthToken is the version id of a grant's first ID. It follows from the request that asks for it, so that the same
+// request again starts no second rotation.
+func BirthToken(request ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(request, "\x00")))
+	return string(Birth) + "-" + hex.EncodeToString(sum[:16])
+}
+
+// CauseOf is why a version was made, in the words of events.ExternalIDRotated.
+func CauseOf(versionID string) string {
+	switch PurposeOf(versionID) {
+	case Cut:
+		return "leaked"
+	case Restore:
+		return "restored"
+	}
+	if strings.HasPrefix(versionID, string(OnDemand)+"-") {
+		return "requested"
+	}
+	return "scheduled"
 }
 
 // NewToken makes a ClientRequestToken, 39 characters at most: purpose, hyphen, 32 hex digits.

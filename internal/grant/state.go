@@ -5,19 +5,32 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/trust"
 )
 
-// Role is what GetRole tells.
+// Role is what GetRole tells. It prints without the trust policy, which holds external IDs.
 type Role struct {
 	ARN      string
 	Trust    []byte // trust policy as JSON, decoded
 	Tags     map[string]string
 	LastUsed time.Time // zero: never, or too long ago for IAM to know
 }
+
+// String is the role's ARN.
+func (r Role) String() string { return r.ARN }
+
+// Format prints String whatever the verb.
+func (r Role) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// LogValue hides the trust policy from structured logs.
+func (r Role) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalText hides the trust policy from encoders.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // The bodies of the inline policy CountersignRevocation. OpenRevocation stands in the template and is frozen: changing a
 // byte of it makes the next deploy overwrite the Deny of every revoked grant, which reopens them.
@@ -36,6 +49,20 @@ type Closure struct {
 
 // Closed says whether any mark stands.
 func (c Closure) Closed() bool { return c.Deny || c.Trust || c.Tag }
+
+// Missing lists the marks that don't stand: deny, trust, tag.
+func (c Closure) Missing() []string {
+	var out []string
+	for _, mark := range []struct {
+		name   string
+		stands bool
+	}{{"deny", c.Deny}, {"trust", c.Trust}, {"tag", c.Tag}} {
+		if !mark.stands {
+			out = append(out, mark.name)
+		}
+	}
+	return out
+}
 
 // Complete says whether all three marks stand.
 func (c Closure) Complete() bool { return c.Deny && c.Trust && c.Tag }

@@ -1,0 +1,283 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/deliver"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+const (
+	mailA   = "mail a@hestio.example"
+	mailB   = "mail b@hestio.example"
+	webhook = "webhook https://hooks.hestio.example/migration"
+)
+
+func sns(subject string) string { return "sns " + topic + " [Countersign] migration: " + subject }
+
+func TestWhoIsToldOfWhat(t *testing.T) {
+	provider := []string{mailA, mailB, webhook}
+	for _, tt := range []struct {
+		data events.Data
+		told []string
+	}{
+		{events.AccessGranted{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, append(slices.Clone(provider), sns("access granted"))},
+		{rotated(scheduled), provider},
+		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, provider},
+		{events.AccessRevoked{RevokeID: revocation}, append(slices.Clone(provider), sns("access revoked"))},
+		{events.AccessExpired{}, provider},
+		{events.RotationFailed{VersionID: scheduled}, []string{sns("rotation failed")}},
+		{events.TrustDriftDetected{}, []string{sns("trust drift detected")}},
+		{events.DeliverySucceeded{}, nil},
+		{events.DeliveryFailed{}, nil},
+	} {
+		w := newWorld(t)
+		p := w.plans["migration"]
+		p.Expires = now.Add(-time.Hour)
+		w.plans["migration"] = p
+		if failed := w.handle(body(t, event("migration", tt.data))); failed != nil {
+			t.Errorf("%s: failed: %s", tt.data.Type(), w.log.String())
+		}
+		if diff := cmp.Diff(tt.told, w.told()); diff != "" {
+			t.Errorf("%s (-want +told):\n%s", tt.data.Type(), diff)
+		}
+		if len(w.bus) != len(tt.told) {
+			t.Errorf("%s: %d outcomes announced, want %d", tt.data.Type(), len(w.bus), len(tt.told))
+		}
+		for _, e := range w.bus {
+			if e.Data.Type() != events.TypeDeliverySucceeded {
+				t.Errorf("%s: %q announced", tt.data.Type(), e.Data.Type())
+			}
+		}
+	}
+}
+
+func TestARotationIsToldWithThePlansWords(t *testing.T) {
+	w := newWorld(t)
+	e := event("migration", rotated(scheduled))
+	if failed := w.handle(body(t, e)); failed != nil {
+		t.Fatal(w.log.String())
+	}
+	mail := w.mail[0]
+	if mail.Subject != "[Countersign] migration: new external ID, act before 5 Feb 03:00 UTC" {
+		t.Errorf("subject %q", mail.Subject)
+	}
+	if mail.From != "countersign@example.com" || len(mail.To) != 1 {
+		t.Errorf("from %s to %v", mail.From, mail.To)
+	}
+	verifier, err := standardwebhooks.NewWebhook(signingKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verifier.VerifyIgnoringTimestamp(w.body[0], w.hook[0].Header); err != nil {
+		t.Error(err)
+	}
+	if id := w.hook[0].Header.Get("webhook-id"); id != e.Metadata.ID {
+		t.Errorf("webhook-id %s, want the event's %s", id, e.Metadata.ID)
+	}
+	var said deliver.Body
+	if err := json.Unmarshal(w.body[0], &said); err != nil {
+		t.Fatal(err)
+	}
+	want := deliver.Body{
+		Type: events.TypeExternalIDRotated, Timestamp: created.Truncate(time.Second),
+		Data: deliver.BodyData{
+			Grant: "migration", Region: "eu-west-1", Where: w.plans["migration"].Where(), VersionID: scheduled, Cause: "scheduled",
+			PreviousUntil: created.Add(24 * time.Hour).Truncate(time.Second),
+		},
+	}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("(-want +said):\n%s", diff)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		version string
+		stages  []string
+		subject string
+	}{
+		{"overlap", scheduled, []string{grant.StageCurrent}, "act before 5 Feb 03:00 UTC"},
+		{"cut", leaked, []string{grant.StageCurrent}, "act now"},
+		{"followed by another, which may have cut the overlap", scheduled, []string{grant.StagePrevious}, "act now"},
+	} {
+		w := newWorld(t)
+		w.versions = []grant.VersionInfo{{ID: tt.version, Stages: tt.stages, Created: created}}
+		if failed := w.handle(body(t, event("migration", rotated(tt.version)))); failed != nil {
+			t.Errorf("%s: failed: %s", tt.name, w.log.String())
+			continue
+		}
+		if !strings.HasSuffix(w.mail[0].Subject, tt.subject) {
+			t.Errorf("%s: subject %q", tt.name, w.mail[0].Subject)
+		}
+	}
+}
+
+func TestAFailureKeepsNoOtherFromBeingTold(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		change   func(*world)
+		outcomes []string
+		again    bool // SQS delivers the message again
+	}{
+		{"webhook answers 503", func(w *world) { w.status = 503 },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 the endpoint answered 503", "sns 1 ok"}, true},
+		{"one mail refused", func(w *world) { w.fail[mailA] = errors.New("MessageRejected: a@hestio.example is not verified") },
+			[]string{"mail 1 SES did not take the mail: see that the sender is verified, and the log of countersign-notify", "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, true},
+		{"mail throttled", func(w *world) { w.fail["mail"] = fmt.Errorf("sending: %w", grant.ErrThrottled) },
+			[]string{"mail 1 AWS: throttled", "mail 2 AWS: throttled", "webhook 1 ok", "sns 1 ok"}, true},
+		{"topic refused", func(w *world) { w.fail["sns"] = fmt.Errorf("publishing: %w", grant.ErrDenied) },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 ok", "sns 1 AWS: access denied"}, true},
+		{"topic fails otherwise", func(w *world) { w.fail["sns"] = errors.New("InvalidParameter") },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 ok", "sns 1 SNS did not take the message: see the log of countersign-notify"}, true},
+		{"signing secret can't be read", func(w *world) { w.fail["secret"] = grant.ErrNotFound },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 the signing secret can't be read: see that it exists and that countersign-notify may read it", "sns 1 ok"}, true},
+		{"no sender", func(w *world) { w.MailFrom = "" },
+			[]string{"mail 1 " + errNoSender.Error(), "mail 2 " + errNoSender.Error(), "webhook 1 ok", "sns 1 ok"}, false},
+		{"an address that is none", func(w *world) { w.plans["migration"].Notify.Mail[0] = "a@hestio.example\r\nBcc: x@example.com" },
+			[]string{"mail 1 " + errBadAddress.Error(), "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, false},
+		{"an address with a name", func(w *world) { w.plans["migration"].Notify.Mail[1] = "Ops <b@hestio.example>" },
+			[]string{"mail 1 ok", "mail 2 " + errBadAddress.Error(), "webhook 1 ok", "sns 1 ok"}, false},
+		{"webhook at a private address", func(w *world) { w.fail["webhook"] = deliver.ErrForbiddenAddress },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 " + deliver.Reason(deliver.ErrForbiddenAddress), "sns 1 ok"}, false},
+		{"webhook redirects", func(w *world) { w.status = 302 },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 the endpoint redirects: give its final URL", "sns 1 ok"}, false},
+		{"no signing key", func(w *world) { w.secrets[signingSecret] = "hunter2" },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 " + deliver.Reason(deliver.ErrBadKey), "sns 1 ok"}, false},
+		{"the bus is down", func(w *world) { w.fail["event"] = grant.ErrUnavailable },
+			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, false},
+	} {
+		w := newWorld(t)
+		tt.change(w)
+		failed := w.handle(body(t, event("migration", events.AccessRevoked{Where: where, RevokeID: revocation})))
+		if diff := cmp.Diff(tt.outcomes, w.outcomes()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+		if again := failed != nil; again != tt.again {
+			t.Errorf("%s: delivered again: %t, want %t", tt.name, again, tt.again)
+		}
+	}
+}
+
+func TestOneFailedEventFailsNoOther(t *testing.T) {
+	w := newWorld(t)
+	w.fail["webhook https://hooks.hestio.example/audit"] = &deliver.StatusError{Code: 500}
+	failed := w.handle(
+		body(t, event("migration", events.AccessRevoked{RevokeID: revocation})),
+		body(t, event("audit", events.AccessRevoked{RevokeID: revocation})),
+		`not JSON`,
+		body(t, event("migration", rotated(scheduled))),
+	)
+	if diff := cmp.Diff([]string{"m2"}, failed); diff != "" {
+		t.Errorf("(-want +failed):\n%s", diff)
+	}
+}
+
+// TestARepeatInABatchIsToldOnce: SQS and the bus both deliver at least once.
+func TestARepeatInABatchIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.status = 500
+	same := body(t, event("migration", rotated(scheduled)))
+	failed := w.handle(same, same)
+	if diff := cmp.Diff([]string{mailA, mailB, webhook, webhook}, w.told()); diff != "" {
+		t.Errorf("(-want +told):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"m1", "m2"}, failed); diff != "" {
+		t.Errorf("(-want +failed):\n%s", diff)
+	}
+}
+
+// TestARedeliveryRepeatsWhatWorked says what holds today: only a batch remembers whom it told.
+func TestARedeliveryRepeatsWhatWorked(t *testing.T) {
+	w := newWorld(t)
+	w.status = 500
+	same := body(t, event("migration", rotated(scheduled)))
+	w.handle(same)
+	w.status = 200
+	if failed := w.handle(same); failed != nil {
+		t.Error(failed)
+	}
+	if diff := cmp.Diff([]string{mailA, mailB, webhook, mailA, mailB, webhook}, w.told()); diff != "" {
+		t.Errorf("(-want +told):\n%s", diff)
+	}
+	if one, two := w.hook[0].Header.Get("webhook-id"), w.hook[1].Header.Get("webhook-id"); one != two {
+		t.Errorf("webhook-id changed from %s to %s", one, two)
+	}
+	if !bytes.Equal(w.body[0], w.body[1]) {
+		t.Error("the body changed")
+	}
+}
+
+func TestOutcomesOfEachAttemptAreEventsOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	for _, count := range []string{"1", "2", "2"} {
+		if _, err := w.Handle(t.Context(), lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{
+			MessageId: "m", Body: body(t, event("migration", events.TrustDriftDetected{})), Attributes: map[string]string{"ApproximateReceiveCount": count},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two, repeat := w.bus[0].Metadata.ID, w.bus[1].Metadata.ID, w.bus[2].Metadata.ID
+	if one == two || two != repeat {
+		t.Errorf("ids %s, %s and of a repeat %s", one, two, repeat)
+	}
+}
+
+func TestTroubleOfOursIsTriedAgain(t *testing.T) {
+	for _, act := range []string{"plan", "versions"} {
+		w := newWorld(t)
+		w.fail[act] = fmt.Errorf("reading: %w", grant.ErrUnavailable)
+		if failed := w.handle(body(t, event("migration", rotated(scheduled)))); failed == nil || w.told() != nil {
+			t.Errorf("%s unavailable: failed %v, told %v", act, failed, w.told())
+		}
+	}
+	w := newWorld(t)
+	w.versions[0].Stages = []string{grant.StagePending}
+	if failed := w.handle(body(t, event("migration", rotated(scheduled)))); failed == nil || w.told() != nil {
+		t.Errorf("version not current yet: failed %v, told %v", failed, w.told())
+	}
+}
+
+// TestABatchEndsInTime: an invocation that is killed would have all its messages delivered again.
+func TestABatchEndsInTime(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), margin-time.Second)
+	defer cancel()
+	one := body(t, event("migration", events.TrustDriftDetected{}))
+	if diff := cmp.Diff([]string{"m1", "m2"}, w.handleWithin(ctx, one, one)); diff != "" {
+		t.Errorf("(-want +failed):\n%s", diff)
+	}
+	if w.told() != nil || ctx.Err() != nil {
+		t.Errorf("told %v, context %v", w.told(), ctx.Err())
+	}
+}
+
+func TestTheURLOfAWebhookIsNotLogged(t *testing.T) {
+	w := newWorld(t)
+	w.secrets[signingSecret] = `{"url":"https://hooks.example.com/T0KEN","key":"` + signingKey + `"}`
+	w.plans["migration"].Notify.Webhook[0].URL = ""
+	w.fail["webhook https://hooks.example.com/T0KEN"] = errors.New(`Post "https://hooks.example.com/T0KEN": EOF`)
+	if failed := w.handle(body(t, event("migration", rotated(scheduled)))); failed == nil {
+		t.Error("not failed")
+	}
+	said := fmt.Sprint(w.outcomes()) + w.log.String()
+	for _, word := range []string{"T0KEN", signingKey, signingKey[6:]} {
+		if strings.Contains(said, word) {
+			t.Errorf("%s is in %s", word, said)
+		}
+	}
+}

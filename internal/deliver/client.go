@@ -1,0 +1,139 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// Timeout is how long a webhook's endpoint has for everything: name, connection, handshake, answer.
+const Timeout = 10 * time.Second
+
+// maxAnswer is how much of an answer is read, in bytes. None of it is kept.
+const maxAnswer = 16 << 10
+
+var (
+	// ErrBadURL says that a webhook's URL is not https, or holds what a webhook's URL must not hold.
+	ErrBadURL = errors.New("not an https URL with a host, port 443 and no user")
+	// ErrRedirected says that an endpoint wanted to send the message elsewhere.
+	ErrRedirected = errors.New("endpoint redirects")
+)
+
+// StatusError is an answer other than 2xx. 3xx is ErrRedirected.
+type StatusError struct{ Code int }
+
+func (e *StatusError) Error() string { return fmt.Sprintf("endpoint answered %d", e.Code) }
+
+// NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, checked after the name
+// is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
+// on the machine itself: for a local emulator only.
+func NewClient(loopback bool) *http.Client { return newClient(loopback, nil) }
+
+func newClient(loopback bool, roots *x509.CertPool) *http.Client {
+	dialer := &net.Dialer{Timeout: Timeout, ControlContext: control(loopback)}
+	return &http.Client{
+		Timeout:       Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &guarded{loopback: loopback, next: &http.Transport{
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+		}},
+	}
+}
+
+// guarded refuses a URL before anything is sent.
+type guarded struct {
+	loopback bool
+	next     http.RoundTripper
+}
+
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := checkURL(r.URL, g.loopback); err != nil {
+		return nil, err
+	}
+	return g.next.RoundTrip(r)
+}
+
+func checkURL(u *url.URL, loopback bool) error {
+	switch {
+	case u.Hostname() == "" || u.User != nil || u.Opaque != "":
+		return ErrBadURL
+	case loopback && isLoopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
+		return nil
+	case u.Scheme != "https" || (u.Port() != "" && u.Port() != "443"):
+		return ErrBadURL
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.Unmap().IsLoopback())
+}
+
+// Doer sends one HTTP request; *http.Client is one.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Post sends a webhook and says whether the endpoint took it: an answer of 2xx. Its errors may name the URL; Reason
+// gives words that don't.
+func Post(d Doer, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), Timeout)
+	defer cancel()
+	answer, err := d.Do(r.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("posting webhook: %w", err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // nothing was written
+	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer)); err != nil && answer.StatusCode/100 != 2 {
+		return fmt.Errorf("reading the webhook's answer: %w", err)
+	}
+	switch answer.StatusCode / 100 {
+	case 2:
+		return nil
+	case 3:
+		return ErrRedirected
+	}
+	return &StatusError{Code: answer.StatusCode}
+}
+
+// Reason says in plain words why a webhook was not taken. It names no address and nothing that the endpoint said.
+func Reason(err error) string {
+	var (
+		status  *StatusError
+		dns     *net.DNSError
+		cert    *tls.CertificateVerificationError
+		timeout net.Error
+	)
+	switch {
+	case errors.Is(err, ErrBadURL):
+		return "the URL is not https, or holds a port or a user: correct it in access.yaml or in the secret"
+	case errors.Is(err, ErrForbiddenAddress):
+		return "the host is not at a public address: webhooks reach the internet only"
+	case errors.Is(err, ErrBadKey):
+		return "the signing secret is neither whsec_ and base64 of 24 to 64 bytes nor {\"url\",\"key\"}: put one in"
+	case errors.Is(err, ErrRedirected):
+		return "the endpoint redirects: give its final URL"
+	case errors.As(err, &status):
+		return fmt.Sprintf("the endpoint answered %d", status.Code)
+	case errors.As(err, &cert):
+		return "the endpoint's certificate is not trusted"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "the endpoint did not answer in time"
+	case errors.As(err, &dns):
+		return "the host's name does not resolve"
+	}
+	return "the connection failed"
+}

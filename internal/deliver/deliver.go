@@ -1,0 +1,99 @@
+// Package deliver says what changed: as a mail, as a signed webhook, as a message to a topic.
+//
+// It decides the words, the form and the signature, and which addresses a webhook may reach. It trusts the plan, which
+// only CloudFormation writes, and the facts that its caller has checked; a version id is shown as it is given. It never
+// holds an external ID: a message is a doorbell, and the ID is read from the secret.
+package deliver
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Mail is one mail, ready to be sent.
+type Mail struct {
+	From    string
+	To      []string
+	Subject string // one line of ASCII
+	Text    string
+	HTML    string // says the same as Text
+}
+
+// Audience is who reads a message.
+type Audience int
+
+// The two audiences of a grant.
+const (
+	Provider  Audience = iota // who enters: mail and webhook
+	Operators                 // the customer's own: SNS
+)
+
+// tells lists which events each audience is told of. The operators hear of what may need them to act.
+var tells = map[Audience][]events.Type{
+	Provider: {
+		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypePreviousRetired,
+		events.TypeAccessRevoked, events.TypeAccessExpired,
+	},
+	Operators: {
+		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked,
+	},
+}
+
+// Tells says whether an audience is told of an event.
+func Tells(to Audience, kind events.Type) bool { return slices.Contains(tells[to], kind) }
+
+// Facts are what is known of a change besides the plan.
+type Facts struct {
+	EventID   string // metadata.id of the event
+	Kind      events.Type
+	At        time.Time // of the change
+	VersionID string    // External ID Rotated, Access Granted, Previous External ID Retired, Rotation Failed
+	RevokeID  string    // Access Revoked
+	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
+	PreviousUntil time.Time
+	Now           time.Time // a deadline before it has passed
+}
+
+// Row is one line of a message: what a value is, the value, and the command that belongs to it.
+type Row struct{ Label, Text, Command string }
+
+// Message is what is said to one audience, before it has the form of a channel.
+type Message struct {
+	Subject string // one line of ASCII, 100 characters at most
+	Lead    string // the one sentence to remember
+	Rows    []Row
+	Check   string // where a reader who doubts the message looks
+	Revoke  string // the AWS CLI call that ends the access; empty where it has ended
+}
+
+// RevokeLine is the one AWS CLI call that ends a grant's access without any part of Countersign.
+func RevokeLine(p grant.Plan) string {
+	return "aws iam put-role-policy --role-name " + p.RoleName() + " --policy-name " + grant.RevocationPolicy +
+		" --policy-document '" + grant.DenyRevocation + "'"
+}
+
+// pickUpLine is the AWS CLI call by which the provider's principals read the current ID.
+func pickUpLine(p grant.Plan) string {
+	return "aws secretsmanager get-secret-value --region " + p.Region + " --secret-id " + p.SecretARN + " --query SecretString --output text"
+}
+
+// minute writes a moment for people, rounded down: a deadline is never shown later than it is.
+func minute(t time.Time) string { return t.UTC().Format("2 Jan 15:04") + " UTC" }
+
+// day is minute with the year.
+func day(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") + " UTC" }
+
+// oneLine drops what could start a new line, or hide or turn text around.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
+}

@@ -1,0 +1,285 @@
+package deliver
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var update = flag.Bool("update", false, "write the goldens")
+
+var now = time.Date(2026, 2, 4, 3, 0, 25, 0, time.UTC)
+
+const scheduledVersion = "8c1e5f0a-6b7c-4d8e-9f10-213243546576"
+
+func plan() grant.Plan {
+	return grant.Plan{
+		Grant: "migration", Provider: "hestio", ProviderAccount: "111122223333", Account: "444455556666", Region: "eu-west-1",
+		RoleARN:    "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration",
+		SecretARN:  "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-Ab3dEf",
+		KeyARN:     "arn:aws:kms:eu-west-1:444455556666:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		Principals: []string{"111122223333"}, Overlap: grant.Duration(24 * time.Hour),
+	}
+}
+
+func facts(kind events.Type, change func(*Facts)) Facts {
+	f := Facts{EventID: "00112233445566778899aabbccddeeff", Kind: kind, At: now.Add(-25 * time.Second), Now: now}
+	if change != nil {
+		change(&f)
+	}
+	return f
+}
+
+type saying struct {
+	name  string // of the golden
+	to    Audience
+	plan  func(*grant.Plan)
+	facts Facts
+}
+
+// sayings are all the messages there are.
+var sayings = []saying{
+	{"access-granted", Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC) },
+		facts(events.TypeAccessGranted, func(f *Facts) { f.VersionID = "birth-4f0c8e1d2b3a49586776859493a2b1c0" })},
+	{"access-granted-without-id", Provider, func(p *grant.Plan) { p.NoExternalID, p.SecretARN, p.KeyARN = true, "", "" },
+		facts(events.TypeAccessGranted, nil)},
+	{"access-granted-operators", Operators, nil,
+		facts(events.TypeAccessGranted, func(f *Facts) { f.VersionID = "birth-4f0c8e1d2b3a49586776859493a2b1c0" })},
+	{"external-id-rotated", Provider, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID, f.PreviousUntil = scheduledVersion, f.At.Add(24*time.Hour) })},
+	{"external-id-rotated-told-late", Provider, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) {
+			f.VersionID, f.PreviousUntil = "rotate-0123456789abcdef0123456789abcdef", f.Now
+		})},
+	{"external-id-rotated-cut", Provider, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
+	{"external-id-rotated-restored", Provider, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "restore-0123456789abcdef0123456789abcdef" })},
+	{"previous-external-id-retired", Provider, nil,
+		facts(events.TypePreviousRetired, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"access-revoked", Provider, nil,
+		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
+	{"access-revoked-operators", Operators, nil,
+		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
+	{"access-expired", Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 2, 3, 23, 59, 59, 0, time.UTC) },
+		facts(events.TypeAccessExpired, nil)},
+	{"rotation-failed", Operators, nil,
+		facts(events.TypeRotationFailed, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"trust-drift-detected", Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
+}
+
+func (s saying) message() Message {
+	p := plan()
+	if s.plan != nil {
+		s.plan(&p)
+	}
+	return NewMessage(p, s.facts, s.to)
+}
+
+func TestTheWords(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range sayings {
+		t.Run(s.name, func(t *testing.T) {
+			m := s.message()
+			got := "Subject: " + m.Subject + "\n\n" + m.Topic()
+			if s.to == Provider {
+				mail := m.Mail("countersign@example.com", "ops@example.com")
+				got = "Subject: " + mail.Subject + "\n\n" + mail.Text
+			}
+			file := s.name + ".txt"
+			seen[file] = true
+			path := filepath.Join("testdata", file)
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-golden +got):\n%s", diff)
+			}
+			if !Tells(s.to, s.facts.Kind) {
+				t.Error("nobody of this audience is told of this event")
+			}
+		})
+	}
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !seen[f.Name()] {
+			t.Errorf("golden %s belongs to no message", f.Name())
+		}
+	}
+}
+
+func TestWhoIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		kind                events.Type
+		provider, operators bool
+	}{
+		{events.TypeAccessGranted, true, true},
+		{events.TypeExternalIDRotated, true, false},
+		{events.TypePreviousRetired, true, false},
+		{events.TypeAccessRevoked, true, true},
+		{events.TypeAccessExpired, true, false},
+		{events.TypeRotationFailed, false, true},
+		{events.TypeTrustDriftDetected, false, true},
+		{events.TypeDeliverySucceeded, false, false},
+		{events.TypeDeliveryFailed, false, false},
+		{"Something Else", false, false},
+	} {
+		if got := Tells(Provider, tt.kind); got != tt.provider {
+			t.Errorf("the provider hears of %q: %t", tt.kind, got)
+		}
+		if got := Tells(Operators, tt.kind); got != tt.operators {
+			t.Errorf("the operators hear of %q: %t", tt.kind, got)
+		}
+	}
+}
+
+// TestEveryEventHasWords holds for events that will be added: who is told must be told something.
+func TestEveryEventHasWords(t *testing.T) {
+	covered := map[events.Type]map[Audience]bool{}
+	for _, s := range sayings {
+		if covered[s.facts.Kind] == nil {
+			covered[s.facts.Kind] = map[Audience]bool{}
+		}
+		covered[s.facts.Kind][s.to] = true
+		m := s.message()
+		if m.Lead == "" || strings.HasSuffix(m.Subject, ": ") {
+			t.Errorf("%s says nothing: %+v", s.name, m)
+		}
+	}
+	for _, kind := range events.Types() {
+		for _, to := range []Audience{Provider, Operators} {
+			if Tells(to, kind) && !covered[kind][to] {
+				t.Errorf("no golden for %q to audience %d", kind, to)
+			}
+		}
+	}
+}
+
+func TestTextAndHTMLSayTheSame(t *testing.T) {
+	for _, s := range sayings {
+		m := s.message()
+		mail := m.Mail("a@example.com", "b@example.com")
+		for _, part := range []string{m.Lead, m.Check, m.Revoke, noID("mail")} {
+			if !strings.Contains(mail.Text, part) || !strings.Contains(mail.HTML, escaped(part)) {
+				t.Errorf("%s: %q is not in both", s.name, part)
+			}
+		}
+		for _, row := range m.Rows {
+			for _, part := range []string{row.Label, row.Text, row.Command} {
+				if !strings.Contains(mail.Text, part) || !strings.Contains(mail.HTML, escaped(part)) {
+					t.Errorf("%s: %q is not in both", s.name, part)
+				}
+			}
+		}
+		if strings.Contains(mail.HTML, "<!--") {
+			t.Errorf("%s: a mark of the frame was left", s.name)
+		}
+		for _, tag := range []string{"<a ", "<img", "<script", "http:", "https:"} {
+			if strings.Contains(mail.HTML, tag) {
+				t.Errorf("%s: HTML holds %s", s.name, tag)
+			}
+		}
+	}
+}
+
+func escaped(s string) string {
+	return strings.NewReplacer("&", "&amp;", "'", "&#39;", `"`, "&#34;", "<", "&lt;", ">", "&gt;").Replace(s)
+}
+
+func TestSubjectsFitEveryChannel(t *testing.T) {
+	for _, s := range sayings {
+		p := plan()
+		if s.plan != nil {
+			s.plan(&p)
+		}
+		p.Grant = grant.Name(strings.Repeat("g", 40))
+		s.facts.At = time.Date(2026, 9, 30, 23, 59, 59, 0, time.UTC)
+		m := NewMessage(p, s.facts, s.to)
+		if len(m.Subject) > 100 || !strings.HasPrefix(m.Subject, "[Countersign] ggg") {
+			t.Errorf("%s: %d characters: %q", s.name, len(m.Subject), m.Subject)
+		}
+		short := s.message().Subject
+		if !strings.HasSuffix(m.Subject, short[strings.LastIndex(short, ": ")+1:]) {
+			t.Errorf("%s: cut short: %q", s.name, m.Subject)
+		}
+	}
+}
+
+func TestADeadlineIsNeverShownLaterThanItIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.Unix(rapid.Int64Range(1.7e9, 4e9).Draw(t, "deadline"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns"))
+		shown, err := time.Parse("2 Jan 15:04 MST 2006", minute(at)+" "+at.UTC().Format("2006"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown.After(at) || at.Sub(shown) >= time.Minute {
+			t.Fatalf("%s is shown as %s", at.UTC(), shown)
+		}
+	})
+}
+
+// TestStrayCharactersStartNothing gives every string of plan and facts what would break out of a line, a header or a tag.
+func TestStrayCharactersStartNothing(t *testing.T) {
+	const evil = "x\r\nBcc: all@example.com\x00\x1b[31m\u202e\u2028<script>alert(1)</script><!--rows-->\n&\"'"
+	for _, s := range sayings {
+		p := plan()
+		if s.plan != nil {
+			s.plan(&p)
+		}
+		p.Grant, p.Provider, p.ProviderAccount, p.Account, p.Region = evil, evil, evil, evil, evil
+		p.RoleARN += evil
+		if p.SecretARN != "" {
+			p.SecretARN, p.KeyARN = evil, evil
+		}
+		s.facts.VersionID, s.facts.RevokeID = evil, evil
+		clean := s.message()
+		m := NewMessage(p, s.facts, s.to)
+		mail := m.Mail("a@example.com", "b@example.com")
+		if strings.ContainsAny(mail.Subject, "\r\n\x00\x1b") || len(mail.Subject) > 100 {
+			t.Errorf("%s: subject %q", s.name, mail.Subject)
+		}
+		if strings.ContainsAny(mail.Text+mail.HTML, "\r\x00\x1b\u202e\u2028") {
+			t.Errorf("%s: a control character went through", s.name)
+		}
+		if strings.Contains(mail.HTML, "<script") || strings.Count(mail.HTML, "<dl>") != 1 {
+			t.Errorf("%s: a value became HTML", s.name)
+		}
+		lines, want := strings.Count(mail.Text, "\n"), strings.Count(clean.Mail("a@example.com", "b@example.com").Text, "\n")
+		if lines != want {
+			t.Errorf("%s: %d lines of text, want %d:\n%s", s.name, lines, want, mail.Text)
+		}
+		for line := range strings.Lines(mail.Text) {
+			if strings.HasPrefix(line, "Bcc:") {
+				t.Errorf("%s: a value started a line", s.name)
+			}
+		}
+	}
+}
+
+func TestRevokeLineIsOneShellCommand(t *testing.T) {
+	line := RevokeLine(plan())
+	want := `aws iam put-role-policy --role-name ServiceProvider-migration --policy-name CountersignRevocation --policy-document '` + grant.DenyRevocation + `'`
+	if line != want {
+		t.Errorf("got  %s\nwant %s", line, want)
+	}
+	if strings.Count(line, "'") != 2 || strings.ContainsAny(line, "\n\\`$") {
+		t.Errorf("a shell reads more than one quoted word: %s", line)
+	}
+}

@@ -1,0 +1,131 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Body is what a webhook says. Type is the event's detail type.
+type Body struct {
+	Type      events.Type `json:"type"`
+	Timestamp time.Time   `json:"timestamp"` // of the change, UTC to the second
+	Data      BodyData    `json:"data"`
+}
+
+// BodyData names the grant's objects and the version that changed.
+type BodyData struct {
+	Grant  grant.Name `json:"grant"`
+	Region string     `json:"region"`
+	events.Where
+	VersionID     string    `json:"versionId,omitempty"`
+	Cause         string    `json:"cause,omitempty"`        // External ID Rotated: scheduled, requested, leaked or restored
+	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous ID ended with the rotation
+	RevokeID      string    `json:"revokeId,omitempty"`
+	Expires       time.Time `json:"expires,omitzero"` // end of the grant
+}
+
+// NewBody is the webhook's body: the same bytes for the same facts.
+func NewBody(p grant.Plan, f Facts) ([]byte, error) {
+	data := BodyData{
+		Grant: p.Grant, Region: p.Region, Where: p.Where(), VersionID: f.VersionID, RevokeID: f.RevokeID,
+		PreviousUntil: f.PreviousUntil, Expires: p.Expires,
+	}
+	if f.Kind == events.TypeExternalIDRotated {
+		data.Cause = CauseOf(f.VersionID)
+	}
+	out, err := json.Marshal(Body{Type: f.Kind, Timestamp: f.At.UTC().Truncate(time.Second), Data: data})
+	if err != nil {
+		return nil, fmt.Errorf("writing webhook of %s: %w", p.Grant, err)
+	}
+	return out, nil
+}
+
+// ErrBadKey says that a secret holds no signing key. It never carries what the secret holds.
+var ErrBadKey = errors.New("no signing key in the form of Standard Webhooks")
+
+// Key signs webhooks by the Standard Webhooks scheme. It prints as a fixed word.
+type Key struct{ bytes []byte }
+
+// Format prints the word whatever the verb.
+func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "key") }
+
+// LogValue is the word.
+func (Key) LogValue() slog.Value { return slog.StringValue("key") }
+
+// MarshalText is the word; encoding/json uses it too.
+func (Key) MarshalText() ([]byte, error) { return []byte("key"), nil }
+
+// ParseKey reads "whsec_" and the base64 of 24 to 64 bytes.
+func ParseKey(s string) (Key, error) {
+	encoded, ok := strings.CutPrefix(strings.TrimSpace(s), "whsec_")
+	if !ok {
+		return Key{}, ErrBadKey
+	}
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(b) < 24 || len(b) > 64 {
+		return Key{}, ErrBadKey
+	}
+	return Key{b}, nil
+}
+
+// ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself. The URL of
+// the plan goes first.
+func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
+	var both struct {
+		URL string `json:"url"`
+		Key string `json:"key"`
+	}
+	both.Key = secret
+	if strings.HasPrefix(strings.TrimSpace(secret), "{") {
+		both.Key = ""
+		if json.Unmarshal([]byte(secret), &both) != nil {
+			return "", Key{}, ErrBadKey
+		}
+	}
+	key, err := ParseKey(both.Key)
+	if err != nil {
+		return "", Key{}, err
+	}
+	if hook.URL != "" {
+		both.URL = hook.URL
+	}
+	return both.URL, key, nil
+}
+
+// Sign is the value of the header webhook-signature for one attempt.
+func (k Key) Sign(id string, at time.Time, body []byte) string {
+	mac := hmac.New(sha256.New, k.bytes)
+	mac.Write(fmt.Appendf(nil, "%s.%d.", id, at.Unix()))
+	mac.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// NewRequest is one attempt to deliver a body. id is the event's, the same for every attempt; at is the attempt's time.
+// Its errors don't name the URL.
+func NewRequest(ctx context.Context, endpoint string, key Key, id string, at time.Time, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+	if err != nil {
+		return nil, ErrBadURL
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "Countersign")
+	r.Header.Set("webhook-id", id)
+	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set("webhook-signature", key.Sign(id, at, body))
+	return r, nil
+}

@@ -1,0 +1,207 @@
+package deliver
+
+import (
+	"strings"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// NewMessage finds the words. Rows without a value are left out.
+func NewMessage(p grant.Plan, f Facts, to Audience) Message {
+	w := words{p, f}
+	var m Message
+	switch f.Kind {
+	case events.TypeAccessGranted:
+		m = w.granted(to)
+	case events.TypeExternalIDRotated:
+		m = w.rotated()
+	case events.TypePreviousRetired:
+		m = w.retired()
+	case events.TypeAccessRevoked:
+		m = w.revoked(to)
+	case events.TypeAccessExpired:
+		m = w.expired()
+	case events.TypeRotationFailed:
+		m = w.failed()
+	case events.TypeTrustDriftDetected:
+		m = w.drifted()
+	}
+	m.Subject = subject(p.Grant, m.Subject)
+	m.Lead = oneLine(m.Lead)
+	var rows []Row
+	for _, r := range append(w.names(), m.Rows...) {
+		if r.Text = oneLine(r.Text); r.Text != "" {
+			r.Command = oneLine(r.Command)
+			rows = append(rows, r)
+		}
+	}
+	m.Rows = rows
+	m.Check = "Account " + oneLine(p.Account) + " checks it with: countersign show " + oneLine(string(p.Grant))
+	m.Revoke = oneLine(m.Revoke)
+	return m
+}
+
+// subject is a line that every channel takes: SNS allows 100 characters of ASCII.
+func subject(name grant.Name, what string) string {
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, "[Countersign] "+string(name)+": "+what)
+	return s[:min(len(s), 100)]
+}
+
+type words struct {
+	plan  grant.Plan
+	facts Facts
+}
+
+// names are the objects of the grant: the same in every message.
+func (w words) names() []Row {
+	return []Row{
+		{Label: "Grant", Text: string(w.plan.Grant) + ", for " + w.plan.Provider + " (" + w.plan.ProviderAccount + ")"},
+		{Label: "Role", Text: w.plan.RoleARN},
+		{Label: "Secret", Text: w.plan.SecretARN},
+		{Label: "Key", Text: w.plan.KeyARN},
+	}
+}
+
+// pickUp says how to read the current ID.
+func (w words) pickUp(before string) Row {
+	return Row{
+		Label: "Do", Command: pickUpLine(w.plan),
+		Text: before + " as a principal of account " + w.plan.ProviderAccount + ":",
+	}
+}
+
+func (w words) granted(to Audience) Message {
+	m := Message{
+		Subject: "access granted",
+		Lead:    w.plan.Provider + " may now enter account " + w.plan.Account + ".",
+		Rows:    []Row{{Label: "Version", Text: w.facts.VersionID}},
+		Revoke:  RevokeLine(w.plan),
+	}
+	if !w.plan.Expires.IsZero() {
+		m.Rows = append(m.Rows, Row{Label: "Ends", Text: day(w.plan.Expires)})
+	}
+	switch {
+	case to == Operators:
+		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)})
+	case w.plan.NoExternalID:
+		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Assume the role. This grant asks for no external ID."})
+	default:
+		m.Rows = append(m.Rows, w.pickUp("Read the external ID"))
+	}
+	return m
+}
+
+func (w words) rotated() Message {
+	account := w.plan.Account
+	changed := Row{Label: "Changed", Text: minute(w.facts.At) + ", " + cause(w.facts.VersionID)}
+	version := Row{Label: "Version", Text: w.facts.VersionID}
+	do := w.pickUp("Nothing, if your system follows events. Else read the new ID")
+	until := w.facts.PreviousUntil
+	m := Message{Revoke: RevokeLine(w.plan)}
+	switch {
+	case until.IsZero():
+		m.Subject = "new external ID, act now"
+		m.Lead = "Use the new external ID for account " + account + " from now on: the previous one has ended."
+		m.Rows = []Row{changed, version, do}
+	case !until.After(w.facts.Now):
+		m.Subject = "new external ID, act now"
+		m.Lead = "Use the new external ID for account " + account + " from now on: the time of the previous one is over."
+		m.Rows = []Row{changed, version, {Label: "Until", Text: minute(until) + " the previous ID was good."}, do}
+	default:
+		m.Subject = "new external ID, act before " + minute(until)
+		m.Lead = "Use the new external ID for account " + account + " before " + minute(until) + "."
+		m.Rows = []Row{changed, version, {Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do}
+	}
+	return m
+}
+
+// CauseOf reads from a version id why the ID was rotated, in the words of the event.
+func CauseOf(versionID string) string {
+	switch {
+	case grant.PurposeOf(versionID) == grant.Cut:
+		return "leaked"
+	case grant.PurposeOf(versionID) == grant.Restore:
+		return "restored"
+	case strings.HasPrefix(versionID, string(grant.OnDemand)+"-"):
+		return "requested"
+	}
+	return "scheduled"
+}
+
+func cause(versionID string) string {
+	return map[string]string{
+		"leaked": "because the previous ID leaked", "restored": "because access was restored",
+		"requested": "because an operator asked for it", "scheduled": "as scheduled",
+	}[CauseOf(versionID)]
+}
+
+func (w words) retired() Message {
+	return Message{
+		Subject: "previous external ID ended",
+		Lead:    "The previous external ID for account " + w.plan.Account + " is not accepted any more.",
+		Rows: []Row{
+			{Label: "Ended", Text: w.facts.VersionID},
+			w.pickUp("Nothing, if you enter with the current ID. Else read it"),
+		},
+		Revoke: RevokeLine(w.plan),
+	}
+}
+
+func (w words) revoked(to Audience) Message {
+	m := Message{
+		Subject: "access revoked",
+		Lead:    "Account " + w.plan.Account + " took the access of " + w.plan.Provider + " away, live sessions included.",
+		Rows: []Row{
+			{Label: "Revoke id", Text: w.facts.RevokeID},
+			{Label: "Spreads", Text: "In seconds to a few minutes, as IAM does."},
+		},
+	}
+	if to == Provider {
+		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing from here. Ask account " + w.plan.Account + " if you did not expect this."})
+		return m
+	}
+	m.Rows = append(m.Rows,
+		Row{Label: "Lives on", Text: "Sessions of other roles entered from this one, open connections, and what was built or shared meanwhile."},
+		Row{Label: "Do", Text: "Look at what lives on. See that the grant is closed:", Command: "countersign show " + string(w.plan.Grant)})
+	return m
+}
+
+func (w words) expired() Message {
+	return Message{
+		Subject: "access expired",
+		Lead:    "The access to account " + w.plan.Account + " ended as planned.",
+		Rows: []Row{
+			{Label: "Ended", Text: day(w.plan.Expires)},
+			{Label: "Do", Text: "Nothing from here. If the work goes on, ask account " + w.plan.Account + " for a later end."},
+		},
+	}
+}
+
+func (w words) failed() Message {
+	return Message{
+		Subject: "rotation failed",
+		Lead:    "A rotation of grant " + string(w.plan.Grant) + " was refused.",
+		Rows: []Row{
+			{Label: "Version", Text: w.facts.VersionID},
+			{Label: "Do", Text: "See what stands in its way. The event Rotation Failed and the log of countersign-rotate hold the reason.", Command: "countersign show " + string(w.plan.Grant)},
+		},
+		Revoke: RevokeLine(w.plan),
+	}
+}
+
+func (w words) drifted() Message {
+	return Message{
+		Subject: "trust drift detected",
+		Lead:    "The trust policy of grant " + string(w.plan.Grant) + "'s role was not what its plan asks for.",
+		Rows: []Row{
+			{Label: "Do", Text: "See what was found. Countersign mends what is its own and leaves the rest to you.", Command: "countersign show " + string(w.plan.Grant)},
+		},
+		Revoke: RevokeLine(w.plan),
+	}
+}
