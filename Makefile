@@ -1,0 +1,107 @@
+# Countersign. `make` lists the targets. Each one installs what it needs, pinned, in ignored folders of the repository.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+PYTHON  ?= python3
+FUNCTIONS := rotate reconcile revoke operate notify
+ARCH    ?= arm64
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ACCESS  ?= access.yaml
+
+GOLANGCI_VERSION := v2.15.0
+TOOLS   := $(CURDIR)/.tools
+CDK     := $(TOOLS)/node/node_modules/.bin/cdk
+export CDK_DISABLE_CLI_TELEMETRY := true
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+# ---- what there must be already
+
+need-%:
+	@command -v $* >/dev/null || { echo "$* is missing: $(need_$*)" >&2; exit 1; }
+need_go      := install Go 1.26 or later, from https://go.dev/dl
+need_node    := install Node.js 20 or later, from https://nodejs.org
+need_npm     := install Node.js 20 or later, which brings npm, from https://nodejs.org
+need_python3 := install Python 3.11 or later, from https://www.python.org
+
+# ---- build
+
+.PHONY: build cli functions app synth
+build: cli functions app ## bin/countersign, dist/functions/<name>/bootstrap, bin/countersign-app
+
+cli: need-go
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/countersign ./cmd/countersign
+
+functions: need-go ## the functions' binaries (ARCH=arm64, amd64)
+	for f in $(FUNCTIONS); do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -tags lambda.norpc -trimpath -ldflags '-s -w -buildid=' \
+	    -o dist/functions/$$f/ ./functions/$$f/bootstrap; done
+
+app: need-go
+	$(GO) build -o bin/countersign-app ./infra/app
+
+synth: functions app $(CDK) ## cdk.out/ServiceProviderAccess.template.json
+	$(CDK) synth --quiet --no-notices -c access=$(ACCESS)
+
+.PHONY: deploy
+deploy: functions app $(CDK) ## cdk deploy to the account of the current credentials
+	$(CDK) deploy --all --no-notices -c access=$(ACCESS)
+
+# ---- tools, in .tools
+
+$(CDK): tools/cdk/package.json tools/cdk/package-lock.json | need-node need-npm
+	mkdir -p $(TOOLS)/node && cp tools/cdk/package*.json $(TOOLS)/node/
+	npm ci --prefix $(TOOLS)/node --ignore-scripts --no-audit --no-fund --silent && touch $@
+
+$(TOOLS)/iam-simulate/.done: tools/iam-simulate/package.json tools/iam-simulate/package-lock.json | need-node need-npm
+	mkdir -p $(TOOLS)/iam-simulate && cp tools/iam-simulate/package*.json $(TOOLS)/iam-simulate/
+	npm ci --prefix $(TOOLS)/iam-simulate --ignore-scripts --no-audit --no-fund --silent && touch $@
+
+# A Python environment: .tools/<name> from tools/<name>/requirements.txt.
+$(TOOLS)/%/.done: tools/%/requirements.txt | need-python3
+	$(PYTHON) -m venv $(TOOLS)/$*
+	$(TOOLS)/$*/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION): | need-go
+	@echo 'building golangci-lint $(GOLANGCI_VERSION), once: about three minutes' >&2
+	GOBIN=$(TOOLS)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/bin/golangci-lint $@
+
+# ---- test
+
+.PHONY: test test-go lint e2e local bench
+test: test-go test-infra ## every test but e2e
+
+race := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+test-go: need-go
+	$(GO) test $(race) $$($(GO) list ./... | grep -v /infra)
+
+.PHONY: test-infra
+test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
+	$(GO) test ./infra/...
+
+lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
+	$< run ./...
+
+e2e: ## the real stack on a local emulator, driven and checked
+	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
+	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	$(GO) test -tags e2e -count=1 -v ./e2e/...
+
+local: ## the same stack, left running to try the CLI on
+	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
+	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	$(GO) run ./e2e/local
+
+bench: need-go need-python3 ## figures, as ratios where they are times
+	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
+	$(GO) run ./bench
+
+.PHONY: clean
+clean: ## remove what was built; tools stay
+	rm -rf bin dist cdk.out

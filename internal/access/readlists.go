@@ -1,0 +1,203 @@
+package access
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/countersign/countersign/internal/grant"
+)
+
+var (
+	principalARN  = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):((?:role|user)/[\w+=,.@/*?-]+)$`)
+	principalForm = regexp.MustCompile(`^(role|user)/[\w+=,.@/*?-]+$`)
+	accountARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:root$`)
+	secretForm    = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([\w/+=.@-]+)$`)
+	topicForm     = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+(\.fifo)?$`)
+)
+
+// principals reads who of the provider's account may enter.
+func (r *reader) principals(v value, account string) []string {
+	if _, isList := v.asList(); isList && len(r.list(v, "principals")) == 0 && !r.reportedAt(v.field+"[0]") {
+		r.errorf(v, "", "name some, or leave principals out: then the provider's account decides", "principals is empty")
+		return nil
+	}
+	var out []string
+	for _, item := range r.list(v, "principals") {
+		s, ok := r.text(item, "a principal")
+		if !ok {
+			continue
+		}
+		m := principalARN.FindStringSubmatch(s)
+		switch {
+		case strings.Trim(s, "*") == "":
+			r.errorf(item, "it looks like a limit and is none", "leave principals out, or - role/Engineers-*", `"*" lets in everything in the provider's account`)
+		case m != nil && account != "" && m[2] != account:
+			r.errorf(item, "account "+m[2], fmt.Sprintf("- %s", m[3]), "this principal is not in the provider's account %s", account)
+		case m != nil || principalForm.MatchString(s) && !strings.Contains(s, "//"):
+			if slices.Contains(out, s) {
+				r.errorf(item, "", "keep one of the two", "%s stands twice", s)
+				continue
+			}
+			out = append(out, s)
+		case sessionForm.MatchString(s):
+			r.errorf(item, "a session's aws:PrincipalArn is its role's ARN", "- role/"+sessionForm.FindStringSubmatch(s)[3], "this is one session of a role")
+		case accountARN.MatchString(s) || isDigits(s):
+			r.errorf(item, "", "leave principals out: the account itself is named above", "principals narrows the account down, and this is the account")
+		default:
+			r.errorf(item, "", "- role/Engineers-*", "a principal is role/…, user/… or such an ARN, * and ? allowed: %.100q", s)
+		}
+	}
+	return out
+}
+
+// readNotify reads who is told.
+func (r *reader) readNotify(v value, mailFrom string) grant.Notify {
+	var n grant.Notify
+	if !v.present() {
+		return n
+	}
+	keys, ok := r.object(v, "notify", notifyKeys)
+	if !ok {
+		return n
+	}
+	for _, item := range r.list(keys["mail"], "mail") {
+		if a := r.mailAddress(item, "an address"); a != "" {
+			n.Mail = append(n.Mail, a)
+		}
+	}
+	if len(n.Mail) > 0 && mailFrom == "" {
+		r.warnf(keys["mail"], "SES needs a sender", "mailFrom: countersign@example.com (at the top of the file)", "no mail will be sent: mailFrom is missing")
+	}
+	for _, item := range r.list(keys["webhook"], "webhook") {
+		if hook, ok := r.readWebhook(item); ok {
+			n.Webhook = append(n.Webhook, hook)
+		}
+	}
+	for _, item := range r.list(keys["sns"], "sns") {
+		arn, ok := r.text(item, "a topic")
+		if !ok {
+			continue
+		}
+		m := topicForm.FindStringSubmatch(arn)
+		switch {
+		case m == nil:
+			r.errorf(item, "", "- arn:aws:sns:eu-west-1:444455556666:ops-alerts", "not a topic's ARN: %.120q", arn)
+		case m[1] != "":
+			r.errorf(item, "FIFO topics want an order that alerts don't have", "a standard topic", "an alert can't go to a FIFO topic")
+		default:
+			n.SNS = append(n.SNS, arn)
+		}
+	}
+	return n
+}
+
+func (r *reader) readWebhook(v value) (grant.Webhook, bool) {
+	var w grant.Webhook
+	if s, isText := r.scalar(v); isText {
+		if leaksCredential(s) {
+			r.hide(v)
+		}
+		r.errorf(v, "its secret signs the messages", "- {url: https://…, secret: arn:aws:secretsmanager:…}", "a webhook has a url and a secret")
+		return w, false
+	}
+	keys, ok := r.object(v, "a webhook", webhookKeys)
+	if !ok {
+		return w, false
+	}
+	before := len(r.errors)
+	r.require(v, keys, "a webhook", "secret", "secret: arn:aws:secretsmanager:… (a secret of yours with the signing key, whsec_…)")
+	if arn, ok := r.text(keys["secret"], "secret"); ok {
+		m := secretForm.FindStringSubmatch(arn)
+		switch {
+		case m == nil:
+			if !strings.HasPrefix(arn, "arn:") {
+				r.hide(keys["secret"]) // perhaps the signing key itself
+				r.errorf(keys["secret"], "", "secret: arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", "secret is the ARN of a secret, never the key itself")
+				break
+			}
+			r.errorf(keys["secret"], "", "secret: arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", "not a secret's ARN: %.120q", arn)
+		case strings.HasPrefix(m[1], grant.SecretPrefix):
+			r.errorf(keys["secret"], "those hold external IDs", "a secret of your own, outside "+grant.SecretPrefix, "a webhook can't use Countersign's own secrets")
+		}
+		w.Secret = arn
+	}
+	if raw, ok := r.text(keys["url"], "url"); ok {
+		w.URL = raw
+		r.checkURL(keys["url"], raw)
+	}
+	return w, len(r.errors) == before
+}
+
+// checkURL refuses what a message may not go to, and what may not stand in a file that is shown around.
+func (r *reader) checkURL(v value, raw string) {
+	if leaksCredential(raw) {
+		r.hide(v)
+		r.errorf(v, "who has this URL can post to it", `leave url out and put {"url":"https://…","key":"whsec_…"} into the secret`, "this URL holds a credential")
+		return
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || len(raw) > 2048 || strings.ContainsFunc(raw, unicode.IsSpace):
+		r.errorf(v, "", "url: https://hooks.example.com/countersign", "not a URL")
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+		r.warnf(v, "", "https, before this is deployed to AWS", "a webhook to this machine: it works with a local emulator only")
+	case u.Scheme != "https":
+		r.errorf(v, "", "https://"+u.Host+u.Path, "a webhook is sent over https only")
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		r.errorf(v, "", "leave out # and what follows", "a fragment never reaches the receiver")
+	}
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// The marks of URLs that are credentials themselves.
+var (
+	tokenQuery = regexp.MustCompile(`(?i)^(.*[-_])?(token|key|apikey|secret|sig|signature|code|auth|password|passwd|pwd|credential|session)s?$`)
+	tokenHosts = regexp.MustCompile(`(?i)(^|\.)(hooks\.slack\.com|discord(app)?\.com|webhook\.office\.com|hooks\.zapier\.com|maker\.ifttt\.com|logic\.azure\.com|events\.pagerduty\.com|chat\.googleapis\.com|webhook\.site|hook\.[a-z0-9]+\.make\.com)$`)
+)
+
+// leaksCredential says whether a URL lets whoever reads it post: user and password, token-like query parameters or path
+// segments, or a service whose webhook URLs are secrets.
+func leaksCredential(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return strings.Contains(raw, "@") // perhaps user and password that don't parse
+	}
+	if u.User != nil || tokenHosts.MatchString(u.Hostname()) {
+		return true
+	}
+	for key, values := range u.Query() {
+		if tokenQuery.MatchString(key) || slices.ContainsFunc(values, looksRandom) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(strings.Split(u.Path, "/"), looksRandom)
+}
+
+// looksRandom says whether a text looks made by a machine to be unguessable: 20 characters or more, at least four letters and
+// four digits. A UUID counts.
+func looksRandom(s string) bool {
+	if len(s) < 20 {
+		return false
+	}
+	digits, letters := 0, 0
+	for _, c := range s {
+		switch {
+		case unicode.IsDigit(c):
+			digits++
+		case unicode.IsLetter(c):
+			letters++
+		case c != '-' && c != '_' && c != '=' && c != '+' && c != '%' && c != '.':
+			return false
+		}
+	}
+	return digits >= 4 && letters >= 4
+}

@@ -1,0 +1,164 @@
+package access_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/countersign/countersign/internal/access"
+)
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(access.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("access.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("access.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// agrees says whether the schema takes a file.
+func agrees(t *testing.T, s *jsonschema.Schema, src []byte) error {
+	t.Helper()
+	asJSON, err := yaml.YAMLToJSON(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(value)
+}
+
+func TestTheSchemaTakesWhatParseTakes(t *testing.T) {
+	s := compileSchema(t)
+	example, err := os.ReadFile("../../access.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, src := range map[string]string{
+		"the example": string(example),
+		"every key": `
+version: 1
+operators: [arn:aws:iam::444455556666:role/OnCall]
+mailFrom: countersign@example.com
+trustPolicyQuota: 4096
+shards: 2
+reshardedFrom: 1
+providers:
+  - name: hestio
+    account: "111122223333"
+    principals: [role/Engineers-*, "arn:aws:iam::111122223333:user/ines"]
+    organization: o-a1b2c3d4e5
+    prefix: hestio
+    grants:
+      - name: migration
+        permissions: [AmazonS3FullAccess, ./policies/custom.json]
+        boundary: arn:aws:iam::444455556666:policy/ProviderBoundary
+        role: {name: HestioMigration, path: /}
+        externalId: true
+        rotateEvery: 30 days
+        overlap: 24h
+        maxSession: 1h
+        expires: "2026-12-31T23:59:59Z"
+        sourceIdentity: true
+        mayShareResources: true
+        mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]
+        notify:
+          mail: [ops@example.com]
+          webhook: [{url: "https://hooks.example.com/countersign", secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}]
+          sns: [arn:aws:sns:eu-west-1:444455556666:ops-alerts]
+`,
+	} {
+		if _, err := access.Parse("access.yaml", []byte(src), policies(), now); err != nil {
+			t.Errorf("%s: Parse: %v", name, err)
+		}
+		if err := agrees(t, s, []byte(src)); err != nil {
+			t.Errorf("%s: the schema refuses it: %v", name, err)
+		}
+	}
+}
+
+func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
+	s := compileSchema(t)
+	for name, src := range map[string]string{
+		"no version":              "providers: []\n",
+		"another version":         strings.Replace(namedGrant, "version: 1", "version: 2", 1),
+		"an unknown key":          namedGrant + "        color: red\n",
+		"an account as a number":  strings.Replace(namedGrant, `"111122223333"`, "111122223333", 1),
+		"a short account":         strings.Replace(namedGrant, `"111122223333"`, `"1111"`, 1),
+		"a name with capitals":    strings.Replace(namedGrant, "name: migration", "name: Migration", 1),
+		"no permissions":          strings.Replace(namedGrant, "permissions: [ReadOnlyAccess]", "permissions: []", 1),
+		"too many permissions":    strings.Replace(namedGrant, "[ReadOnlyAccess]", "[A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, A11]", 1),
+		"too often":               namedGrant + "        rotateEvery: 2h\n",
+		"a day":                   namedGrant + "        rotateEvery: 1 days\n",
+		"an overlap without unit": namedGrant + "        overlap: 24\n",
+		"a local time":            namedGrant + "        expires: \"2026-12-31T23:59:59+02:00\"\n",
+		"an ID in the file":       namedGrant + "        externalId: abc\n",
+		"a role's bad name":       namedGrant + "        role: {name: \"a b\"}\n",
+		"a role's bad path":       namedGrant + "        role: {path: countersign}\n",
+		"a webhook without key":   namedGrant + "        notify: {webhook: [{url: \"https://example.com\"}]}\n",
+		"a FIFO topic":            namedGrant + "        notify: {sns: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]}\n",
+		"a pattern of roles":      namedGrant + "        mayAssumeRoles: [\"arn:aws:iam::444455556666:role/*\"]\n",
+		"a principal as one star": strings.Replace(namedGrant, "    grants:", "    principals: [\"*\"]\n    grants:", 1),
+		"a capital prefix":        strings.Replace(namedGrant, "    grants:", "    prefix: Hestio\n    grants:", 1),
+		"shards without end":      "shards: 99\n" + namedGrant,
+	} {
+		if _, err := access.Parse("access.yaml", []byte(src), policies(), now); err == nil {
+			t.Errorf("%s: Parse takes it", name)
+		}
+		if agrees(t, s, []byte(src)) == nil {
+			t.Errorf("%s: the schema takes it", name)
+		}
+	}
+}
+
+func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
+	type object struct {
+		Properties map[string]json.RawMessage
+	}
+	var doc struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	if err := json.Unmarshal(access.Schema(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	keysOf := func(o object) []string {
+		var keys []string
+		for k := range o.Properties {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		return keys
+	}
+	var role, notify object
+	for key, into := range map[string]*object{"role": &role, "notify": &notify} {
+		if err := json.Unmarshal(doc.Defs["grant"].Properties[key], into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, in := range map[string]object{
+		"file": doc.object, "provider": doc.Defs["provider"], "grant": doc.Defs["grant"], "webhook": doc.Defs["webhook"], "role": role, "notify": notify,
+	} {
+		want := slices.Sorted(slices.Values(access.Keys[name]))
+		if got := keysOf(in); !slices.Equal(got, want) {
+			t.Errorf("%s: the schema has %v, the parser %v", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package cloudformation_test
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/countersign/countersign/internal/aws/awstest"
+	"github.com/countersign/countersign/internal/aws/cloudformation"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+var service = awstest.Service{Error: awstest.XMLError, Throttle: "Throttling", Denied: "AccessDenied", Internal: "InternalFailure"}
+
+var described = awstest.XML(`<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+  <DescribeStacksResult><Stacks><member>
+    <StackName>ServiceProviderAccess</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
+    <CreationTime>2026-01-05T09:00:00Z</CreationTime>
+    <Outputs>
+      <member><OutputKey>ApiUrl</OutputKey><OutputValue>https://a1b2c3.execute-api.eu-central-1.amazonaws.com/v1/</OutputValue></member>
+      <member><OutputKey>Grants</OutputKey><OutputValue>migration,audit</OutputValue></member>
+    </Outputs>
+  </member></Stacks></DescribeStacksResult>
+</DescribeStacksResponse>`)
+
+func outputs(ctx context.Context, cfg aws.Config) error {
+	_, err := cloudformation.New(cfg).Outputs(ctx, "ServiceProviderAccess")
+	return err
+}
+
+func TestOutputsKeepsTheAdaptersContract(t *testing.T) {
+	service.Contract(t, described, outputs)
+}
+
+func TestOutputsAreReadByKey(t *testing.T) {
+	server := awstest.New(t, described)
+	got, err := cloudformation.New(server.Config()).Outputs(t.Context(), "ServiceProviderAccess")
+	want := map[string]string{"ApiUrl": "https://a1b2c3.execute-api.eu-central-1.amazonaws.com/v1/", "Grants": "migration,audit"}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("outputs = %v, %v; want %v", got, err, want)
+	}
+	if name := server.Only("DescribeStacks").Form.Get("StackName"); name != "ServiceProviderAccess" {
+		t.Errorf("asked for stack %q", name)
+	}
+}
+
+func TestAStackThatIsNotThereIsNotFound(t *testing.T) {
+	awstest.Refused(t, awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id ServiceProviderAccess does not exist"), grant.ErrNotFound, outputs)
+}

@@ -1,0 +1,74 @@
+package sqs_test
+
+import (
+	"context"
+	"crypto/md5" // SQS answers with the MD5 of what it took
+	"encoding/hex"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countersign/countersign/internal/aws/awstest"
+	"github.com/countersign/countersign/internal/aws/sqs"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+const (
+	url  = "https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-check"
+	body = `{"grant":"migration"}`
+)
+
+func taken(body string) awstest.Answer {
+	sum := md5.Sum([]byte(body))
+	return awstest.JSON(`{"MD5OfMessageBody": "` + hex.EncodeToString(sum[:]) + `", "MessageId": "219f8380-5770-4cc2-8c3e-5c715e145f5e"}`)
+}
+
+func send(ctx context.Context, cfg aws.Config) error {
+	return sqs.New(cfg, url).Send(ctx, []byte(body), time.Minute)
+}
+
+func TestSendKeepsTheAdaptersContract(t *testing.T) {
+	awstest.SQS.Contract(t, taken(body), send)
+}
+
+func TestDelaysAreWholeSeconds(t *testing.T) {
+	for delay, want := range map[time.Duration]any{
+		0:                       nil, // the SDK leaves a zero out, and the queue's own delay is none
+		time.Nanosecond:         1.0,
+		time.Second:             1.0,
+		1500 * time.Millisecond: 2.0,
+		time.Minute:             60.0,
+		15 * time.Minute:        900.0,
+	} {
+		t.Run(delay.String(), func(t *testing.T) {
+			server := awstest.New(t, taken(body))
+			if err := sqs.New(server.Config(), url).Send(t.Context(), []byte(body), delay); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]any{"QueueUrl": url, "MessageBody": body, "DelaySeconds": want}
+			if want["DelaySeconds"] == nil {
+				delete(want, "DelaySeconds")
+			}
+			if diff := cmp.Diff(want, server.Only("SendMessage").JSON); diff != "" {
+				t.Errorf("request (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRefusalsAreNamed(t *testing.T) {
+	for _, code := range []string{"com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"} {
+		awstest.Refused(t, awstest.JSONError(400, code, "The specified queue does not exist."), grant.ErrNotFound, send)
+	}
+}
+
+func TestAMessageThatArrivedChangedIsAnError(t *testing.T) {
+	if err := send(t.Context(), awstest.New(t, taken("something else")).Config()); err == nil {
+		t.Error("a wrong checksum went unnoticed")
+	} else if errors.Is(err, grant.ErrNotFound) {
+		t.Errorf("error = %v", err)
+	}
+}

@@ -1,0 +1,26 @@
+// Package sts asks AWS STS who we are.
+package sts
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/countersign/countersign/internal/aws/awserr"
+)
+
+// Client calls STS.
+type Client struct{ api *sts.Client }
+
+// New makes a client.
+func New(cfg aws.Config) *Client { return &Client{sts.NewFromConfig(cfg)} }
+
+// Caller is the account (12 digits) and the ARN that our credentials belong to (GetCallerIdentity).
+func (c *Client) Caller(ctx context.Context) (account, arn string, err error) {
+	out, err := c.api.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", "", awserr.From(err)
+	}
+	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
+}
