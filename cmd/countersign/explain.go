@@ -1,0 +1,260 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/spf13/cobra"
+)
+
+// What AWS charges, in US dollars a month (us-east-1).
+const (
+	secretPrice = 0.40
+	keyPrice    = 1.00
+)
+
+// explanation is one grant as explain tells it.
+type explanation struct {
+	Grant           string    `json:"grant"`
+	Provider        string    `json:"provider"`
+	ProviderAccount string    `json:"providerAccount"`
+	Role            string    `json:"role"` // path and name
+	MayDo           []string  `json:"mayDo"`
+	MayNot          string    `json:"mayNot"`
+	Needs           string    `json:"needs"`
+	Session         string    `json:"session"`
+	Rotates         string    `json:"rotates"`
+	Schedule        string    `json:"schedule,omitempty"` // Secrets Manager's expression
+	Windows         []window  `json:"windows,omitempty"`  // the next five
+	Overlap         string    `json:"overlap,omitempty"`
+	Ends            time.Time `json:"ends,omitzero"`
+	Tells           []string  `json:"tells"`
+	MonthlyUSD      float64   `json:"monthlyUSD"`
+	Stack           int       `json:"stack"` // counted from 1
+}
+
+type window struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+func newExplainCommand(c *cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain [GRANT]",
+		Short: "Say in plain words what access.yaml lets whom do",
+		Long: `Say in plain words what access.yaml lets whom do: who may enter as what, what
+for, when the external ID changes, when access ends, who is told, what it costs.
+Reads the file only; no call to AWS.`,
+		Example: `countersign explain
+countersign explain migration --json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	file := fileFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		a, err := c.load(*file)
+		if err != nil {
+			return err
+		}
+		c.warn(a.Warnings)
+		entries := a.Entries()
+		if len(args) == 1 {
+			e, ok := a.Find(grant.Name(args[0]))
+			if !ok {
+				return c.noSuchGrant(args[0], *file, a)
+			}
+			entries = []access.Entry{e}
+		}
+		return c.explain(entries)
+	}
+	cmd.ValidArgsFunction = completeGrants(file)
+	return cmd
+}
+
+func (c *cli) noSuchGrant(name, file string, a *access.Access) error {
+	var names []string
+	for _, e := range a.Entries() {
+		names = append(names, string(e.Grant.Name))
+	}
+	return fail(exitInput, "It has: "+strings.Join(names, ", ")+".", "%s has no grant %.60q", file, name)
+}
+
+func (c *cli) explain(entries []access.Entry) error {
+	var all []explanation
+	for _, e := range entries {
+		all = append(all, explainGrant(e, c.now()))
+	}
+	if c.json {
+		return writeJSON(c.stdout, struct {
+			Grants []explanation `json:"grants"`
+		}{all})
+	}
+	secrets, stacks := 0, map[int]bool{}
+	var out strings.Builder
+	for i, e := range entries {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		out.WriteString(all[i].text(e))
+		stacks[e.Shard] = true
+		if e.Grant.ExternalID {
+			secrets++
+		}
+	}
+	if len(entries) > 1 {
+		fmt.Fprintf(&out, "\nIn all about $%.2f a month: %s, %s. Calls cost cents.\n",
+			float64(secrets)*secretPrice+float64(len(stacks))*keyPrice, count(secrets, "secret"), count(len(stacks), "key"))
+	}
+	_, err := io.WriteString(c.stdout, out.String())
+	return err
+}
+
+func explainGrant(e access.Entry, now time.Time) explanation {
+	p, g := e.Provider, e.Grant
+	x := explanation{
+		Grant: string(g.Name), Provider: p.Name, ProviderAccount: p.Account, Role: g.RolePath + g.RoleName,
+		MayDo: mayDo(g), MayNot: mayNot(g), Needs: needs(p, g), Session: "up to " + spaced(g.MaxSession),
+		Rotates: "no: there is no external ID", Ends: g.Expires, Tells: tells(g.Notify), Stack: e.Shard + 1,
+	}
+	if g.ExternalID {
+		s := g.Schedule()
+		x.Rotates, x.Schedule, x.MonthlyUSD = s.String(), s.Expression, secretPrice
+		for _, w := range s.Next(now, 5) {
+			x.Windows = append(x.Windows, window{w.Start, w.End})
+		}
+		x.Overlap = spaced(g.Overlap)
+	}
+	return x
+}
+
+func (x explanation) text(e access.Entry) string {
+	b := block{}
+	b.head(x.Grant, fmt.Sprintf("%s (%s) may enter as role %s", x.Provider, x.ProviderAccount, e.Grant.RoleName))
+	b.row("may do", strings.Join(x.MayDo, ". ")+". Nothing else")
+	b.row("may not", x.MayNot)
+	b.row("needs", x.Needs)
+	b.row("session", x.Session)
+	rotates := x.Rotates
+	if len(x.Windows) > 0 {
+		rotates += ": " + windowDates(e.Grant.RotateEvery, x.Windows)
+	}
+	b.row("rotates", rotates)
+	if x.Overlap != "" {
+		b.row("overlap", overlapText(x.Overlap))
+	}
+	if x.Ends.IsZero() {
+		b.row("ends", "when you revoke it: expires is not set")
+	} else {
+		b.row("ends", x.Ends.Format(time.RFC3339)+": new and live sessions, enforced by IAM")
+	}
+	b.row("tells", strings.Join(x.Tells, "; "))
+	if x.MonthlyUSD > 0 {
+		b.row("costs", fmt.Sprintf("about $%.2f a month, plus $%.2f for the stack's key", x.MonthlyUSD, keyPrice))
+	} else {
+		b.row("costs", fmt.Sprintf("nothing itself; the stack's key is $%.2f a month", keyPrice))
+	}
+	return b.String()
+}
+
+func overlapText(overlap string) string {
+	if overlap == "0 min" {
+		return "none: the previous ID ends as the new one begins"
+	}
+	return overlap + ": that long the previous ID also works, then IAM refuses it by itself"
+}
+
+// windowDates lists windows as people read them: days, with hours where there are several a day.
+func windowDates(every access.Every, windows []window) string {
+	layout := "2 Jan"
+	if strings.HasSuffix(string(every), "h") {
+		layout = "2 Jan 15:04"
+	}
+	var out []string
+	for _, w := range windows {
+		out = append(out, strings.ReplaceAll(w.From.Format(layout), " ", noBreak))
+	}
+	text := strings.Join(out, ", ")
+	if strings.Contains(string(every), "day") && every != access.Daily {
+		text += " if the last one were today"
+	}
+	return text
+}
+
+func needs(p *access.Provider, g *access.Grant) string {
+	parts := []string{"an external ID"}
+	if !g.ExternalID {
+		parts = []string{"no external ID"}
+	} else if p.Prefix != "" {
+		parts = []string{"an external ID that begins with " + p.Prefix + "-"}
+	}
+	if len(p.Principals) > 0 {
+		parts = append(parts, "a principal matching "+strings.Join(p.Principals, " or "))
+	} else {
+		parts = append(parts, "a principal that account "+p.Account+" lets")
+	}
+	if p.Organization != "" {
+		parts = append(parts, "membership of organization "+p.Organization)
+	}
+	return strings.Join(parts, ", and ")
+}
+
+func tells(n grant.Notify) []string {
+	var out []string
+	if len(n.Mail) > 0 {
+		out = append(out, "mail "+strings.Join(n.Mail, ", "))
+	}
+	for _, w := range n.Webhook {
+		if w.URL == "" {
+			out = append(out, "a webhook whose URL is in its secret")
+			continue
+		}
+		out = append(out, "webhook "+w.URL)
+	}
+	for _, arn := range n.SNS {
+		out = append(out, "sns "+arn[strings.LastIndexByte(arn, ':')+1:])
+	}
+	if len(out) == 0 {
+		out = append(out, "nobody but the event bus: set notify, so that the provider hears of a new ID")
+	}
+	return out
+}
+
+// spaced writes a duration as text does: 24 h, 90 min, 1 h 30 min.
+func spaced(d time.Duration) string {
+	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	var out []string
+	if h > 0 {
+		out = append(out, fmt.Sprintf("%d h", h))
+	}
+	if m > 0 {
+		out = append(out, fmt.Sprintf("%d min", m))
+	}
+	if s > 0 {
+		out = append(out, fmt.Sprintf("%d s", s))
+	}
+	if len(out) == 0 {
+		return "0 min"
+	}
+	return strings.Join(out, " ")
+}
+
+// completeGrants completes a grant's name from access.yaml.
+func completeGrants(file *string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		a, err := access.Load(*file)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, e := range a.Entries() {
+			names = append(names, string(e.Grant.Name)+"\t"+e.Provider.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/countersign/countersign/internal/api"
+	"github.com/countersign/countersign/internal/aws/awstest"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// The external IDs of the fake account. Only reveal may show one.
+const (
+	fakeID    = "hestio-Zq3vN8mKp0RtYw6LxBc2HdJf9GsAe4Uo"
+	fakeOldID = "hestio-Ab1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV"
+	fakeRole  = "HestioMigration"
+)
+
+// fakeAWS is one account with one grant, migration, over HTTP: CloudFormation, IAM, Secrets Manager, SSM and the API. It
+// keeps what is written, and counts what is asked. It checks no signature's value.
+type fakeAWS struct {
+	url  string
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on
+
+	mu     sync.Mutex
+	calls  []string
+	inline string
+	trust  string
+	tags   map[string]string
+	token  string // version id of the current external ID
+}
+
+func newFakeAWS() *fakeAWS {
+	allow := `{"Version":"2012-10-17","Statement":[{"Sid":"CountersignCurrent","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"` + fakeID + `"}}}]}`
+	return &fakeAWS{mode: map[string]string{}, inline: grant.OpenRevocation, trust: allow, tags: map[string]string{}, token: "birth-00000000000000000000000000000000"}
+}
+
+func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case strings.HasPrefix(r.URL.Path, "/v1/"):
+		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
+		f.serveAPI(w, r, body)
+	case target != "":
+		operation := target[strings.LastIndexByte(target, '.')+1:]
+		f.calls = append(f.calls, operation)
+		f.serveJSON(w, operation, body)
+	default:
+		form, _ := url.ParseQuery(string(body))
+		f.calls = append(f.calls, form.Get("Action"))
+		f.serveQuery(w, form)
+	}
+}
+
+func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
+	action := form.Get("Action")
+	if action == "DescribeStacks" {
+		f.describeStack(w, form.Get("StackName"))
+		return
+	}
+	if f.mode["iam"] == "denied" {
+		awstest.XMLError(http.StatusForbidden, "AccessDenied", "not authorized to perform: iam:"+action)(w)
+		return
+	}
+	if form.Get("RoleName") != fakeRole {
+		awstest.XMLError(http.StatusNotFound, "NoSuchEntity", "The role with name "+form.Get("RoleName")+" cannot be found.")(w)
+		return
+	}
+	result := ""
+	switch action {
+	case "PutRolePolicy":
+		f.inline = form.Get("PolicyDocument")
+	case "GetRolePolicy":
+		result = "<RoleName>" + fakeRole + "</RoleName><PolicyName>CountersignRevocation</PolicyName><PolicyDocument>" + url.QueryEscape(f.inline) + "</PolicyDocument>"
+	case "UpdateAssumeRolePolicy":
+		f.trust = form.Get("PolicyDocument")
+	case "GetRole":
+		result = "<Role><RoleName>" + fakeRole + "</RoleName><Arn>" + f.plan().RoleARN + "</Arn><Path>/</Path><RoleId>AROAEXAMPLE</RoleId>" +
+			"<CreateDate>2026-01-05T09:00:00Z</CreateDate><AssumeRolePolicyDocument>" + url.QueryEscape(f.trust) + "</AssumeRolePolicyDocument></Role>"
+	case "TagRole":
+		f.tags[grant.TagRevoked] = form.Get("Tags.member.1.Value")
+	}
+	awstest.XML("<" + action + "Response><" + action + "Result>" + result + "</" + action + "Result></" + action + "Response>")(w)
+}
+
+func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
+	switch {
+	case f.mode["stack"] == "denied":
+		awstest.XMLError(http.StatusForbidden, "AccessDenied", "not authorized to perform: cloudformation:DescribeStacks")(w)
+		return
+	case name != defaultStack:
+		awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id "+name+" does not exist")(w)
+		return
+	}
+	outputs := ""
+	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "RoleArnMigration": f.plan().RoleARN} {
+		outputs += "<member><OutputKey>" + key + "</OutputKey><OutputValue>" + value + "</OutputValue></member>"
+	}
+	awstest.XML("<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>" + name + "</StackName><StackStatus>CREATE_COMPLETE</StackStatus>" +
+		"<CreationTime>2026-01-05T09:00:00Z</CreationTime><Outputs>" + outputs + "</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>")(w)
+}
+
+func (f *fakeAWS) plan() grant.Plan {
+	return grant.Plan{
+		Grant: "migration", Provider: "hestio", ProviderAccount: "111122223333", Account: "444455556666", Region: "eu-west-1",
+		RoleARN: "arn:aws:iam::444455556666:role/" + fakeRole, Prefix: "hestio", Principals: []string{"arn:aws:iam::111122223333:root"},
+		SecretARN: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-AbCdEf", RotateEvery: "monthly",
+	}
+}
+
+func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte) {
+	answer := func(v any) {
+		b, _ := json.Marshal(v)
+		awstest.JSON(string(b))(w)
+	}
+	switch operation {
+	case "GetParameter":
+		plan, _ := json.Marshal(f.plan())
+		answer(map[string]any{"Parameter": map[string]any{"Name": "/countersign/migration", "Value": string(plan)}})
+	case "GetSecretValue":
+		id, _ := grant.ParseOwnID(fakeID, "hestio")
+		value, _ := f.plan().EncodeValue(id)
+		answer(map[string]any{"ARN": f.plan().SecretARN, "SecretString": string(value), "VersionId": f.token, "VersionStages": []string{"AWSCURRENT"}})
+	case "TagResource":
+		var in struct{ Tags []struct{ Key, Value string } }
+		_ = json.Unmarshal(body, &in)
+		for _, t := range in.Tags {
+			f.tags[t.Key] = t.Value
+		}
+		answer(struct{}{})
+	default:
+		awstest.JSONError(http.StatusBadRequest, "UnknownOperationException", operation)(w)
+	}
+}
+
+func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) {
+	answer := func(status int, v any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(v)
+	}
+	switch f.mode["api"] {
+	case "down":
+		answer(http.StatusBadGateway, map[string]string{"message": "Internal server error"})
+		return
+	case "denied":
+		answer(http.StatusForbidden, map[string]string{"Message": "User: arn:aws:sts::444455556666:assumed-role/Reader/ines is not authorized to perform: execute-api:Invoke"})
+		return
+	case "hang":
+		f.mu.Unlock()
+		<-r.Context().Done()
+		f.mu.Lock()
+		return
+	}
+	switch strings.TrimPrefix(r.URL.Path, "/v1/") {
+	case "grants":
+		answer(http.StatusOK, api.List{Grants: []api.Status{f.status()}})
+	case "grants/migration":
+		answer(http.StatusOK, f.status())
+	case "grants/migration/rotate":
+		var in api.RotateRequest
+		_ = json.Unmarshal(body, &in)
+		if f.mode["api"] == "overlap" && !in.Leaked {
+			answer(http.StatusConflict, api.Problem{Error: "the previous external ID is still accepted", Next: "wait, or say that it leaked", Until: time.Now().Add(23 * time.Hour).Truncate(time.Second)})
+			return
+		}
+		version := "rotate-11111111111111111111111111111111"
+		if f.mode["blind"] != "on" {
+			f.token = version
+		}
+		answer(http.StatusAccepted, api.RotateAnswer{Grant: "migration", VersionID: version})
+	case "grants/migration/revoke":
+		f.inline, f.tags[grant.TagRevoked] = grant.DenyRevocation, "rv-20260901T160200Z-0a1b2c3d"
+		f.close()
+		answer(http.StatusAccepted, api.RevokeAnswer{Grant: "migration", RevokeID: f.tags[grant.TagRevoked], Done: []string{"deny", "trust", "tag", "event", "check"}})
+	default:
+		answer(http.StatusNotFound, api.Problem{Error: "no grant of this name"})
+	}
+}
+
+func (f *fakeAWS) close() {
+	doc, err := trust.Parse([]byte(f.trust))
+	if err != nil {
+		panic(err)
+	}
+	closed, _, err := trust.Apply(doc, trust.Plan{Role: trust.Created, Gate: trust.Close})
+	if err != nil {
+		panic(err)
+	}
+	f.trust = string(closed.Bytes())
+}
+
+// status is what functions/operate would say.
+func (f *fakeAWS) status() api.Status {
+	p, now := f.plan(), time.Now()
+	s := api.Status{
+		Grant: "migration", State: api.Open, Provider: p.Provider, ProviderAccount: p.ProviderAccount, Account: p.Account, Region: p.Region,
+		RoleARN: p.RoleARN, SecretARN: p.SecretARN, VersionID: f.token, RotateEvery: p.RotateEvery, LastRotated: now.Add(-100 * time.Hour),
+		NextRotation: now.Add(640 * time.Hour), LastUsed: now.Add(-3 * time.Hour), Expires: now.Add(2000 * time.Hour), CheckedAt: now,
+		Accepted: []api.ID{{Fingerprint: trust.Fingerprint(fakeID)}, {Fingerprint: trust.Fingerprint(fakeOldID), Until: now.Add(12*time.Minute + 30*time.Second)}},
+	}
+	doc, err := trust.Parse([]byte(f.trust))
+	closure := grant.ClosureOf([]byte(f.inline), doc, f.tags)
+	if err != nil {
+		s.Fault = fmt.Sprint(err)
+	}
+	if closure.Closed() && f.mode["blind"] != "on" {
+		s.State, s.RevokeID, s.Accepted = api.Closed, closure.RevokeID, nil
+	}
+	return s
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/api"
+	"github.com/countersign/countersign/internal/aws/apigateway"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/spf13/cobra"
+)
+
+// rotation is what rotate says as JSON.
+type rotation struct {
+	api.RotateAnswer
+	Visible  bool     `json:"visible"` // the new external ID is current
+	Accepted []api.ID `json:"accepted,omitempty"`
+}
+
+func newRotateCommand(c *cli) *cobra.Command {
+	var f remoteFlags
+	var req api.RotateRequest
+	var patience time.Duration
+	cmd := &cobra.Command{
+		Use:   "rotate GRANT",
+		Short: "Replace the external ID now; --leaked: no overlap",
+		Long: `Start a rotation now. The previous external ID stays accepted for the grant's
+overlap; with --leaked it ends as soon as the new one is in, and the provider is
+out until it has read the new one. Refused while an overlap is still open,
+unless --leaked.
+
+Exit codes: 0 the new ID is in, 3 refused, 5 started but not yet in.`,
+		Example: "countersign rotate migration --reason \"engineer left\"\ncountersign rotate migration --leaked --reason INC-812",
+		Args:    cobra.ExactArgs(1),
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&req.Leaked, "leaked", false, "the ID is in the wrong hands: the old one ends at once")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "why, for the log: up to 200 characters")
+	cmd.Flags().DurationVar(&patience, "wait", 3*time.Minute, "how long to wait until the new ID is in")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		name, err := grantArg(args)
+		if err != nil {
+			return err
+		}
+		cfg, err := f.config(ctx)
+		if err != nil {
+			return err
+		}
+		client, err := f.grantAPI(ctx, cfg, name)
+		if err != nil {
+			return remoteError(err)
+		}
+		p := c.progress()
+		answer, err := client.Rotate(ctx, name, req)
+		if err != nil {
+			return remoteError(fmt.Errorf("rotating %s: %w", name, err))
+		}
+		p.step("rotation started: version %s", answer.VersionID)
+		result := rotation{RotateAnswer: answer}
+		waitErr := c.awaitVersion(ctx, client, name, &result, p, patience)
+		if c.json {
+			if err := writeJSON(c.stdout, result); err != nil {
+				return err
+			}
+			return waitErr
+		}
+		if waitErr == nil {
+			_, waitErr = fmt.Fprintf(c.stdout, "%s is rotated: %s\n", name, printable(acceptedText(result.Accepted, c.now())))
+		}
+		return waitErr
+	}
+	return cmd
+}
+
+// awaitVersion looks once a second until the new version is current.
+func (c *cli) awaitVersion(ctx context.Context, client *apigateway.Client, name grant.Name, r *rotation, p progress, patience time.Duration) error {
+	until := p.start.Add(patience)
+	for patience > 0 {
+		s, err := client.Grant(ctx, name)
+		switch {
+		case err == nil && s.VersionID == r.VersionID:
+			r.Visible, r.Accepted = true, s.Accepted
+			p.step("the new external ID is in")
+			return nil
+		case err != nil && !errors.Is(err, grant.ErrUnavailable) && !errors.Is(err, grant.ErrThrottled):
+			return remoteError(fmt.Errorf("looking whether %s is rotated: %w", name, err))
+		}
+		if c.now().After(until) {
+			break
+		}
+		if err := c.wait(ctx, time.Second); err != nil {
+			return remoteError(err)
+		}
+	}
+	return fail(exitNotSeen, fmt.Sprintf("countersign show %s tells when it is; the log group of countersign-rotate tells why not.", name),
+		"the rotation of %s is accepted and not yet seen", name)
+}
+
+// acceptedText says which IDs are accepted now, by fingerprint.
+func acceptedText(ids []api.ID, now time.Time) string {
+	text := ""
+	for i, id := range ids {
+		if i > 0 {
+			text += "; "
+		}
+		text += id.Fingerprint
+		if !id.Until.IsZero() {
+			text += " until " + clock(id.Until, now)
+		}
+	}
+	if text == "" {
+		return "nothing is accepted"
+	}
+	return text
+}

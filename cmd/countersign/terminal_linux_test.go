@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// openTerminal makes a pseudo-terminal: what a person sees and types, and what the program has as its streams.
+func openTerminal(t *testing.T) (person, program *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number, unlocked uint32
+	ioctl := func(request uintptr, value *uint32) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, person.Fd(), request, uintptr(unsafe.Pointer(value))); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	ioctl(syscall.TIOCGPTN, &number)
+	ioctl(syscall.TIOCSPTLCK, &unlocked)
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = person.Close(); _ = program.Close() })
+	return person, program
+}
+
+// atTerminal runs the program on a terminal where a person types an answer, and gives what they saw.
+func atTerminal(t *testing.T, f *fakeAWS, typed string, args ...string) (seen string, code int) {
+	t.Helper()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	f.url = server.URL
+	for key, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
+		"AWS_PROFILE": "", "NO_COLOR": "1",
+	} {
+		t.Setenv(key, value)
+	}
+	t.Chdir(t.TempDir())
+	person, program := openTerminal(t)
+	if _, err := io.WriteString(person, typed); err != nil {
+		t.Fatal(err)
+	}
+	code = run(t.Context(), args, program, program, program, os.Getenv)
+	// What was written stays in the terminal's buffer: read it until the mark.
+	const mark = "END OF OUTPUT"
+	if _, err := io.WriteString(program, mark); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	buf := make([]byte, 4096)
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(out.String(), mark) && time.Now().Before(deadline); {
+		n, err := person.Read(buf)
+		out.Write(buf[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.ReplaceAll(strings.TrimSuffix(out.String(), mark), "\r\n", "\n"), code
+}
+
+func TestRevokeAsksOnATerminal(t *testing.T) {
+	const question = "Revoke hestio's access to 444455556666? Live sessions end too. [y/N]"
+	for _, tc := range []struct {
+		typed   string
+		code    int
+		revoked bool
+	}{
+		{"n\n", exitRefused, false},
+		{"\n", exitRefused, false},
+		{"what?\n", exitRefused, false},
+		{"\x04", exitRefused, false}, // end of input
+		{"y\n", exitDone, true},
+		{"YES\n", exitDone, true},
+	} {
+		t.Run(fmt.Sprintf("%q", tc.typed), func(t *testing.T) {
+			f := newFakeAWS()
+			seen, code := atTerminal(t, f, tc.typed, "revoke", "migration", "--reason", "project ended")
+			revoked := slices.Contains(f.calls, "POST /v1/grants/migration/revoke")
+			if code != tc.code || revoked != tc.revoked || !strings.Contains(seen, question) {
+				t.Errorf("exit %d, revoked %v, want %d, %v; seen:\n%s", code, revoked, tc.code, tc.revoked, seen)
+			}
+		})
+	}
+}
+
+func TestRevealShowsTheIDOnATerminal(t *testing.T) {
+	f := newFakeAWS()
+	seen, code := atTerminal(t, f, "", "reveal", "migration")
+	if code != exitDone || !strings.Contains(seen, fakeID+"\n") || strings.Count(seen, fakeID) != 1 {
+		t.Errorf("exit %d, seen:\n%s", code, seen)
+	}
+	if want := []string{"GetParameter", "GetSecretValue"}; !slices.Equal(f.calls, want) {
+		t.Errorf("calls = %v, want %v", f.calls, want)
+	}
+}
