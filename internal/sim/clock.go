@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Task is something that AWS does by itself at a moment: an attempt at a rotation, a batch for a queue's consumer, a timer.
+type Task struct {
+	Name string // the actor
+	At   time.Time
+	take func()
+	run  func(context.Context) error
+}
+
+// Run does it, once. A task that was given out by Due is taken already.
+func (t Task) Run(ctx context.Context) error {
+	if t.take != nil {
+		t.take()
+	}
+	return t.run(As(ctx, t.Name))
+}
+
+type timer struct {
+	name  string
+	every time.Duration
+	next  time.Time
+	run   func(context.Context) error
+}
+
+// Every runs a function regularly, as an EventBridge schedule does. The first time is one period from now.
+func (w *World) Every(function string, period time.Duration, run func(context.Context) error) {
+	w.timers = append(w.timers, &timer{function, period, w.now.Add(period), run})
+}
+
+// tasks lists what AWS will do next, each source's first, in a fixed order.
+func (w *World) tasks() []Task {
+	out := w.Secrets.tasks()
+	for _, name := range sortedKeys(w.queues) {
+		out = append(out, w.queues[name].tasks()...)
+	}
+	for _, t := range w.timers {
+		out = append(out, Task{Name: t.name, At: t.next, take: func() { t.next = t.next.Add(t.every) },
+			run: func(ctx context.Context) error { return w.Invoke(ctx, t.name, t.run) }})
+	}
+	return out
+}
+
+// Due takes what AWS does now, in a fixed order. Whoever takes it must run it.
+func (w *World) Due() []Task {
+	var out []Task
+	for _, t := range w.tasks() {
+		if t.At.After(w.now) {
+			continue
+		}
+		t.take()
+		t.take = nil
+		out = append(out, t)
+	}
+	return out
+}
+
+// NextDue is when AWS will do something next by itself.
+func (w *World) NextDue() (at time.Time, ok bool) {
+	for _, t := range w.tasks() {
+		if !ok || t.At.Before(at) {
+			at, ok = t.At, true
+		}
+	}
+	return at, ok
+}
+
+// Sleep moves the virtual clock by d and runs what falls due on the way, at its time and to its end. Failed runs are in
+// Invocations.
+func (w *World) Sleep(ctx context.Context, d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		at, ok := w.NextDue()
+		if !ok || at.After(end) {
+			break
+		}
+		if at.After(w.now) {
+			w.Advance(at.Sub(w.now))
+		}
+		for _, t := range w.Due() {
+			_ = t.Run(ctx) // kept in Invocations
+		}
+	}
+	if left := end.Sub(w.now); left > 0 {
+		w.Advance(left)
+	}
+}
+
+// WaitRunning is Wait for direct mode where AWS shall go on meanwhile: what falls due runs at its time, as something apart
+// from the caller. A function that waits for a rotation needs it as its seam Wait.
+func (w *World) WaitRunning(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if at, ok := ctx.Deadline(); ok {
+		d = min(d, at.Sub(w.now))
+	}
+	w.Sleep(context.WithValue(context.WithoutCancel(ctx), invocationKey{}, (*invocation)(nil)), d)
+	return ctx.Err()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,175 @@
+package sim
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Queue is one standard SQS queue: at least once, in about the order of sending.
+type Queue struct {
+	Name string
+
+	// Copies says how a message that is sent arrives: one entry a copy, with the further delay. Nil: one, at once.
+	Copies func(body []byte) []time.Duration
+
+	w          *World
+	messages   []*message
+	visibility time.Duration
+	maxReceive int
+	dead       *Queue
+	function   string
+	consume    func(context.Context, []Message) (failed []string, err error)
+	batch      int
+}
+
+// Message is what a consumer of a queue gets.
+type Message struct {
+	ID       string // copies of one message have the same
+	Receipt  string // of this copy, for Delete
+	Body     []byte
+	Receives int // how often it was received, this time included
+	Sent     time.Time
+}
+
+type message struct {
+	Message
+	visible time.Time
+}
+
+const (
+	maxDelay = 15 * time.Minute
+	maxBody  = 1 << 20 // bytes
+)
+
+// Queue is the queue of that name; it is made when first asked for, with a visibility timeout of 30 s and no dead-letter queue.
+func (w *World) Queue(name string) *Queue {
+	q, ok := w.queues[name]
+	if !ok {
+		q = &Queue{Name: name, w: w, visibility: 30 * time.Second}
+		w.queues[name] = q
+	}
+	return q
+}
+
+// Configure sets how long a received message stays hidden (0 to 12 h, at least a second here) and after how many receives it
+// goes to the dead-letter queue; nil dead: never.
+func (q *Queue) Configure(visibility time.Duration, dead *Queue, maxReceive int) {
+	q.visibility, q.dead, q.maxReceive = min(max(visibility, time.Second), 12*time.Hour), dead, maxReceive
+}
+
+// Send is SendMessage with DelaySeconds; a part of a second counts as one.
+func (q *Queue) Send(ctx context.Context, body []byte, delay time.Duration) error {
+	return do(ctx, q.w, "sqs", "SendMessage", q.Name, func() error {
+		switch {
+		case len(body) == 0 || len(body) > maxBody:
+			return refuse(nil, "InvalidParameterValue", "a message has 1 to %d bytes, not %d", maxBody, len(body))
+		case delay < 0 || delay > maxDelay:
+			return refuse(nil, "InvalidParameterValue", "DelaySeconds is 0 to 900, not %s", delay)
+		}
+		q.put(body, (delay+time.Second-1)/time.Second*time.Second)
+		return nil
+	})
+}
+
+// put makes the message's copies.
+func (q *Queue) put(body []byte, delay time.Duration) {
+	copies := []time.Duration{0}
+	if q.Copies != nil {
+		copies = q.Copies(body)
+	}
+	q.w.serial++
+	id := fmt.Sprintf("message-%d", q.w.serial)
+	for _, further := range copies {
+		q.w.serial++
+		m := Message{ID: id, Receipt: fmt.Sprintf("receipt-%d", q.w.serial), Body: bytes.Clone(body), Sent: q.w.now}
+		q.messages = append(q.messages, &message{m, q.w.now.Add(delay + further)})
+	}
+}
+
+// Messages lists the bodies of what is in the queue, hidden or not, in the order of sending. Nothing is received.
+func (q *Queue) Messages() [][]byte {
+	out := make([][]byte, 0, len(q.messages))
+	for _, m := range q.messages {
+		out = append(out, bytes.Clone(m.Body))
+	}
+	return out
+}
+
+// Receive takes up to n visible messages and hides them for the visibility timeout. It is the Lambda poller's, not recorded.
+func (q *Queue) Receive(n int) []Message {
+	var out []Message
+	for _, m := range slices.Clone(q.messages) {
+		if len(out) == n || m.visible.After(q.w.now) {
+			continue
+		}
+		if q.dead != nil && m.Receives >= q.maxReceive {
+			q.drop(m)
+			q.dead.messages = append(q.dead.messages, &message{m.Message, q.w.now})
+			continue
+		}
+		m.Receives++
+		m.visible = q.w.now.Add(q.visibility)
+		one := m.Message
+		one.Body = bytes.Clone(m.Body)
+		out = append(out, one)
+	}
+	return out
+}
+
+// Delete removes a message that was received. Another copy of it still comes.
+func (q *Queue) Delete(receipt string) {
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.Receipt == receipt })
+}
+
+func (q *Queue) drop(one *message) {
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m == one })
+}
+
+// Subscribe lets a function consume the queue, in batches of up to ten, as Lambda's event source does: what it returns as
+// failed comes again, all of it if it returns an error or crashes. See World.Due and World.Sleep for when it runs.
+func (q *Queue) Subscribe(function string, batch int, consume func(context.Context, []Message) (failed []string, err error)) {
+	q.function, q.consume, q.batch = function, consume, min(max(batch, 1), 10)
+}
+
+// tasks is the next batch, if the queue has a consumer.
+func (q *Queue) tasks() []Task {
+	if q.consume == nil || len(q.messages) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(q.messages, func(a, b *message) int { return cmp.Compare(a.visible.UnixNano(), b.visible.UnixNano()) })
+	var batch []Message
+	return []Task{{
+		Name: q.function, At: first.visible,
+		take: func() { batch = q.Receive(q.batch) },
+		run: func(ctx context.Context) error {
+			if len(batch) == 0 {
+				return nil
+			}
+			return q.hand(ctx, batch)
+		},
+	}}
+}
+
+func (q *Queue) hand(ctx context.Context, batch []Message) error {
+	var failed []string
+	err := do(As(ctx, "sqs"), q.w, "lambda", "Invoke", q.function+" "+q.Name, func() error {
+		return q.w.Invoke(ctx, q.function, func(ctx context.Context) error {
+			var err error
+			failed, err = q.consume(ctx, batch)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range batch {
+		if !slices.Contains(failed, m.ID) {
+			q.Delete(m.Receipt)
+		}
+	}
+	return nil
+}
