@@ -61,7 +61,7 @@ func New(cfg aws.Config, base string) (*Client, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("not the URL of an API: %.200q", base)
 	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && onThisMachine(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !onThisMachine(u.Hostname())) {
 		return nil, fmt.Errorf("the API must be called over https: %.200q", base)
 	}
 	return &Client{
@@ -129,7 +129,7 @@ func (c *Client) call(ctx context.Context, method string, in, out any, path ...s
 		}
 		return fmt.Errorf("calling the API at %s: %s: %w", c.base.Host, reason, grant.ErrUnavailable)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("reading the API's answer: %w", grant.ErrUnavailable)

@@ -1,8 +1,8 @@
 // Package operator is the AWS configuration of a person at the CLI: the SDK's whole chain, with profiles, single sign-on
 // and assumed roles.
 //
-// It is a package of its own because that chain would add a megabyte and a millisecond of start-up time to each function. It
-// trusts the shared files as AWS's own CLI does, and stores nothing.
+// It is a package of its own because that chain would make each function more than a megabyte larger, and slower to start.
+// It trusts the shared files as AWS's own CLI does, and stores nothing.
 package operator
 
 import (
