@@ -14,7 +14,7 @@ GOLANGCI_VERSION := v2.15.0
 TOOLS   := $(CURDIR)/.tools
 CDK     := $(TOOLS)/node/node_modules/.bin/cdk
 export CDK_DISABLE_CLI_TELEMETRY := true
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .PHONY: help
 help: ## list the targets
@@ -99,7 +99,6 @@ local: ## the same stack, left running to try the CLI on
 	$(GO) run ./e2e/local
 
 bench: need-go need-python3 ## figures, as ratios where they are times
-	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
 	$(GO) run ./bench
 
 .PHONY: clean

@@ -103,7 +103,7 @@ func (r *reader) policyFile(v value, name string) (Permission, bool) {
 		r.errorf(v, why, "create "+clean+", or name an AWS managed policy", "policy file not found: %.120q", name)
 		return Permission{}, false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	doc, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		r.errorf(v, "", "", "policy file can't be read: %.120q", name)
@@ -148,7 +148,7 @@ func checkPolicy(doc []byte) error {
 	}
 	var policy struct {
 		Version   string
-		Id        string
+		ID        string `json:"Id"`
 		Statement json.RawMessage
 	}
 	if err := strict(doc, &policy); err != nil {
@@ -187,7 +187,7 @@ func checkPolicy(doc []byte) error {
 func (s policyStatement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect must be Allow or Deny")
+		return fmt.Errorf("its Effect must be Allow or Deny")
 	case (s.Action == nil) == (s.NotAction == nil):
 		return fmt.Errorf("either Action or NotAction")
 	case (s.Resource == nil) == (s.NotResource == nil):

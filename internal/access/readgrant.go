@@ -125,10 +125,8 @@ func (r *reader) readExternalID(keys map[string]value, g *Grant) {
 func (r *reader) readSchedule(v value, g *Grant) (Schedule, bool) {
 	g.RotateEvery = Monthly
 	if v.present() {
-		text := v.token.Value
-		if s, isText := r.scalar(v); isText {
-			text = s
-		} else {
+		text, isText := r.scalar(v)
+		if !isText {
 			r.errorf(v, r.found(v), "rotateEvery: monthly", "rotateEvery must be text")
 			return Schedule{}, false
 		}

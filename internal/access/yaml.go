@@ -153,13 +153,12 @@ func (r *reader) object(v value, what string, keys []string) (map[string]value, 
 	out := map[string]value{}
 	for _, pair := range pairs {
 		key := r.at(pair.Key, v.field)
-		name := key.token.Value
-		if s, isString := pair.Key.(*ast.StringNode); isString {
-			name = s.Value
-		} else {
+		text, isText := pair.Key.(*ast.StringNode)
+		if !isText {
 			r.errorf(key, "", "write the keys out; no anchors, merges or numbers", "a key must be plain text")
 			continue
 		}
+		name := text.Value
 		field := join(v.field, name)
 		key.field = field
 		if !slices.Contains(keys, name) {

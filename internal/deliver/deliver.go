@@ -64,7 +64,7 @@ type Row struct{ Label, Text, Command string }
 
 // Message is what is said to one audience, before it has the form of a channel.
 type Message struct {
-	Subject string // one line of ASCII, 100 characters at most
+	Subject string // one line of ASCII, 99 characters at most
 	Lead    string // the one sentence to remember
 	Rows    []Row
 	Check   string // where a reader who doubts the message looks

@@ -42,7 +42,7 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 	return m
 }
 
-// subject is a line that every channel takes: SNS allows 100 characters of ASCII.
+// subject is a line that every channel takes: SNS takes fewer than 100 characters of ASCII.
 func subject(name grant.Name, what string) string {
 	s := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -50,7 +50,7 @@ func subject(name grant.Name, what string) string {
 		}
 		return r
 	}, "[Countersign] "+string(name)+": "+what)
-	return s[:min(len(s), 100)]
+	return s[:min(len(s), 99)]
 }
 
 type words struct {

@@ -73,6 +73,16 @@ func ParseFailure(tag string) Failure {
 	return f
 }
 
+// Lasts says whether trying the same rotation again can't help. Some refusals pass: IAM refuses a principal that is new
+// for a moment, and reconcile mends drift.
+func (f Failure) Lasts() bool {
+	switch f.Code {
+	case "drift", "malformed", "denied", "":
+		return false
+	}
+	return true
+}
+
 // Words are the reason and what to do next, for people.
 func (f Failure) Words(name Name) (reason, next string) {
 	for _, known := range failures {

@@ -43,6 +43,15 @@ func ParseRoles(list string) (Roles, error) {
 // Names are the grants in alphabetical order.
 func (r Roles) Names() []Name { return slices.Sorted(maps.Keys(r)) }
 
+// Set says of each grant that it is there.
+func (r Roles) Set() map[Name]bool {
+	set := make(map[Name]bool, len(r))
+	for name := range r {
+		set[name] = true
+	}
+	return set
+}
+
 // HasSession says whether an ARN is a session of one of these roles, or one of these roles itself. AWS tells role names
 // apart without regard to case.
 func (r Roles) HasSession(arn string) bool {

@@ -64,7 +64,7 @@ func (p Plan) String() string {
 }
 
 // Format makes every fmt verb print String.
-func (p Plan) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
+func (p Plan) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, p.String()) }
 
 // LogValue hides the IDs from structured logs.
 func (p Plan) LogValue() slog.Value { return slog.StringValue(p.String()) }

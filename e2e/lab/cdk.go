@@ -1,0 +1,51 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Bootstrap prepares the customer's account for CDK.
+func (l *Lab) Bootstrap(ctx context.Context) error {
+	return l.cdk(ctx, "bootstrap", "aws://"+Customer+"/"+Region, "--app", "")
+}
+
+// Synth builds the templates of an access.yaml into the folder out.
+func (l *Lab) Synth(ctx context.Context, access, out string) error {
+	return l.cdk(ctx, "synth", "--quiet", "--app", filepath.Join(l.Root, "bin/countersign-app"), "--output", out,
+		"-c", "access="+access, "-c", "functions="+filepath.Join(l.Root, "dist/functions"), "-c", "local=true")
+}
+
+// Deploy deploys what Synth built, whether CDK thinks that it changed or not.
+func (l *Lab) Deploy(ctx context.Context, out string) error {
+	return l.cdk(ctx, "deploy", "--all", "--force", "--require-approval", "never", "--app", out)
+}
+
+// Destroy deletes the stacks of what Synth built.
+func (l *Lab) Destroy(ctx context.Context, out string) error {
+	return l.cdk(ctx, "destroy", "--all", "--force", "--app", out)
+}
+
+// cdk runs the pinned CDK CLI as the customer's administrator. It takes no longer than four minutes.
+func (l *Lab) cdk(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	env := append(l.environment("test"), "CDK_DISABLE_CLI_TELEMETRY=true", "CI=true",
+		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1", "JSII_RUNTIME_PACKAGE_CACHE_ROOT="+filepath.Join(l.Root, ".cache/jsii"))
+	stdout, stderr, err := l.run(ctx, env, filepath.Join(l.Root, ".tools/node/node_modules/.bin/cdk"), append(args, "--no-notices")...)
+	log, openErr := os.OpenFile(l.CDKLog(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if openErr == nil {
+		fmt.Fprintf(log, "$ cdk %q\n%s%s", args, stdout, stderr)
+		log.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("cdk %s: %w\n%s%s", args[0], err, stdout, stderr)
+	}
+	return nil
+}
+
+// CDKLog is what the CDK CLI printed.
+func (l *Lab) CDKLog() string { return filepath.Join(l.Dir, "cdk.log") }

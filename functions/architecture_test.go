@@ -1,0 +1,184 @@
+package functions_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/countersign/countersign/"
+
+// layers say which of the project's packages each package may reach, itself aside. A name that ends in /… stands for
+// all below it.
+var layers = []struct {
+	packages string
+	may      []string
+}{
+	{"events", nil},
+	{"internal/api", nil},
+	{"internal/trust", nil},
+	{"internal/grant", []string{"events", "internal/trust"}},
+	{"internal/access", []string{"events", "internal/trust", "internal/grant"}},
+	{"internal/gate", []string{"events", "internal/trust", "internal/grant"}},
+	{"internal/outbox", []string{"events", "internal/trust", "internal/grant"}},
+	{"internal/deliver", []string{"events", "internal/trust", "internal/grant"}},
+	{"internal/sim", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
+	{"internal/aws/…", []string{"events", "internal/trust", "internal/grant", "internal/deliver", "internal/aws/…"}},
+	{"functions/internal/door", []string{"events", "internal/trust", "internal/grant", "internal/api"}},
+	{"functions/rotate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox"}},
+	{"functions/reconcile", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox"}},
+	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/api", "functions/internal/door"}},
+	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "functions/internal/door"}},
+	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
+}
+
+// foreign are the modules that the innermost packages may reach.
+var foreign = map[string][]string{
+	"events":         nil,
+	"internal/api":   nil,
+	"internal/trust": {"github.com/tailscale/hujson"},
+	"internal/grant": {"github.com/tailscale/hujson"},
+}
+
+func TestLayers(t *testing.T) {
+	for _, layer := range layers {
+		t.Run(layer.packages, func(t *testing.T) {
+			for _, dep := range dependencies(t, "./"+strings.Replace(layer.packages, "/…", "/...", 1)) {
+				inside, ours := strings.CutPrefix(dep, module)
+				if ours && !covered(inside, append(layer.may, layer.packages)) {
+					t.Errorf("%s reaches %s", layer.packages, inside)
+				}
+				allowed, innermost := foreign[layer.packages]
+				if innermost && !ours && strings.Contains(strings.Split(dep, "/")[0], ".") && !covered(dep, allowed) {
+					t.Errorf("%s reaches %s", layer.packages, dep)
+				}
+			}
+		})
+	}
+}
+
+func TestNoFunctionLinksTheSDKByItself(t *testing.T) {
+	for _, f := range functionNames(t) {
+		for _, dep := range dependencies(t, "./functions/"+f) {
+			if strings.HasPrefix(dep, "github.com/aws/aws-sdk-go-v2") {
+				t.Errorf("functions/%s reaches %s: only its bootstrap may", f, dep)
+			}
+		}
+	}
+}
+
+func TestBootstrapsAreShort(t *testing.T) {
+	for _, f := range functionNames(t) {
+		src, err := os.ReadFile(filepath.Join(f, "bootstrap", "main.go"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if n := bytes.Count(src, []byte("\n")); n > 30 {
+			t.Errorf("functions/%s/bootstrap/main.go has %d lines, at most 30", f, n)
+		}
+	}
+}
+
+// revealers are the functions that may ask for an external ID's value, and why.
+var revealers = []string{
+	"cmd/countersign/reveal.go: reveal",            // a person asked to see it, on a terminal
+	"internal/grant/document.go: AcceptedBy",       // compared with a trust policy
+	"internal/grant/document.go: DeadlineIn",       // compared with a trust policy
+	"internal/grant/id.go: Fingerprint",            // hashed
+	"internal/grant/plan.go: TrustWith",            // written into a trust policy
+	"internal/grant/secret.go: EncodeValue",        // written into the secret
+	"provider/countersign.go: (no such file until", // placeholder
+}
+
+func TestWhoRevealsAnExternalID(t *testing.T) {
+	var found []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "node_modules" || d.Name() == "cdk.out") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			name := "a variable"
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				name = f.Name.Name
+			}
+			ast.Inspect(decl, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Reveal" { // a call, or the method as a value
+					found = append(found, filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))+": "+name)
+				}
+				return true
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(found)
+	if diff := cmp.Diff(revealers, slices.Compact(found)); diff != "" {
+		t.Errorf("who may reveal an ID is decided here, with the reason (-allowed +found):\n%s", diff)
+	}
+}
+
+// functionNames are the folders of functions that have code of their own.
+func functionNames(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "internal" {
+			names = append(names, e.Name())
+		}
+	}
+	for _, must := range []string{"rotate", "reconcile", "revoke", "operate", "notify"} {
+		if !slices.Contains(names, must) {
+			t.Fatalf("functions/%s is missing", must)
+		}
+	}
+	return names
+}
+
+func dependencies(t *testing.T, pattern string) []string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", pattern)
+	list.Dir = ".."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v", pattern, err)
+	}
+	deps := strings.Fields(string(out))
+	if len(deps) == 0 {
+		t.Fatalf("%s has no packages", pattern)
+	}
+	return deps
+}
+
+func covered(name string, by []string) bool {
+	return slices.ContainsFunc(by, func(allowed string) bool {
+		prefix, below := strings.CutSuffix(allowed, "…")
+		return name == allowed || below && strings.HasPrefix(name, prefix)
+	})
+}

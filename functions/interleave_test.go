@@ -1,0 +1,157 @@
+package functions_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// orders is how many orders of turns each interleaving is tried in.
+const orders = 150
+
+// interleaved runs actors beside each other, in an order that the seed decides, and asks the invariant before each turn.
+func interleaved(t *testing.T, seed uint64, prepare func(w *world), actors map[string]func(w *world) func(context.Context) error, invariant func(w *world)) *world {
+	t.Helper()
+	w := seeded(t, seed)
+	prepare(w)
+	w.reconcile.Wait = w.Wait
+	for _, name := range []string{"reconcile", "reconcile-2", "revoke", "deploy"} {
+		if run := actors[name]; run != nil {
+			w.Go(w.ctx, name, run(w))
+		}
+	}
+	w.Schedule = func(sim.Call) sim.Outcome {
+		resume := w.quiet()
+		defer resume()
+		invariant(w)
+		return sim.Outcome{}
+	}
+	w.RunUntil(w.ctx, w.Now().Add(30*time.Minute), w.AnyOrder())
+	w.Schedule = nil
+	if t.Failed() {
+		t.Fatalf("with seed %d", seed)
+	}
+	return w
+}
+
+// seeded is an opened world with a seed.
+func seeded(t *testing.T, seed uint64) *world {
+	t.Helper()
+	w := &world{World: sim.New(sim.Config{Account: customer, Seed: seed}), t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
+	w.must(w.Deploy(w.plan))
+	w.wire()
+	w.must(w.deploy("Create"))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.ResetCalls()
+	return w
+}
+
+func reconciling(w *world) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := w.reconcile.Grant(ctx, "migration")
+		return err
+	}
+}
+
+func revoking(w *world) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := w.revoke.Revoke(ctx, "migration", operator, "")
+		return err
+	}
+}
+
+func redeploying(w *world) func(context.Context) error {
+	return func(ctx context.Context) error { return w.Redeploy(ctx, w.plan) }
+}
+
+// currentEnters is the promise to the provider: whatever runs beside what, the current ID gets in.
+func currentEnters(w *world) {
+	w.t.Helper()
+	if _, id := w.labelled(grant.StageCurrent); !w.enters(provider, id) {
+		w.t.Errorf("%s: the current ID is locked out", w.Now().Format(time.TimeOnly))
+	}
+}
+
+func TestReconcileBesideARotation(t *testing.T) {
+	for seed := range uint64(orders) {
+		w := interleaved(t, seed, func(w *world) { w.start(token(1)) }, map[string]func(*world) func(context.Context) error{
+			"reconcile": reconciling, "reconcile-2": reconciling,
+		}, currentEnters)
+		w.Sleep(w.ctx, time.Hour)
+		w.looks()
+		_, old := w.labelled(grant.StagePrevious)
+		_, fresh := w.labelled(grant.StageCurrent)
+		if version, _ := w.labelled(grant.StageCurrent); version != token(1) {
+			t.Fatalf("seed %d: the rotation did not end", seed)
+		}
+		w.lets(old, fresh)
+		w.Sleep(w.ctx, 24*time.Hour)
+		w.lets(fresh)
+	}
+}
+
+func TestReconcileThatMendsBesideARotation(t *testing.T) {
+	for seed := range uint64(orders) {
+		w := interleaved(t, seed, func(w *world) {
+			w.start(token(1))
+			w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(replaceOnce(t, w.document(), "Engineers-*", "*"))))
+		}, map[string]func(*world) func(context.Context) error{"reconcile": reconciling}, currentEnters)
+		w.Sleep(w.ctx, time.Hour)
+		w.looks()
+		_, old := w.labelled(grant.StagePrevious)
+		_, fresh := w.labelled(grant.StageCurrent)
+		w.lets(old, fresh)
+		w.Sleep(w.ctx, 25*time.Hour)
+		w.lets(fresh)
+	}
+}
+
+// A revocation may land between any two calls of a rotation, a reconciliation and a deploy. From the moment the Deny is
+// written nobody can do anything, and once a check has run nobody gets in.
+func TestARevocationBesideEverything(t *testing.T) {
+	for seed := range uint64(orders) {
+		w := interleaved(t, seed, func(w *world) { w.start(token(1)) }, map[string]func(*world) func(context.Context) error{
+			"reconcile": reconciling, "revoke": revoking, "deploy": redeploying,
+		}, func(*world) {})
+		if !w.denied() {
+			t.Fatalf("seed %d: the Deny is gone", seed)
+		}
+		w.looks() // the check that the revocation queued
+		w.lets()
+		w.Sleep(w.ctx, 48*time.Hour)
+		w.lets()
+		w.looks()
+		w.lets()
+	}
+}
+
+func TestADeployBesideARotation(t *testing.T) {
+	for seed := range uint64(orders) {
+		w := interleaved(t, seed, func(w *world) { w.start(token(1)) }, map[string]func(*world) func(context.Context) error{
+			"deploy": func(w *world) func(context.Context) error {
+				return func(ctx context.Context) error {
+					if err := w.Redeploy(ctx, w.plan); err != nil {
+						return err
+					}
+					_, err := w.reconcile.Grant(ctx, "migration")
+					return err
+				}
+			},
+		}, func(*world) {})
+		w.Sleep(w.ctx, time.Hour)
+		w.looks()
+		_, id := w.labelled(grant.StageCurrent)
+		if !w.enters(provider, id) {
+			t.Fatalf("seed %d: the current ID is locked out: %s", seed, w.document())
+		}
+		w.Sleep(w.ctx, 26*time.Hour)
+		w.looks()
+		if version, _ := w.labelled(grant.StageCurrent); version != token(1) {
+			t.Fatalf("seed %d: the rotation did not end", seed)
+		}
+		w.lets(id)
+	}
+}

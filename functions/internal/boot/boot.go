@@ -1,0 +1,80 @@
+// Package boot reads what the stack tells its functions: which grants there are, and where bus and queue are. Only the
+// functions' main packages use it.
+//
+// It trusts the environment, which only those who may update a function can write.
+package boot
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/countersign/countersign/internal/aws/awsconfig"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Environment is a function's.
+type Environment struct {
+	Grants       grant.Roles
+	Account      string        // the customer's, 12 digits
+	Bus          string        // name
+	Queue        string        // URL of the check queue
+	Settle       time.Duration // how long both IDs are valid before a promotion
+	StackVersion string
+	MailFrom     string // SES sender; empty: no mail
+	Loopback     bool   // local emulator: webhooks may go to the machine itself
+	Log          *slog.Logger
+}
+
+const defaultSettle = 15 * time.Second
+
+// Load reads the process's environment and AWS's configuration in it.
+func Load() (Environment, aws.Config, error) {
+	env, err := Read(os.Getenv)
+	if err != nil {
+		return Environment{}, aws.Config{}, err
+	}
+	cfg, err := awsconfig.Load(context.Background())
+	return env, cfg, err
+}
+
+// Read reads the environment by getenv, for which os.Getenv is meant.
+func Read(getenv func(string) string) (Environment, error) {
+	e := Environment{
+		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
+		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
+		Loopback: getenv("COUNTERSIGN_LOOPBACK") == "allowed", Settle: defaultSettle,
+		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+	}
+	for name, value := range map[string]string{"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue} {
+		if value == "" {
+			return Environment{}, fmt.Errorf("COUNTERSIGN_%s is not set: deploy the stack again", name)
+		}
+	}
+	var err error
+	if e.Grants, err = grant.ParseRoles(getenv("COUNTERSIGN_GRANTS")); err != nil {
+		return Environment{}, fmt.Errorf("COUNTERSIGN_GRANTS: %w", err)
+	}
+	if settle := getenv("COUNTERSIGN_SETTLE"); settle != "" {
+		if e.Settle, err = time.ParseDuration(settle); err != nil || e.Settle < 0 {
+			return Environment{}, fmt.Errorf("COUNTERSIGN_SETTLE: not a duration like 15s: %.40q", settle)
+		}
+	}
+	return e, nil
+}
+
+// Sleep waits until d has passed or the context ends: the seam Wait of a real function.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

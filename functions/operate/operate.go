@@ -1,0 +1,98 @@
+// Package operate is the function behind the API's everyday part: list the grants, show one, rotate one now.
+//
+// It tells what IAM and Secrets Manager say at that moment, external IDs as fingerprints only. It trusts the signature that
+// API Gateway checked and the plan. It reads no secret's value, writes nothing in IAM, and refuses to rotate a closed grant
+// or one whose previous ID still lives, unless that one leaked.
+package operate
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/countersign/countersign/functions/internal/door"
+	"github.com/countersign/countersign/internal/api"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Plans reads a grant's plan. grant.ErrNotConfigured means that there is none.
+type Plans interface {
+	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
+}
+
+// Roles reads granted roles.
+type Roles interface {
+	Role(ctx context.Context, roleName string) (grant.Role, error)
+	// InlinePolicy is grant.ErrNotFound where the role, or its policy of that name, is missing.
+	InlinePolicy(ctx context.Context, roleName, policyName string) ([]byte, error)
+}
+
+// Secrets tells of secrets without their values, and starts rotations.
+type Secrets interface {
+	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
+	// Rotate starts a rotation; the same token again is the same rotation. grant.ErrBusy while another one hasn't ended.
+	Rotate(ctx context.Context, secretARN, token string) error
+	// MoveStage fails where fromVersion doesn't carry the label. "" means none.
+	MoveStage(ctx context.Context, secretARN, stage, toVersion, fromVersion string) error
+}
+
+// Handler lists, shows and rotates.
+type Handler struct {
+	Grants  grant.Roles
+	Account string // whose callers may operate
+	Plans   Plans
+	Roles   Roles
+	Secrets Secrets
+
+	Now  func() time.Time
+	Rand io.Reader
+	Log  *slog.Logger
+}
+
+// Handle answers GET /grants, GET /grants/{grant} and POST /grants/{grant}/rotate. The error is always nil.
+func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, error) {
+	response, err := h.answer(ctx, r)
+	if err != nil {
+		h.Log.WarnContext(ctx, "request refused", "caller", r.RequestContext.Identity.UserArn, "path", r.Path, "reason", err.Error())
+		return door.Failed(err), nil
+	}
+	return response, nil
+}
+
+func (h *Handler) answer(ctx context.Context, r door.Request) (door.Response, error) {
+	caller, err := door.Caller(r, h.Account, h.Grants)
+	if err != nil {
+		return door.Response{}, err
+	}
+	method, name, verb, err := door.Target(r, h.Grants)
+	if err != nil {
+		return door.Response{}, err
+	}
+	h.Log.InfoContext(ctx, "request", "caller", caller, "method", method, "grant", string(name), "verb", verb)
+	switch {
+	case method == http.MethodGet && name == "":
+		list := api.List{Grants: []api.Status{}}
+		for _, name := range h.Grants.Names() {
+			list.Grants = append(list.Grants, h.Status(ctx, name))
+		}
+		return door.Answer(http.StatusOK, list), nil
+	case method == http.MethodGet && verb == "":
+		return door.Answer(http.StatusOK, h.Status(ctx, name)), nil
+	case method == http.MethodPost && verb == "rotate":
+		var body api.RotateRequest
+		if err := door.Body(r, &body); err != nil {
+			return door.Response{}, err
+		}
+		if err := door.Reason(body.Reason); err != nil {
+			return door.Response{}, err
+		}
+		answer, err := h.Rotate(ctx, name, caller, body)
+		if err != nil {
+			return door.Response{}, err
+		}
+		return door.Answer(http.StatusAccepted, answer), nil
+	}
+	return door.Response{}, door.Refuse(http.StatusNotFound, "GET /grants, GET /grants/{grant}, POST /grants/{grant}/rotate", "there is nothing at this path")
+}

@@ -1,0 +1,229 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// The custom resources of the stack.
+const (
+	GrantResource  = "Custom::Grant"  // properties Grant and Digest
+	LayoutResource = "Custom::Layout" // properties Shards and ReshardedFrom
+)
+
+// pollEvery is how often a birth, or what may pass, is looked at.
+const pollEvery = 2 * time.Second
+
+// CloudFormation brings a custom resource about. Its error is the reason that fails the deploy. The same request again
+// does the same.
+func (h *Handler) CloudFormation(ctx context.Context, e cfn.Event) (physicalID string, data map[string]any, err error) {
+	switch e.ResourceType {
+	case LayoutResource:
+		return "countersign-layout", nil, layout(e)
+	case GrantResource:
+		name, err := grant.ParseName(property(e.ResourceProperties, "Grant"))
+		if err != nil {
+			return e.PhysicalResourceID, nil, err
+		}
+		physicalID := "countersign-" + string(name)
+		if e.RequestType == cfn.RequestDelete {
+			return physicalID, nil, h.remove(ctx, name)
+		}
+		return physicalID, nil, h.bring(ctx, e, name)
+	}
+	if e.RequestType == cfn.RequestDelete {
+		return e.PhysicalResourceID, nil, nil // of something that was never made
+	}
+	return e.PhysicalResourceID, nil, fmt.Errorf("unknown resource type %.60q", e.ResourceType)
+}
+
+func property(properties map[string]any, key string) string {
+	if v, ok := properties[key]; ok {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+// layout refuses to change the number of shards of a live stack unless the old one is stated. CloudFormation removes
+// things only behind a successful update, so a refusal loses nothing.
+func layout(e cfn.Event) error {
+	if e.RequestType != cfn.RequestUpdate {
+		return nil
+	}
+	before, now := property(e.OldResourceProperties, "Shards"), property(e.ResourceProperties, "Shards")
+	if before == now || property(e.ResourceProperties, "ReshardedFrom") == before {
+		return nil
+	}
+	return fmt.Errorf("shards was %s and is %s now: grants would move between stacks and their providers lose access meanwhile; "+
+		"set shards back to %s, or say reshardedFrom: %s in access.yaml if that is meant", before, now, before, before)
+}
+
+// bring reconciles the grant and, where it has no external ID for its role yet, starts its first rotation and waits for it.
+func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error {
+	var state State
+	err := h.patiently(ctx, func() (err error) {
+		state, err = h.Grant(ctx, name)
+		return err
+	})
+	switch {
+	case e.RequestType == cfn.RequestUpdate && (errors.Is(err, grant.ErrBackwards) || errors.Is(err, grant.ErrForeignValue)):
+		// What lies in the secret is announced. No deploy made it or mends it, and one that fails would not roll back either.
+		h.Log.ErrorContext(ctx, "deployed beside a fault of the secret", "grant", string(name), "reason", err.Error())
+		return nil
+	case err != nil:
+		return err
+	case state == Closed && e.RequestType == cfn.RequestCreate:
+		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)
+	case state != Unborn:
+		return nil
+	}
+	if err := h.birth(ctx, name, grant.BirthToken(e.StackID, e.LogicalResourceID, e.RequestID)); err != nil {
+		return err
+	}
+	return h.patiently(ctx, func() error {
+		state, err := h.Grant(ctx, name)
+		if err == nil && state == Unborn {
+			err = fmt.Errorf("grant %s lost its first external ID again: %w", name, grant.ErrConflict)
+		}
+		return err
+	})
+}
+
+// patience is how long a deploy waits for permissions that were made a moment ago, and for services that ask to wait.
+const patience = time.Minute
+
+// patiently tries again what may pass.
+func (h *Handler) patiently(ctx context.Context, act func() error) error {
+	for end := h.Now().Add(patience); ; {
+		err := act()
+		passing := false
+		for _, kind := range []error{grant.ErrDenied, grant.ErrThrottled, grant.ErrUnavailable, grant.ErrConflict, grant.ErrNotYetVisible} {
+			passing = passing || errors.Is(err, kind)
+		}
+		if !passing || h.Now().After(end) || !h.pause(ctx) {
+			return err
+		}
+	}
+}
+
+// pause waits a moment, and says whether there is time to go on.
+func (h *Handler) pause(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && h.Now().Add(pollEvery).After(deadline.Add(-gate.Margin)) {
+		return false
+	}
+	return h.Wait(ctx, pollEvery) == nil
+}
+
+// birth starts the first rotation and looks until its ID is current and the trust policy accepts it.
+func (h *Handler) birth(ctx context.Context, name grant.Name, token string) error {
+	var plan grant.Plan
+	err := h.patiently(ctx, func() (err error) {
+		plan, err = h.Plans.Plan(ctx, name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading plan of %s: %w", name, err)
+	}
+	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	started := h.patiently(ctx, func() error { return h.Secrets.Rotate(ctx, plan.SecretARN, token) })
+	switch {
+	case started == nil:
+	case errors.Is(started, grant.ErrBusy), errors.Is(started, grant.ErrUnavailable):
+		// Perhaps our own request came before. If not, the time runs out below.
+		h.Log.WarnContext(ctx, "first rotation may be under way already", "grant", string(name), "reason", started.Error())
+	default:
+		return fmt.Errorf("starting the first rotation of %s: %w", name, started)
+	}
+	var last error
+	for {
+		in, err := h.isBorn(ctx, g, plan, token)
+		switch {
+		case in:
+			return nil
+		case errors.Is(err, errFinal):
+			return err
+		case err != nil:
+			last = err
+		}
+		if !h.pause(ctx) {
+			break
+		}
+	}
+	if last == nil {
+		last = started
+	}
+	if last == nil {
+		last = grant.ErrNotYetVisible
+	}
+	return fmt.Errorf("the first external ID of %s is not in yet; look at the log of countersign-rotate, then deploy again: %w", name, last)
+}
+
+// errFinal marks a birth that waiting doesn't help.
+var errFinal = errors.New("the first rotation was refused")
+
+// isBorn looks once. An error that isn't errFinal may pass.
+func (h *Handler) isBorn(ctx context.Context, g gate.Gate, p grant.Plan, token string) (bool, error) {
+	secret, err := h.Secrets.Describe(ctx, p.SecretARN)
+	if err != nil {
+		return false, fmt.Errorf("describing secret of %s: %w", p.Grant, err)
+	}
+	failure := grant.ParseFailure(secret.Tags[grant.FactFailed.Tag()])
+	refused := error(nil)
+	if failure.VersionID == token {
+		reason, next := failure.Words(p.Grant)
+		refused = fmt.Errorf("%s (%s): %s", reason, failure.Step, next)
+		if failure.Lasts() {
+			return false, fmt.Errorf("%w: %w", errFinal, refused)
+		}
+	}
+	current := secret.At(grant.StageCurrent)
+	if current == "" {
+		return false, refused
+	}
+	v, err := h.Secrets.Version(ctx, p.SecretARN, current)
+	if err != nil {
+		return false, errors.Join(refused, err)
+	}
+	id, err := p.DecodeValue(v.Value)
+	if err != nil {
+		return false, refused
+	}
+	doc, _, err := g.Read(ctx, p)
+	if err != nil {
+		return false, errors.Join(refused, err)
+	}
+	return id.AcceptedBy(doc) && !doc.Born(), refused
+}
+
+// remove closes the grant's role for good: the stack deletes it next. A role that is gone needs no closing.
+func (h *Handler) remove(ctx context.Context, name grant.Name) error {
+	role, known := h.Grants[name]
+	plan, err := h.Plans.Plan(ctx, name)
+	switch {
+	case err == nil:
+		role = plan.RoleName()
+	case !errors.Is(err, grant.ErrNotConfigured):
+		return fmt.Errorf("reading plan of %s: %w", name, err)
+	case !known:
+		role = name.DefaultRole()
+	}
+	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	err = h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation))
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		err = fmt.Errorf("denying on %s: %w", role, err)
+	}
+	if _, closing := g.Close(ctx, role, plan.Trust()); closing != nil && !errors.Is(closing, grant.ErrNotFound) {
+		err = errors.Join(err, closing)
+	}
+	return err
+}

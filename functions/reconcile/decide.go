@@ -1,0 +1,74 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// decision is what has to happen to a grant without any mark of a closed one.
+type decision struct {
+	state State
+	trust *trust.Plan // what the trust policy shall be; nil: left as it is
+	until time.Time   // of the previous ID; zero: it isn't accepted
+	fault error       // why the grant can't be brought to what the plan asks; a person has to look
+	drift []string    // what stands beside the plan
+}
+
+// decide is what follows from the facts, and from them alone.
+func decide(f facts) decision {
+	switch {
+	case f.docErr != nil:
+		return decision{state: Open, fault: f.docErr}
+	case f.plan.NoExternalID:
+		return decision{state: Open, trust: new(f.plan.Trust())}
+	case errors.Is(f.current.err, grant.ErrNotFound), errors.Is(f.current.err, grant.ErrOtherRole):
+		return unborn(f)
+	case f.current.err != nil:
+		return decision{state: Open, fault: fmt.Errorf("current version %s: %w", f.current.versionID, f.current.err)}
+	case f.previous.created.Truncate(time.Second).After(f.current.created.Truncate(time.Second)):
+		return decision{state: Open, fault: fmt.Errorf("version %s is current, the younger %s previous: %w",
+			f.current.versionID, f.previous.versionID, grant.ErrBackwards)}
+	}
+	if _, leaving := f.current.id.DeadlineIn(f.doc); leaving {
+		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
+			f.current.versionID, grant.ErrBackwards)}
+	}
+	ids, until := wanted(f)
+	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
+}
+
+// wanted are the IDs that the trust policy shall accept: the current one, the previous one until its deadline, and a
+// pending one only if a rotation has put it there.
+func wanted(f facts) (grant.IDs, time.Time) {
+	ids := grant.IDs{Current: f.current.id}
+	if f.pending.err == nil && f.pending.id != f.current.id && f.pending.id.AcceptedBy(f.doc) {
+		ids.Pending = f.pending.id
+	}
+	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {
+		return ids, time.Time{}
+	}
+	until, keep := gate.Deadline(f.doc, gate.Promotion{
+		Previous: f.previous.id, Created: f.current.created, Overlap: f.plan.OverlapOf(f.current.versionID),
+	}, f.now)
+	if !keep {
+		ids.Retired = []grant.ID{f.previous.id}
+		return ids, time.Time{}
+	}
+	ids.Previous, ids.Until = f.previous.id, until
+	return ids, until
+}
+
+// unborn is a grant whose role has no external ID yet: its document stays as it is, which should be the birth document,
+// or what the first rotation is just making of it.
+func unborn(f facts) decision {
+	d := decision{state: Unborn}
+	if !f.doc.Born() && (f.pending.err != nil || !f.pending.id.AcceptedBy(f.doc)) {
+		d.drift = []string{"the role has a trust policy of its own although there is no external ID yet"}
+	}
+	return d
+}

@@ -1,0 +1,109 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// All is what the timer's payload asks for: {"reconcile":"all"}.
+const All = "all"
+
+// Request is the body of a message on the check queue: look at this grant.
+type Request struct {
+	Grant string `json:"grant"`
+}
+
+// Handle takes the three kinds of payload that the function gets: CloudFormation's, the timer's and the queue's.
+func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, error) {
+	var kind struct {
+		RequestType string            `json:"RequestType"`
+		ResponseURL string            `json:"ResponseURL"`
+		Reconcile   string            `json:"reconcile"`
+		Records     []json.RawMessage `json:"Records"`
+	}
+	if err := json.Unmarshal(payload, &kind); err != nil {
+		return nil, fmt.Errorf("reading payload: %w", err)
+	}
+	switch {
+	case kind.RequestType != "" && kind.ResponseURL != "":
+		var e cfn.Event
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return nil, fmt.Errorf("reading CloudFormation's request: %w", err)
+		}
+		return cfn.LambdaWrap(h.CloudFormation)(ctx, e)
+	case kind.Records != nil:
+		var e lambdaevents.SQSEvent
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return nil, fmt.Errorf("reading messages: %w", err)
+		}
+		return h.Queue(ctx, e)
+	case kind.Reconcile == All:
+		return nil, h.Timer(ctx)
+	}
+	return nil, errors.New(`unknown payload: neither CloudFormation's request nor messages nor {"reconcile":"all"}`)
+}
+
+// Timer looks at every grant. One that fails keeps no other from its turn.
+func (h *Handler) Timer(ctx context.Context) error {
+	var failed []error
+	for _, name := range h.Grants.Names() {
+		if !h.timeFor(ctx) {
+			return errors.Join(append(failed, fmt.Errorf("no time left for %s and those behind it: %w", name, grant.ErrUnavailable))...)
+		}
+		if err := h.one(ctx, name); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Queue looks at the grants that messages name. The answer lists the messages that shall come again: those that another try
+// can help. Messages that can't be read, or name no grant of this stack, are dropped.
+func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaevents.SQSEventResponse, error) {
+	out := lambdaevents.SQSEventResponse{BatchItemFailures: []lambdaevents.SQSBatchItemFailure{}}
+	done := map[grant.Name]error{}
+	for _, m := range e.Records {
+		var r Request
+		err := json.Unmarshal([]byte(m.Body), &r)
+		name := grant.Name(r.Grant)
+		if _, ours := h.Grants[name]; err != nil || !ours {
+			h.Log.WarnContext(ctx, "message dropped", "message_id", m.MessageId)
+			continue
+		}
+		if _, looked := done[name]; !looked {
+			done[name] = grant.ErrUnavailable
+			if h.timeFor(ctx) {
+				done[name] = h.one(ctx, name)
+			}
+		}
+		if err := done[name]; err != nil && !needsPerson(err) {
+			out.BatchItemFailures = append(out.BatchItemFailures, lambdaevents.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+		}
+	}
+	return out, nil
+}
+
+func (h *Handler) one(ctx context.Context, name grant.Name) error {
+	state, err := h.Grant(ctx, name)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "grant not reconciled", "grant", string(name), "reason", err.Error())
+		return fmt.Errorf("reconciling %s: %w", name, err)
+	}
+	h.Log.InfoContext(ctx, "grant reconciled", "grant", string(name), "state", string(state))
+	return nil
+}
+
+// timeFor says whether there is time for one more grant.
+func (h *Handler) timeFor(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || h.Now().Add(gate.Margin+5*time.Second).Before(deadline)
+}

@@ -1,0 +1,91 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// facts are what one look at a grant tells.
+type facts struct {
+	plan    grant.Plan
+	now     time.Time
+	doc     *trust.Document
+	docErr  error // the document can't be read: trust.ErrRefused
+	closure grant.Closure
+	tags    map[string]string
+	tagsErr error // closed grants only
+	secret  grant.Secret
+
+	current, previous, pending version
+}
+
+// version is a labelled version of the secret. err is of decoding its value.
+type version struct {
+	versionID string
+	created   time.Time
+	id        grant.ID
+	err       error
+}
+
+// gather looks. The order matters: what closes is read behind the trust policy, and the labels behind what closes.
+func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts, error) {
+	f := facts{plan: p, now: h.Now()}
+	doc, role, err := g.Read(ctx, p)
+	switch {
+	case errors.Is(err, trust.ErrRefused):
+		f.docErr = err
+	case err != nil:
+		return facts{}, err
+	default:
+		f.doc = doc
+	}
+	inline, inlineErr := h.Roles.InlinePolicy(ctx, p.RoleName(), grant.RevocationPolicy)
+	if errors.Is(inlineErr, grant.ErrNotFound) {
+		inline, inlineErr = nil, nil
+	}
+	if p.NoExternalID {
+		f.tags = role.Tags
+	} else if f.secret, f.tagsErr = h.Secrets.Describe(ctx, p.SecretARN); f.tagsErr == nil {
+		f.tags = f.secret.Tags
+	}
+	f.closure = grant.ClosureOf(inline, f.doc, f.tags)
+	if f.closure.Closed() {
+		return f, nil
+	}
+	if inlineErr != nil { // it may be closed: nothing is opened on a guess
+		return facts{}, fmt.Errorf("reading revocation of %s: %w", p.Grant, inlineErr)
+	}
+	if f.tagsErr != nil {
+		return facts{}, fmt.Errorf("describing secret of %s: %w", p.Grant, f.tagsErr)
+	}
+	if p.NoExternalID {
+		return f, nil
+	}
+	for _, v := range []struct {
+		stage string
+		into  *version
+	}{{grant.StageCurrent, &f.current}, {grant.StagePrevious, &f.previous}, {grant.StagePending, &f.pending}} {
+		v.into.versionID = f.secret.At(v.stage)
+		if v.into.versionID == "" || v.stage != grant.StageCurrent && v.into.versionID == f.current.versionID {
+			*v.into = version{err: grant.ErrNotFound}
+			continue
+		}
+		got, err := h.Secrets.Version(ctx, p.SecretARN, v.into.versionID)
+		switch {
+		case errors.Is(err, grant.ErrNotFound):
+			v.into.err = grant.ErrNotFound
+		case err != nil:
+			return facts{}, fmt.Errorf("reading version %s: %w", v.into.versionID, err)
+		default:
+			v.into.created = got.Created
+			v.into.id, v.into.err = p.DecodeValue(got.Value)
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,147 @@
+// Package reconcile is the function that brings every grant to what plan and secret say: at a deploy, by a timer, and
+// when somebody asks it to look.
+//
+// It decides from what stands in IAM, Secrets Manager and the plan, never from what its invocation claims. Any mark of a
+// closed grant closes it wholly; only a grant without any mark is opened, and only to IDs that a rotation made. It makes no ID and
+// moves no label, keeps deadlines or shortens them, and announces what nobody announced.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/outbox"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// Plans reads a grant's plan. grant.ErrNotConfigured means that there is none.
+type Plans interface {
+	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
+}
+
+// Roles reads and writes granted roles.
+type Roles interface {
+	gate.Roles
+	// InlinePolicy is grant.ErrNotFound where the role, or its policy of that name, is missing.
+	InlinePolicy(ctx context.Context, roleName, policyName string) ([]byte, error)
+	PutInlinePolicy(ctx context.Context, roleName, policyName string, document []byte) error
+}
+
+// Secrets reads grants' secrets and starts their first rotation.
+type Secrets interface {
+	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
+	// Version reads by version id; grant.ErrNotFound where the version is absent or empty.
+	Version(ctx context.Context, secretARN, versionID string) (grant.Version, error)
+	// Rotate starts a rotation; the same token again is the same rotation. grant.ErrBusy while another one hasn't ended.
+	Rotate(ctx context.Context, secretARN, token string) error
+}
+
+// Handler reconciles.
+type Handler struct {
+	Grants  grant.Roles
+	Plans   Plans
+	Roles   Roles
+	Secrets Secrets
+	Outbox  outbox.Outbox
+
+	Now  func() time.Time
+	Wait func(ctx context.Context, d time.Duration) error
+	Rand io.Reader
+	Log  *slog.Logger
+}
+
+// State is what a grant was found to be, and left as.
+type State string
+
+// The states.
+const (
+	Open   State = "open"   // the provider gets in as plan and secret say
+	Closed State = "closed" // revoked: all marks stand
+	Unborn State = "unborn" // there is no external ID for this role yet
+)
+
+// rounds is how often a grant is looked at again because it changed meanwhile.
+const rounds = 4
+
+// Grant brings one grant to what its plan and its secret say. It may be called at any time, also beside a rotation or a
+// revocation: after each write it looks again. An error says what could not be brought about; what is safe has been done.
+func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
+	plan, err := h.Plans.Plan(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("reading plan of %s: %w", name, err)
+	}
+	log := h.Log.With("grant", string(name))
+	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	var drift []string
+	for range rounds {
+		f, err := h.gather(ctx, g, plan)
+		if err != nil {
+			return "", err
+		}
+		if f.closure.Closed() {
+			log.InfoContext(ctx, "grant is closed", "missing", f.closure.Missing())
+			return Closed, h.close(ctx, g, f)
+		}
+		d := decide(f)
+		if d.trust == nil {
+			return d.state, h.settle(ctx, f, d, drift)
+		}
+		found, wrote, err := h.mend(ctx, g, f, *d.trust)
+		drift = merge(drift, found)
+		switch {
+		case needsPerson(err):
+			d.fault = err
+			return d.state, h.settle(ctx, f, d, drift)
+		case err != nil && !errors.Is(err, grant.ErrConflict):
+			return "", err
+		case err == nil && !wrote:
+			d.drift = found
+			return d.state, h.settle(ctx, f, d, drift)
+		}
+		log.InfoContext(ctx, "looking again after a change")
+	}
+	return "", fmt.Errorf("%s keeps changing: %w", name, grant.ErrConflict)
+}
+
+// mend brings the trust policy to what is wanted. It returns what drifted, and whether the grant must be looked at again.
+func (h *Handler) mend(ctx context.Context, g gate.Gate, f facts, want trust.Plan) (drift []string, again bool, err error) {
+	_, diff, err := trust.Apply(f.doc, want)
+	if err != nil {
+		return nil, false, fmt.Errorf("changing trust of %s: %w", f.plan.RoleName(), err)
+	}
+	if diff.Empty() {
+		if err := trust.Check(f.doc, f.doc, want, f.now); err != nil {
+			return diff.Drift, false, fmt.Errorf("checking trust of %s: %w", f.plan.RoleName(), err)
+		}
+		return diff.Drift, false, nil
+	}
+	fresh, _, err := g.Read(ctx, f.plan)
+	if err != nil {
+		return nil, false, err
+	}
+	if !fresh.Equal(f.doc) {
+		return nil, true, nil
+	}
+	if _, err := g.Replace(ctx, f.plan, fresh, want); err != nil {
+		return diff.Drift, false, err
+	}
+	return diff.Drift, true, nil
+}
+
+// needsPerson says whether trying again can't help.
+func needsPerson(err error) bool {
+	for _, kind := range []error{
+		trust.ErrRefused, grant.ErrMalformed, grant.ErrUnmodifiable, grant.ErrQuota, grant.ErrBackwards, grant.ErrForeignValue,
+	} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,204 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// longestJitter spreads the first writes of rotations that AWS starts at the same minute: IAM's write budget is small.
+const longestJitter = 3 * time.Second
+
+// create stores a new ID under the token, once.
+func (r *rotation) create(ctx context.Context) error {
+	s, err := r.describe(ctx)
+	if err != nil {
+		return err
+	}
+	current, pending := s.At(grant.StageCurrent), s.At(grant.StagePending)
+	switch {
+	case s.Deleted || current == "":
+		return fmt.Errorf("the secret is deleted or has no current version: %w", grant.ErrNotConfigured)
+	case current == r.token:
+		return nil
+	case pending != r.token && pending != "" && pending != current:
+		return fmt.Errorf("another version is pending: %w", grant.ErrBadToken)
+	}
+	made, err := r.version(ctx, r.token)
+	there := err == nil
+	switch {
+	case there && pending != r.token:
+		return fmt.Errorf("this rotation was given up: %w", grant.ErrBadToken)
+	case err != nil && !errors.Is(err, grant.ErrNotFound):
+		return err
+	}
+	now, err := r.version(ctx, current)
+	if err != nil {
+		return err
+	}
+	if err := r.mayStart(s, current, now); err != nil {
+		return err
+	}
+	if there {
+		return r.usable(made, now)
+	}
+	id, err := grant.NewID(r.Rand, r.plan.Prefix)
+	if err != nil {
+		return err
+	}
+	value, err := r.plan.EncodeValue(id)
+	if err != nil {
+		return fmt.Errorf("encoding a new value: %w", err)
+	}
+	err = r.Secrets.PutVersion(ctx, r.plan.SecretARN, r.token, value, grant.StagePending)
+	if errors.Is(err, grant.ErrConflict) { // somebody stored one under this token meanwhile
+		if made, err = r.version(ctx, r.token); err == nil {
+			return r.usable(made, now)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("storing version %s: %w", r.token, err)
+	}
+	return nil
+}
+
+// mayStart says whether a rotation with this token may begin, given the current version.
+func (r *rotation) mayStart(s grant.Secret, currentID string, current version) error {
+	unborn := errors.Is(current.err, grant.ErrNotFound)
+	switch {
+	case r.purpose == grant.Birth && (unborn || errors.Is(current.err, grant.ErrOtherRole)):
+		return nil
+	case r.purpose == grant.Birth && current.err == nil:
+		return fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
+	case unborn:
+		return fmt.Errorf("the grant has no first external ID yet: %w", grant.ErrNotConfigured)
+	case current.err != nil:
+		return current.err
+	}
+	until := current.created.Add(r.plan.OverlapOf(currentID))
+	if r.plan.OverlapOf(r.token) > 0 && s.At(grant.StagePrevious) != "" && r.Now().Before(until) {
+		return fmt.Errorf("until about %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+	}
+	return nil
+}
+
+// usable says whether a value that lies under the token already may become an ID.
+func (r *rotation) usable(made, current version) error {
+	switch {
+	case made.err != nil:
+		return fmt.Errorf("version %s: %w: %w", r.token, grant.ErrForeignValue, made.err)
+	case made.id == current.id:
+		return fmt.Errorf("version %s holds the current external ID again: %w", r.token, grant.ErrForeignValue)
+	case made.created.Truncate(time.Second).Before(current.created.Truncate(time.Second)):
+		return fmt.Errorf("version %s is older than the current one: %w", r.token, grant.ErrBackwards)
+	}
+	return nil
+}
+
+// set lets the new ID in beside the current one.
+func (r *rotation) set(ctx context.Context) error {
+	if err := r.jitter(ctx); err != nil {
+		return err
+	}
+	s, err := r.describe(ctx)
+	if err != nil {
+		return err
+	}
+	currentID := s.At(grant.StageCurrent)
+	switch {
+	case currentID == r.token:
+		return nil
+	case s.At(grant.StagePending) != r.token:
+		return fmt.Errorf("the version is not pending: %w", grant.ErrBadToken)
+	}
+	current, err := r.version(ctx, currentID)
+	if err != nil {
+		return err
+	}
+	made, err := r.version(ctx, r.token)
+	if errors.Is(err, grant.ErrNotFound) {
+		return fmt.Errorf("the version has no value, createSecret comes first: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.usable(made, current); err != nil {
+		return err
+	}
+	doc, _, err := r.gate.Read(ctx, r.plan)
+	if err != nil {
+		return err
+	}
+	if doc.Born() || r.purpose == grant.Birth {
+		closed, err := r.closedBeside(ctx, doc)
+		switch {
+		case err != nil:
+			return err
+		case closed && r.purpose == grant.Birth:
+			return grant.ErrClosed
+		case closed && !doc.Closed():
+			r.log.WarnContext(ctx, "closed grant with the birth document: left for reconcile")
+			return nil
+		}
+	}
+	t, err := r.opening(doc, current, made)
+	if err != nil {
+		return err
+	}
+	return r.replace(ctx, doc, t)
+}
+
+// opening is the trust policy that accepts the new ID too, or why there is none.
+func (r *rotation) opening(doc *trust.Document, current, made version) (trust.Plan, error) {
+	if r.purpose == grant.Birth {
+		if current.err == nil {
+			return trust.Plan{}, fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
+		}
+		return r.plan.TrustWith(grant.IDs{Current: made.id}), nil
+	}
+	if current.err != nil {
+		return trust.Plan{}, current.err
+	}
+	if !doc.Closed() {
+		if doc.Born() {
+			return trust.Plan{}, fmt.Errorf("the birth document was put back: %w", grant.ErrDrift)
+		}
+		if !current.id.AcceptedBy(doc) {
+			return trust.Plan{}, fmt.Errorf("the current external ID is not in the trust policy: %w", grant.ErrDrift)
+		}
+	}
+	if _, leaving := current.id.DeadlineIn(doc); leaving {
+		return trust.Plan{}, fmt.Errorf("the current external ID has a deadline in the trust policy: %w", grant.ErrBackwards)
+	}
+	if until, open := gate.Overlapping(doc, r.Now()); open && r.plan.OverlapOf(r.token) > 0 {
+		return trust.Plan{}, fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+	}
+	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id}), nil
+}
+
+// replace writes the trust policy. What was found beside the plan is reconcile's to announce.
+func (r *rotation) replace(ctx context.Context, doc *trust.Document, t trust.Plan) error {
+	diff, err := r.gate.Replace(ctx, r.plan, doc, t)
+	if len(diff.Drift) > 0 {
+		r.log.WarnContext(ctx, "trust policy drifted", "findings", diff.Drift)
+	}
+	return err
+}
+
+// jitter waits a random moment before a rotation that AWS's schedule started.
+func (r *rotation) jitter(ctx context.Context) error {
+	if grant.CauseOf(r.token) != "scheduled" || r.purpose == grant.Birth {
+		return nil
+	}
+	var b [1]byte
+	if _, err := io.ReadFull(r.Rand, b[:]); err != nil {
+		return fmt.Errorf("reading randomness: %w", err)
+	}
+	return r.Wait(ctx, longestJitter*time.Duration(b[0])/256)
+}

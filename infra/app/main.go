@@ -1,0 +1,56 @@
+// Command app is Countersign's CDK app: one stack a shard of access.yaml.
+//
+// Its inputs are CDK's context: -c access=FILE (access.yaml), -c functions=FOLDER (dist/functions), -c local=true for an
+// emulator, -c stackVersion=TEXT, -c revokeConcurrency=N (executions kept free for functions/revoke).
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/countersign/countersign/infra"
+	"github.com/countersign/countersign/internal/access"
+)
+
+const stackName = "ServiceProviderAccess"
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: new(false)})
+	loaded, err := infra.LoadAccess(input(app, "access", "access.yaml"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	reserved, err := strconv.Atoi(input(app, "revokeConcurrency", "0"))
+	if err != nil || reserved < 0 {
+		fmt.Fprintln(os.Stderr, "revokeConcurrency must be a number: try -c revokeConcurrency=2")
+		os.Exit(1)
+	}
+	for shard := range loaded.Shards {
+		name := access.StackName(stackName, shard)
+		stack := awscdk.NewStack(app, &name, &awscdk.StackProps{
+			Description:                 new("Countersign: service providers' access, with external IDs that change"),
+			SuppressTemplateIndentation: new(len(loaded.Shard(shard)) > infra.MostGrantsIndented),
+		})
+		infra.NewServiceProviderAccess(stack, stackName, &infra.ServiceProviderAccessProps{
+			Access: loaded, Shard: shard, Functions: infra.FromFolder(input(app, "functions", "dist/functions")),
+			Version: input(app, "stackVersion", ""), Local: input(app, "local", "") == "true",
+			RevokeConcurrency: reserved,
+		})
+	}
+	app.Synth(nil)
+}
+
+// input is a value of CDK's context, or what is used without it.
+func input(app constructs.Construct, key, otherwise string) string {
+	if v, ok := app.Node().TryGetContext(&key).(string); ok && v != "" {
+		return v
+	}
+	return otherwise
+}

@@ -1,0 +1,132 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+
+	"github.com/countersign/countersign/events"
+)
+
+const (
+	archiveDays        = 90
+	notifyAttempts     = 5 // receives before a message goes to the dead letters
+	deadLetterSeconds  = 14 * 24 * 3600
+	notifyKeptSeconds  = 4 * 24 * 3600
+	checkKeptSeconds   = 4 * 3600 // the hourly look makes up for what is lost
+	visibilityFactor   = 6        // of the function's timeout, as AWS advises
+	mostChecksAtOnce   = 2        // IAM's write budget is small and shared
+	mostDeliverAtOnce  = 5
+	mostMessagesAtOnce = 10
+)
+
+// queues are the shard's queues.
+type queues struct {
+	check  awssqs.CfnQueue // grants to look at, for reconcile
+	notify awssqs.CfnQueue // events to tell, for notify
+	dead   awssqs.CfnQueue // what notify could not read, or EventBridge not deliver
+}
+
+// createBus makes the bus on which changes are announced, with an archive to replay from.
+func (s *ServiceProviderAccess) createBus() {
+	s.bus = awsevents.NewCfnEventBus(s.Construct, new("Bus"), &awsevents.CfnEventBusProps{
+		Name:        new(s.name("")),
+		Description: new("Countersign: changes of service providers' access"),
+	})
+	awsevents.NewCfnArchive(s.Construct, new("Archive"), &awsevents.CfnArchiveProps{
+		ArchiveName:   new(s.name("")),
+		SourceArn:     s.bus.AttrArn(),
+		EventPattern:  map[string]any{"source": []any{events.Source}},
+		RetentionDays: new(float64(archiveDays)),
+	})
+}
+
+// createQueues makes the queues, encrypted with SQS's own key: they carry names and version ids, never an ID.
+func (s *ServiceProviderAccess) createQueues() {
+	queue := func(id, name string, timeout float64, p awssqs.CfnQueueProps) awssqs.CfnQueue {
+		p.QueueName = new(s.name(name))
+		p.SqsManagedSseEnabled = true
+		if timeout > 0 {
+			p.VisibilityTimeout = new(visibilityFactor * timeout)
+		}
+		return awssqs.NewCfnQueue(s.Construct, &id, &p)
+	}
+	s.queues.dead = queue("NotifyDead", "notify-dead", 0, awssqs.CfnQueueProps{MessageRetentionPeriod: new(float64(deadLetterSeconds))})
+	s.queues.notify = queue("NotifyQueue", "notify", notifyTimeout, awssqs.CfnQueueProps{
+		MessageRetentionPeriod: new(float64(notifyKeptSeconds)),
+		RedrivePolicy:          map[string]any{"deadLetterTargetArn": s.queues.dead.AttrArn(), "maxReceiveCount": notifyAttempts},
+	})
+	s.queues.check = queue("CheckQueue", "check", reconcileTimeout, awssqs.CfnQueueProps{MessageRetentionPeriod: new(float64(checkKeptSeconds))})
+}
+
+// closeBusAndQueues routes events to notify, messages to their functions, and refuses everybody else's.
+func (s *ServiceProviderAccess) closeBusAndQueues() {
+	senders := []*function{s.rotate, s.reconcile, s.revoke, s.notify}
+	for _, d := range append(s.denyGranted("events:PutEvents"), s.denyOthers("Others", senders, "events:PutEvents")) {
+		d = d.on(*s.bus.AttrArn())
+		awsevents.NewCfnEventBusPolicy(s.Construct, new("Bus"+d["Sid"].(string)), &awsevents.CfnEventBusPolicyProps{
+			EventBusName: s.bus.Ref(), StatementId: new(d["Sid"].(string)), Statement: map[string]any(d),
+		})
+	}
+
+	rule := awsevents.NewCfnRule(s.Construct, new("NotifyRule"), &awsevents.CfnRuleProps{
+		Name:         new(s.name("notify")),
+		Description:  new("Countersign: what people and providers are told"),
+		EventBusName: s.bus.Ref(),
+		EventPattern: map[string]any{
+			"source":  []any{events.Source},
+			"account": []any{ready(account)}, // set by EventBridge, not by the sender
+			"detail-type": []any{map[string]any{"anything-but": []any{
+				string(events.TypeDeliverySucceeded), string(events.TypeDeliveryFailed),
+			}}},
+		},
+		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
+			Id: new("notify"), Arn: s.queues.notify.AttrArn(),
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: s.queues.dead.AttrArn()},
+		}},
+	})
+
+	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", *rule.AttrArn())
+	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
+	s.queuePolicy("NotifyPolicy", s.queues.notify, nil, fromRule)
+	s.queuePolicy("DeadPolicy", s.queues.dead, nil, fromRule)
+
+	s.feed("CheckFeed", s.queues.check, s.reconcile, 1, mostChecksAtOnce)
+	s.feed("NotifyFeed", s.queues.notify, s.notify, mostMessagesAtOnce, mostDeliverAtOnce)
+}
+
+// queuePolicy lets the senders write, over TLS.
+func (s *ServiceProviderAccess) queuePolicy(id string, queue awssqs.CfnQueue, senders []*function, more ...statement) {
+	statements := append(s.denyGranted("sqs:*"),
+		deny("PlainText", "sqs:*").by(everybody).when("Bool", "aws:SecureTransport", "false"),
+		s.denyOthers("Others", senders, "sqs:SendMessage"))
+	statements = append(statements, more...)
+	for i := range statements {
+		statements[i] = statements[i].on(*queue.AttrArn())
+	}
+	awssqs.NewCfnQueuePolicy(s.Construct, &id, &awssqs.CfnQueuePolicyProps{
+		Queues: &[]*string{queue.Ref()}, PolicyDocument: document(statements...),
+	})
+}
+
+// feed gives a queue's messages to a function, which says of each whether it is done.
+func (s *ServiceProviderAccess) feed(id string, queue awssqs.CfnQueue, fn *function, batch, atOnce float64) {
+	awslambda.NewCfnEventSourceMapping(s.Construct, &id, &awslambda.CfnEventSourceMappingProps{
+		EventSourceArn: queue.AttrArn(), FunctionName: fn.lambda.Ref(), BatchSize: &batch,
+		FunctionResponseTypes: &[]*string{new("ReportBatchItemFailures")},
+		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: &atOnce},
+	})
+}
+
+// createTimer lets reconcile look at every grant once an hour.
+func (s *ServiceProviderAccess) createTimer() {
+	rule := awsevents.NewCfnRule(s.Construct, new("Timer"), &awsevents.CfnRuleProps{
+		Name:               new(s.name("timer")),
+		Description:        new("Countersign: brings every grant to what plan and secret say"),
+		ScheduleExpression: new("rate(1 hour)"),
+		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
+			Id: new("reconcile"), Arn: s.reconcile.arn(), Input: new(`{"reconcile":"all"}`),
+		}},
+	})
+	s.reconcile.letInvoke("Timer", "events.amazonaws.com", rule.AttrArn(), nil)
+}

@@ -1,0 +1,154 @@
+package infra
+
+import (
+	"runtime"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Timeouts of the functions, in seconds.
+const (
+	rotateTimeout         = 300
+	reconcileTimeout      = 840
+	apiTimeout            = 25 // API Gateway gives up after 29
+	notifyTimeout         = 60
+	customResourceTimeout = 900 // CloudFormation waits no longer for an answer
+)
+
+const (
+	memoryMB = 256
+	logDays  = 365 // they say who called
+)
+
+// function is one Lambda function with its role and its log group.
+type function struct {
+	constructs.Construct
+	name   string
+	role   awsiam.CfnRole
+	lambda awslambda.CfnFunction
+}
+
+func (f *function) arn() *string { return f.lambda.AttrArn() }
+
+// letInvoke allows a service to call the function, for this source or this account.
+func (f *function) letInvoke(id, service string, sourceARN, sourceAccount *string) awslambda.CfnPermission {
+	p := &awslambda.CfnPermissionProps{
+		Action: new("lambda:InvokeFunction"), FunctionName: f.arn(), Principal: &service, SourceAccount: sourceAccount,
+	}
+	if sourceARN != nil {
+		p.SourceArn = sourceARN
+	}
+	return awslambda.NewCfnPermission(f.Construct, new("From"+id), p)
+}
+
+func arnsOf(functions []*function) []string {
+	var out []string
+	for _, f := range functions {
+		out = append(out, *f.role.AttrArn())
+	}
+	return out
+}
+
+// createFunctions makes the five functions with what each may do beside the grants; permitFunctions says what on them.
+func (s *ServiceProviderAccess) createFunctions() {
+	bus, key, check := *s.bus.AttrArn(), *s.key.AttrArn(), *s.queues.check.AttrArn()
+	announce := allow("Announce", "events:PutEvents").on(bus)
+	receive := allow("Receive", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+	s.rotate = s.function("rotate", "rotates external IDs, step by step for Secrets Manager", rotateTimeout,
+		announce, tagsOnly(writtenByRotate()...),
+		allow("UseKey", "kms:Decrypt", "kms:GenerateDataKey").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
+	s.reconcile = s.function("reconcile", "brings every grant to what plan and secret say", reconcileTimeout,
+		announce, tagsOnly(writtenByReconcile()...), receive.on(check),
+		allow("UseKey", "kms:Decrypt").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
+	s.revoke = s.function("revoke", "takes access away", apiTimeout,
+		announce, tagsOnly(writtenByRevoke()...), allow("Check", "sqs:SendMessage").on(check))
+	s.operate = s.function("operate", "lists grants and starts rotations", apiTimeout)
+	s.notify = s.function("notify", "tells people and providers", notifyTimeout,
+		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()))...)
+
+	if n := s.props.RevokeConcurrency; n > 0 {
+		s.revoke.lambda.SetReservedConcurrentExecutions(new(float64(n)))
+	}
+	for _, caller := range []*function{s.reconcile, s.operate} { // RotateSecret asks for it
+		policy := awsiam.NewCfnPolicy(caller.Construct, new("InvokeRotate"), &awsiam.CfnPolicyProps{
+			PolicyName: new("InvokeRotate"), Roles: &[]*string{caller.role.Ref()},
+			PolicyDocument: document(allow("InvokeRotate", "lambda:InvokeFunction").on(*s.rotate.arn())),
+		})
+		if caller == s.reconcile {
+			s.permissions = append(s.permissions, policy)
+		}
+	}
+	// Without a SourceArn, as AWS advises where one function rotates several secrets.
+	s.permissions = append(s.permissions, s.rotate.letInvoke("SecretsManager", "secretsmanager.amazonaws.com", nil, text(account)))
+}
+
+// function makes a function with Countersign's defaults: Go on provided.al2023, a role and a log group of its own, and the
+// permissions that don't grow with the grants.
+func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, may ...statement) *function {
+	f := &function{Construct: constructs.NewConstruct(s.Construct, new(logical(grant.Name(name)))), name: name}
+	goarch, architecture := "arm64", "arm64"
+	if s.props.Local {
+		goarch = runtime.GOARCH
+		if goarch == "amd64" {
+			architecture = "x86_64"
+		}
+	}
+
+	logs := awslogs.NewCfnLogGroup(f.Construct, new("Logs"), &awslogs.CfnLogGroupProps{
+		LogGroupName: new("/aws/lambda/" + s.name(name)), RetentionInDays: new(float64(logDays)),
+	})
+	logs.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil) // its name is fixed: a kept one would stop the next deploy
+
+	may = append([]statement{allow("Log", "logs:CreateLogStream", "logs:PutLogEvents").on(*logs.AttrArn())}, may...)
+	f.role = awsiam.NewCfnRole(f.Construct, new("Role"), &awsiam.CfnRoleProps{
+		Description:              new("Countersign: functions/" + name),
+		AssumeRolePolicyDocument: document(allow("Lambda", "sts:AssumeRole").byService("lambda.amazonaws.com")),
+		Policies: &[]any{&awsiam.CfnRole_PolicyProperty{
+			PolicyName: new("Function"), PolicyDocument: document(may...),
+		}},
+	})
+
+	asset := s.props.Functions.asset(f.Construct, name, goarch)
+	f.lambda = awslambda.NewCfnFunction(f.Construct, new("Function"), &awslambda.CfnFunctionProps{
+		FunctionName:  new(s.name(name)),
+		Description:   new("Countersign: " + purpose),
+		Runtime:       new("provided.al2023"),
+		Handler:       new("bootstrap"),
+		Architectures: &[]*string{&architecture},
+		MemorySize:    new(float64(memoryMB)),
+		Timeout:       &timeout,
+		Role:          f.role.AttrArn(),
+		Code:          &awslambda.CfnFunction_CodeProperty{S3Bucket: asset.S3BucketName(), S3Key: asset.S3ObjectKey()},
+		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
+		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: s.environment()},
+	})
+	asset.AddResourceMetadata(f.lambda, new("Code"))
+	return f
+}
+
+// environment is the same for all functions.
+func (s *ServiceProviderAccess) environment() *map[string]*string {
+	settle := "15s"
+	env := map[string]*string{}
+	if s.props.Local {
+		settle = "1s"
+		env["COUNTERSIGN_LOOPBACK"] = new("allowed")
+	}
+	env["COUNTERSIGN_GRANTS"] = new(s.props.Access.GrantsEnv(s.shard))
+	env["COUNTERSIGN_ACCOUNT"] = text(account)
+	env["COUNTERSIGN_BUS"] = s.bus.Ref()
+	env["COUNTERSIGN_QUEUE"] = s.queues.check.Ref()
+	env["COUNTERSIGN_SETTLE"] = &settle
+	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())
+	if from := s.props.Access.MailFrom; from != "" {
+		env["COUNTERSIGN_MAIL_FROM"] = &from
+	}
+	return &env
+}

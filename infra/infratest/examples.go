@@ -1,0 +1,78 @@
+package infratest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Example is the access.yaml of the repository, from a package beside infra.
+const Example = "../access.yaml"
+
+// Rich is an access.yaml that uses everything once: two providers, policy files, another role name and path, no external
+// ID, an end, all ways of telling.
+const Rich = `
+version: 1
+mailFrom: countersign@example.com
+providers:
+  - name: hestio
+    account: "111122223333"
+    principals: [role/Engineers-*]
+    organization: o-abc1234567
+    prefix: hestio
+    grants:
+      - name: migration
+        permissions: [AmazonS3FullAccess, ./upload.json]
+        boundary: arn:aws:iam::444455556666:policy/ProviderBoundary
+        rotateEvery: daily
+        overlap: 6h
+        maxSession: 2h
+        expires: "2099-12-31T23:59:59Z"
+        sourceIdentity: true
+        mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]
+        notify:
+          mail: [ops@example.com]
+          webhook: [{url: https://hooks.example.com/countersign, secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}]
+          sns: ["arn:aws:sns:eu-west-1:444455556666:ops-alerts"]
+      - name: audit
+        permissions: [SecurityAudit]
+        role: {name: VendorAudit, path: /}
+        rotateEvery: never
+        mayShareResources: true
+  - name: legacy
+    account: "222233334444"
+    grants:
+      - name: console
+        permissions: [ReadOnlyAccess]
+        externalId: false
+`
+
+// UploadPolicy is the policy file that Rich names.
+var UploadPolicy = map[string]string{
+	"upload.json": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::uploads/*"}]}`,
+}
+
+// Many is an access.yaml of n grants spread over providers of up to 10 grants each.
+func Many(n, shards int, grant func(i int) string) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "version: 1\nshards: %d\nproviders:\n", shards)
+	for i := range n {
+		if i%10 == 0 {
+			fmt.Fprintf(&out, "  - name: provider-%02d\n    account: \"%012d\"\n    grants:\n", i/10, 100000000000+i)
+		}
+		out.WriteString(grant(i))
+	}
+	return out.String()
+}
+
+// Plain is a grant with nothing but what it needs.
+func Plain(i int) string {
+	return fmt.Sprintf("      - {name: grant-%03d, permissions: [AmazonS3FullAccess]}\n", i)
+}
+
+// Long is a grant with names as long as they get, an end and a policy file.
+func Long(i int) string {
+	return fmt.Sprintf(`      - name: %s
+        permissions: [AmazonS3FullAccess, ./upload.json]
+        expires: "2099-12-31T23:59:59Z"
+`, fmt.Sprintf("grant-%03d-", i)+strings.Repeat("x", 30))
+}

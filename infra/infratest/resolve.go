@@ -1,0 +1,139 @@
+package infratest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Resolve gives a property's value as the account would have it.
+func (t *Template) Resolve(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = t.Resolve(v[i])
+		}
+		return out
+	case map[string]any:
+		if len(v) == 1 {
+			for name, arg := range v {
+				if out, ok := t.intrinsic(name, arg); ok {
+					return out
+				}
+			}
+		}
+		out := make(map[string]any, len(v))
+		for key := range v {
+			out[key] = t.Resolve(v[key])
+		}
+		return out
+	}
+	return v
+}
+
+func (t *Template) intrinsic(name string, arg any) (any, bool) {
+	switch name {
+	case "Ref":
+		return t.ref(arg.(string)), true
+	case "Fn::GetAtt":
+		of := arg.([]any)
+		return t.attribute(of[0].(string), of[1].(string)), true
+	case "Fn::Join":
+		parts := arg.([]any)
+		var out []string
+		for _, p := range parts[1].([]any) {
+			out = append(out, t.Resolve(p).(string))
+		}
+		return strings.Join(out, parts[0].(string)), true
+	case "Fn::Sub":
+		out := arg.(string)
+		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix"} {
+			out = strings.ReplaceAll(out, "${"+pseudo+"}", t.ref(pseudo))
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+func (t *Template) ref(id string) string {
+	switch id {
+	case "AWS::Partition":
+		return t.Site.Partition
+	case "AWS::AccountId":
+		return t.Site.Account
+	case "AWS::Region":
+		return t.Site.Region
+	case "AWS::URLSuffix":
+		return "amazonaws.com"
+	}
+	r, ok := t.Resources[id]
+	if !ok {
+		panic(fmt.Sprintf("Ref of %s, which the template doesn't have", id))
+	}
+	switch r.Type {
+	case "AWS::IAM::Role":
+		return t.roleName(r)
+	case "AWS::SecretsManager::Secret":
+		return t.arn("secretsmanager", t.Site.Region, "secret:"+t.Text(r.Properties["Name"])+"-AbCdEf")
+	case "AWS::SQS::Queue":
+		return "https://sqs." + t.Site.Region + ".amazonaws.com/" + t.Site.Account + "/" + t.Text(r.Properties["QueueName"])
+	case "AWS::Events::EventBus":
+		return t.Text(r.Properties["Name"])
+	case "AWS::Lambda::Function":
+		return t.Text(r.Properties["FunctionName"])
+	case "AWS::Logs::LogGroup":
+		return t.Text(r.Properties["LogGroupName"])
+	case "AWS::ApiGateway::RestApi":
+		return "a1b2c3d4e5"
+	case "AWS::ApiGateway::Resource", "AWS::ApiGateway::Deployment":
+		return "f6g7h8"
+	}
+	panic(fmt.Sprintf("Ref of %s, a %s", id, r.Type))
+}
+
+func (t *Template) attribute(id, name string) string {
+	r, ok := t.Resources[id]
+	if !ok {
+		panic(fmt.Sprintf("GetAtt of %s, which the template doesn't have", id))
+	}
+	region := t.Site.Region
+	switch r.Type + "." + name {
+	case "AWS::IAM::Role.Arn":
+		path, _ := r.Properties["Path"].(string)
+		if path == "" {
+			path = "/"
+		}
+		return t.arn("iam", "", "role"+path+t.roleName(r))
+	case "AWS::KMS::Key.Arn":
+		return t.arn("kms", region, "key/00000000-1111-2222-3333-444444444444")
+	case "AWS::Lambda::Function.Arn":
+		return t.arn("lambda", region, "function:"+t.Text(r.Properties["FunctionName"]))
+	case "AWS::SQS::Queue.Arn":
+		return t.arn("sqs", region, t.Text(r.Properties["QueueName"]))
+	case "AWS::Events::EventBus.Arn":
+		return t.arn("events", region, "event-bus/"+t.Text(r.Properties["Name"]))
+	case "AWS::Events::Rule.Arn":
+		bus := ""
+		if on := r.Properties["EventBusName"]; on != nil {
+			bus = t.Text(on) + "/"
+		}
+		return t.arn("events", region, "rule/"+bus+t.Text(r.Properties["Name"]))
+	case "AWS::Logs::LogGroup.Arn":
+		return t.arn("logs", region, "log-group:"+t.Text(r.Properties["LogGroupName"])+":*")
+	case "AWS::ApiGateway::RestApi.RootResourceId":
+		return "z9y8x7"
+	}
+	panic(fmt.Sprintf("GetAtt %s of %s, a %s", name, id, r.Type))
+}
+
+func (t *Template) arn(service, region, resource string) string {
+	return "arn:" + t.Site.Partition + ":" + service + ":" + region + ":" + t.Site.Account + ":" + resource
+}
+
+// roleName is the role's own, or one as long and as odd as CloudFormation makes them.
+func (t *Template) roleName(r Resource) string {
+	if name, ok := r.Properties["RoleName"].(string); ok {
+		return name
+	}
+	return fmt.Sprintf("%.24s-%.26s-AbCdEfGhIjKl", "ServiceProviderAccess-50", r.ID)
+}

@@ -1,0 +1,62 @@
+package infra_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/countersign/countersign/infra/infratest"
+)
+
+// accepted are the findings of cdk-nag's AwsSolutions that stand, by construct and rule, with why.
+var accepted = map[string]string{
+	"CheckQueue AwsSolutions-SQS3": "a check that is lost is made up for by the hourly look at every grant",
+
+	"Api AwsSolutions-APIG2":          "the handlers check name and body, and log who sent a wrong one",
+	"ApiGrantsGET AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
+	"ApiGrantGET AwsSolutions-COG4":   "IAM authorises: operators are the account's principals",
+	"ApiRevokePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
+	"ApiRotatePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
+	"ApiStage AwsSolutions-APIG1":     "API logs need a role that is set for the whole account and Region; the handlers log the caller",
+	"ApiStage AwsSolutions-APIG6":     "API logs need a role that is set for the whole account and Region; the handlers log the caller",
+	"ApiStage AwsSolutions-APIG3":     "only signed requests of the account's principals come through, 10 a second; a web ACL costs more than the rest",
+
+	"Notify/Role AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ses:<AWS::Region>:<AWS::AccountId>:identity/*]": "in SES's sandbox the recipients' identities are asked too; the sender is a condition",
+
+	"Audit/Secret AwsSolutions-SMG4": "its grant says rotateEvery: never",
+
+	"Migration/Role/Role AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonS3FullAccess]": "what a grant permits is the customer's choice",
+	"Migration/Role/Permission939f71a4 AwsSolutions-IAM5[Resource::arn:aws:s3:::uploads/*]":                  "what a grant permits is the customer's choice",
+	"Audit/Role9efde84a/Role AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/SecurityAudit]":  "what a grant permits is the customer's choice",
+	"Console/Role/Role AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/ReadOnlyAccess]":       "what a grant permits is the customer's choice",
+}
+
+func TestNagFindsNothingThatIsNotExplained(t *testing.T) {
+	app, stacks := infratest.Stacks(t, infratest.Access(t, infratest.Rich, infratest.UploadPolicy))
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(nil), nil)
+	found := map[string]bool{}
+	for _, stack := range stacks {
+		a := assertions.Annotations_FromStack(stack)
+		for _, f := range append(*a.FindError(new("*"), assertions.Match_AnyValue()), *a.FindWarning(new("*"), assertions.Match_AnyValue())...) {
+			path := strings.TrimPrefix(*f.Id, "/ServiceProviderAccess/ServiceProviderAccess/")
+			rule, _, _ := strings.Cut(fmt.Sprint(f.Entry.Data), ": The ")
+			found[path+" "+rule] = true
+		}
+	}
+	for _, finding := range slices.Sorted(maps.Keys(found)) {
+		if accepted[finding] == "" {
+			t.Errorf("not explained: %s", finding)
+		}
+	}
+	for finding := range accepted {
+		if !found[finding] {
+			t.Errorf("explained and not found: %s", finding)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package infra_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// power is what an action on a kind of object comes to in an attacker's hands.
+type power struct {
+	words   string
+	actions []string // each on one kind of object, by the ARN's resource part
+	on      string
+}
+
+// powers are all that functions may have, the strongest first. An action that isn't here fails the test.
+var powers = []power{
+	{"write granted roles' inline policies: in truth a power to grant", []string{"iam:PutRolePolicy"}, ":role/"},
+	{"write granted roles' trust policies: let in and keep out", []string{"iam:UpdateAssumeRolePolicy"}, ":role/"},
+	{"read granted roles' trust policies, external IDs included", []string{"iam:GetRole"}, ":role/"},
+	{"read granted roles' inline policies", []string{"iam:GetRolePolicy"}, ":role/"},
+	{"tag granted roles, with its own keys", []string{"iam:TagRole"}, ":role/"},
+	{"read external IDs from the grants' secrets", []string{"secretsmanager:GetSecretValue", "kms:Decrypt"}, ":secret:countersign/ :key/"},
+	{"write external IDs into the grants' secrets", []string{"secretsmanager:PutSecretValue", "kms:GenerateDataKey"}, ":secret:countersign/ :key/"},
+	{"say which version of a secret is current", []string{"secretsmanager:UpdateSecretVersionStage"}, ":secret:countersign/"},
+	{"start rotations", []string{"secretsmanager:RotateSecret", "lambda:InvokeFunction"}, ":secret:countersign/ :function:countersign-rotate"},
+	{"tag the grants' secrets, with its own keys", []string{"secretsmanager:TagResource"}, ":secret:countersign/"},
+	{"see versions, labels, tags of the grants' secrets", []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, ":secret:countersign/"},
+	{"read the grants' plans", []string{"ssm:GetParameter"}, ":parameter/countersign/"},
+	{"announce changes", []string{"events:PutEvents"}, ":event-bus/countersign"},
+	{"ask for a check of a grant", []string{"sqs:SendMessage"}, ":countersign-check"},
+	{"take its messages", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, ":countersign-"},
+	{"send mail from the configured address", []string{"ses:SendEmail", "ses:SendRawEmail"}, ":identity/"},
+	{"publish to the configured topics", []string{"sns:Publish"}, ":sns:"},
+	{"read the configured webhooks' signing keys", []string{"secretsmanager:GetSecretValue"}, ":secret:hook"},
+	{"write its own log", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, ":log-group:/aws/lambda/countersign-"},
+}
+
+func (p power) of(action, resource string) bool {
+	return slices.Contains(p.actions, action) && slices.ContainsFunc(strings.Fields(p.on), func(part string) bool { return strings.Contains(resource, part) })
+}
+
+const (
+	securityDoc = "../docs/security.md"
+	begin       = "<!-- from the synthesised policies: go test ./infra -update writes this table -->\n"
+	end         = "<!-- end -->\n"
+)
+
+// The table of docs/security.md is what the template says.
+func TestTheTableOfWhoMayDoWhat(t *testing.T) {
+	tmpl := rich(t)
+	var table strings.Builder
+	table.WriteString("| may, on this stack's grants only | " + strings.Join(functionNames, " | ") + " |\n|---|" + strings.Repeat(":-:|", len(functionNames)) + "\n")
+	for _, p := range powers {
+		var cells []string
+		for _, function := range functionNames {
+			cell := ""
+			for _, s := range statementsOf(t, tmpl, function) {
+				for _, action := range s.Action {
+					for _, resource := range s.Resource {
+						if s.Effect == "Allow" && p.of(action, resource) {
+							cell = "●"
+						}
+					}
+				}
+			}
+			cells = append(cells, cell)
+		}
+		if slices.Equal(cells, make([]string, len(cells))) {
+			t.Errorf("nobody may %s", p.words)
+		}
+		fmt.Fprintf(&table, "| %s | %s |\n", p.words, strings.Join(cells, " | "))
+	}
+	for _, function := range functionNames {
+		for _, s := range statementsOf(t, tmpl, function) {
+			for _, action := range s.Action {
+				for _, resource := range s.Resource {
+					if s.Effect == "Allow" && !slices.ContainsFunc(powers, func(p power) bool { return p.of(action, resource) }) {
+						t.Errorf("the table has no words for %s on %s (%s)", action, resource, function)
+					}
+				}
+			}
+		}
+	}
+
+	doc, err := os.ReadFile(securityDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, found := strings.Cut(string(doc), begin)
+	_, tail, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		t.Fatalf("%s has no place for the table", securityDoc)
+	}
+	golden(t, securityDoc, []byte(head+begin+"\n"+table.String()+"\n"+end+tail))
+}
+
+// What section "A granted role" says of the guard names each of its statements.
+func TestTheGuardIsDescribed(t *testing.T) {
+	tmpl := rich(t)
+	guard, _ := inline(t, tmpl, "ServiceProvider-console", "CountersignGuard")
+	doc, err := os.ReadFile(securityDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range tmpl.Policy(t, guard.Properties["PolicyDocument"]).Statement {
+		if !strings.Contains(string(doc), "`"+s.Sid+"`") {
+			t.Errorf("%s doesn't name %s", securityDoc, s.Sid)
+		}
+	}
+}

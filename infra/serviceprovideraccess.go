@@ -1,0 +1,135 @@
+// Package infra is Countersign's stack as a CDK construct: per grant a role, a secret, a plan and Custom::Grant, and the
+// functions, key, bus, queues and API that they share.
+//
+// It decides who may do what: every permission stands here, at the place where a part is made. It trusts access.yaml once
+// internal/access has validated it, and the account's administrators. It never writes an external ID into a template, and
+// it never writes into a role's trust policy after the birth document that lets nobody in.
+package infra
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
+
+	"github.com/countersign/countersign/internal/access"
+)
+
+// Access is a validated access.yaml.
+type Access = access.Access
+
+// LoadAccess reads and validates an access.yaml. The error lists everything that is wrong with it.
+func LoadAccess(path string) (*Access, error) { return access.Load(path) }
+
+// MostGrantsIndented is how many grants fit into a stack's template of 1 MB with CDK's indentation. A stack with more needs
+// StackProps.SuppressTemplateIndentation.
+const MostGrantsIndented = 20
+
+// ServiceProviderAccessProps says what to deploy.
+type ServiceProviderAccessProps struct {
+	Access    *Access // required
+	Shard     int     // which of Access.Shards this construct is, 0 for the first. Each belongs into a stack of its own
+	Functions Code    // zero: FromModule
+
+	// Version is told in each event as metadata.stackVersion; empty: "dev".
+	Version string
+	// Local deploys to an emulator: functions for the architecture of this machine, webhooks to the loopback, and a
+	// settle time of one second.
+	Local bool
+	// RevokeConcurrency is kept free for functions/revoke, so that other functions can't use up the account's limit.
+	// Zero reserves none: new accounts have 10 concurrent executions and refuse every reservation.
+	RevokeConcurrency int
+}
+
+// ServiceProviderAccess is one shard of Countersign in one account and Region. Its parts have fixed names, so an account
+// has it once per Region and shard.
+type ServiceProviderAccess struct {
+	constructs.Construct
+	site
+
+	props   ServiceProviderAccessProps
+	entries []access.Entry
+
+	key    awskms.CfnKey
+	bus    awsevents.CfnEventBus
+	queues queues
+	api    awsapigateway.CfnRestApi
+
+	rotate, reconcile, revoke, operate, notify *function
+
+	layout      awscdk.CfnResource
+	grants      []*grantParts
+	permissions []awscdk.CfnResource // of rotate and reconcile on the grants: what Custom::Grant can't work without
+}
+
+// NewServiceProviderAccess adds a shard to a stack. Like every construct it panics if it can't be made.
+func NewServiceProviderAccess(scope constructs.Construct, id string, props *ServiceProviderAccessProps) *ServiceProviderAccess {
+	s := &ServiceProviderAccess{
+		Construct: constructs.NewConstruct(scope, &id),
+		site:      site{shard: props.Shard},
+		props:     *props,
+		entries:   props.Access.Shard(props.Shard),
+	}
+	s.createKey()
+	s.createBus()
+	s.createQueues()
+	s.createFunctions()
+	s.createAPI()
+	s.closeBusAndQueues()
+	s.createLayout()
+	for _, e := range s.entries {
+		s.createGrant(e)
+	}
+	s.permitFunctions()
+	for _, g := range s.grants {
+		s.scheduleRotation(g)
+		s.startGrant(g)
+	}
+	s.createTimer()
+	s.createOutputs()
+	return s
+}
+
+// stackVersion is what events say of the template.
+func (s *ServiceProviderAccess) stackVersion() string {
+	if s.props.Version == "" {
+		return "dev"
+	}
+	return s.props.Version
+}
+
+// createLayout makes the custom resource that refuses a changed number of shards. All grants wait for it, so that a
+// refused change has touched none.
+func (s *ServiceProviderAccess) createLayout() {
+	s.layout = awscdk.NewCfnResource(s.Construct, new("Layout"), &awscdk.CfnResourceProps{
+		Type: new("Custom::Layout"),
+		Properties: &map[string]any{
+			"ServiceToken":   s.reconcile.arn(),
+			"ServiceTimeout": fmt.Sprint(customResourceTimeout),
+			"Shards":         fmt.Sprint(s.props.Access.Shards),
+			"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
+		},
+	})
+}
+
+// createOutputs tells what the CLI, and a person with nothing but the AWS CLI, need. Nothing here lets anybody in.
+func (s *ServiceProviderAccess) createOutputs() {
+	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
+	s.output("BusName", "event bus on which changes are announced", s.name(""))
+	if len(s.entries) > 0 {
+		s.output("Grants", "names of the grants in this stack", s.grantNames())
+	}
+	for _, g := range s.grants {
+		part := logical(g.Grant.Name)
+		s.output("RoleArn"+part, "role of grant "+string(g.Grant.Name), *g.role.AttrArn())
+		s.output("Revoke"+part, "takes grant "+string(g.Grant.Name)+" away at once, live sessions included", revokeLine(g.Grant.RoleName))
+	}
+}
+
+// output adds a stack output under exactly this name.
+func (s *ServiceProviderAccess) output(name, description, value string) {
+	awscdk.NewCfnOutput(s.Construct, &name, &awscdk.CfnOutputProps{Description: &description, Value: &value}).OverrideLogicalId(&name)
+}

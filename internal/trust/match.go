@@ -1,0 +1,129 @@
+package trust
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Private runes that stand for *, ? and $ as plain characters in an expanded pattern. No document holds them: Parse takes
+// U+0020 to U+00FF only, and expand refuses values that do.
+const (
+	plainStar     = '\ue000'
+	plainQuestion = '\ue001'
+)
+
+// like matches a pattern with * (any characters) and ? (one character). escaped says that the pattern came from expand.
+func like(pattern, s string, escaped bool) bool {
+	if !strings.ContainsAny(pattern, "*?") && !escaped {
+		return pattern == s
+	}
+	star, mark := -1, 0
+	i, j := 0, 0 // pattern, s
+	for j < len(s) {
+		r, n := utf8.DecodeRuneInString(s[j:])
+		if i < len(pattern) {
+			p, m := utf8.DecodeRuneInString(pattern[i:])
+			switch {
+			case p == '*':
+				star, mark = i, j
+				i += m
+				continue
+			case p == '?', p == plainStar && r == '*', p == plainQuestion && r == '?', p == r && m == n && pattern[i:i+m] == s[j:j+n]:
+				i += m
+				j += n
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		_, n = utf8.DecodeRuneInString(s[mark:])
+		mark += n
+		i, j = star+1, mark
+	}
+	for i < len(pattern) && pattern[i] == '*' {
+		i++
+	}
+	return i == len(pattern)
+}
+
+// arnLike compares two ARNs part by part, wildcards within each of the six parts.
+func arnLike(pattern, s string, escaped bool) truth {
+	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(s, ":", 6)
+	if len(want) != 6 {
+		return maybe
+	}
+	if len(have) != 6 {
+		return no
+	}
+	for i := range want {
+		if !like(want[i], have[i], escaped) {
+			return no
+		}
+	}
+	return yes
+}
+
+// expand puts the request's values in place of ${key} and ${key, 'default'}. In patterns, what is put in is taken
+// literally. The answer is no where a key is absent and there is no default: nothing matches such a value.
+func expand(s string, ctx *facts, pattern bool) (string, truth) {
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		out.WriteString(before)
+		if !found {
+			return out.String(), yes
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", maybe
+		}
+		s = after
+		name, fallback, hasFallback := strings.Cut(name, ",")
+		value, t := "", yes
+		switch name = strings.TrimSpace(name); name {
+		case "*", "?", "$":
+			value = name
+		default:
+			values, present := ctx.lookup(strings.ToLower(name))
+			switch {
+			case len(values) == 1:
+				value = values[0]
+			case len(values) > 1 || !strings.Contains(name, ":"):
+				return "", maybe
+			case !present && hasFallback:
+				value = strings.TrimSpace(fallback)
+				if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+					return "", maybe
+				}
+				value = value[1 : len(value)-1]
+			default:
+				return "", no
+			}
+		}
+		if strings.ContainsRune(value, plainStar) || strings.ContainsRune(value, plainQuestion) {
+			return "", maybe
+		}
+		if pattern {
+			value = strings.NewReplacer("*", string(plainStar), "?", string(plainQuestion)).Replace(value)
+		}
+		if t != yes {
+			return "", t
+		}
+		out.WriteString(value)
+	}
+}
+
+// matchesAction says whether a statement speaks of an action; action names know no case.
+func (s *statement) matchesAction(action string) bool {
+	list, negated := s.actions, false
+	if s.notActions != nil {
+		list, negated = s.notActions, true
+	}
+	for _, a := range list {
+		if strings.EqualFold(a, action) || strings.ContainsAny(a, "*?") && like(strings.ToLower(a), strings.ToLower(action), false) {
+			return !negated
+		}
+	}
+	return negated
+}
