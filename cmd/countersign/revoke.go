@@ -60,7 +60,7 @@ countersign revoke migration --print-aws`,
 	f.add(cmd)
 	file := fileFlag(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.reason, "reason", "", "why: up to 200 characters, announced to the provider")
+	fl.StringVar(&f.reason, "reason", "", "why: up to 200 characters, kept in the event and in the log")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "don't ask")
 	fl.BoolVar(&f.direct, "direct", false, "leave the API out: IAM calls with your own credentials")
 	fl.BoolVar(&f.printAWS, "print-aws", false, "print the one AWS CLI line that does it, and do nothing")
@@ -84,7 +84,7 @@ countersign revoke migration --print-aws`,
 
 func checkReason(reason string) error {
 	if strings.TrimSpace(reason) == "" {
-		return fail(exitInput, `As --reason "project ended": the provider reads it.`, "--reason is missing")
+		return fail(exitInput, `As --reason "project ended": it is kept in the event and in the log.`, "--reason is missing")
 	}
 	if utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fail(exitInput, "", "--reason takes up to %d printable characters", maxReason)
@@ -273,7 +273,7 @@ func (c *cli) printRevokeLine(ctx context.Context, f revokeFlags, name grant.Nam
 		}
 		role = cmp.Or(s.roleName(name), name.DefaultRole())
 	}
-	line := revokeLine(role)
+	line := grant.RevokeLine(role)
 	if c.json {
 		return writeJSON(c.stdout, struct {
 			Grant   string `json:"grant"`
@@ -282,12 +282,6 @@ func (c *cli) printRevokeLine(ctx context.Context, f revokeFlags, name grant.Nam
 	}
 	_, err := fmt.Fprintln(c.stdout, line)
 	return err
-}
-
-// revokeLine is the one call that ends everything a role's sessions can do.
-func revokeLine(role string) string {
-	return fmt.Sprintf("aws iam put-role-policy --role-name '%s' --policy-name %s --policy-document '%s'",
-		role, grant.RevocationPolicy, grant.DenyRevocation)
 }
 
 // roleFromFile is the name of the grant's role as access.yaml has it, "" where the file or the grant isn't there.

@@ -53,8 +53,8 @@ func newTrustApplyCommand(c *cli) *cobra.Command {
 		Use:   "apply --phase PHASE [flags] FILE|-",
 		Short: "Print a trust policy as a phase of a rotation leaves it",
 		Long: `Print the trust policy as one phase of a rotation leaves it. The document is
-treated as an adopted role's: only the given IDs and Countersign's own statements
-change, every other byte stays.
+treated as an adopted role's: only the given IDs and Countersign's own
+statements change, every other byte stays.
 
   overlap   accept --pending beside --current
   promote   accept --current; --previous until --until only
@@ -62,13 +62,14 @@ change, every other byte stays.
   revoke    let nobody in
   restore   undo revoke; --current is the only ID of Countersign's that enters
 
-overlap, promote and retire never lift a Deny of Countersign's. The clock is never
-looked at. An ID may be given as @FILE.
+overlap, promote and retire never lift a Deny of Countersign's. The clock is
+never looked at. An ID may be given as @FILE.
 
-Exit codes: 0 changed or already right, 3 refused (nothing on stdout), 2 wrong flags.`,
-		Example: `countersign trust apply --phase overlap --current @now.txt --pending @next.txt trust.json
-aws iam get-role --role-name Vendor --query Role.AssumeRolePolicyDocument |
-  countersign trust apply --phase revoke -`,
+Exit codes: 0 changed or already right, 2 wrong flags, 3 refused (then nothing
+is on stdout).`,
+		Example: `countersign trust apply --phase revoke trust.json
+countersign trust apply --phase overlap \
+  --current @now.txt --pending @next.txt trust.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
@@ -127,7 +128,7 @@ aws iam get-role --role-name Vendor --query Role.AssumeRolePolicyDocument |
 	fl.StringVar(ids["pending"], "pending", "", "the external ID that comes next (or @FILE)")
 	fl.StringVar(ids["previous"], "previous", "", "the external ID that goes (or @FILE)")
 	fl.StringVar(&until, "until", "", "until when the previous ID is accepted, RFC 3339")
-	fl.StringArrayVar(&principals, "principal", nil, "edit only statements of this AWS principal (repeatable; default: all that hold the ID)")
+	fl.StringArrayVar(&principals, "principal", nil, "only statements of this principal (repeatable; default: all)")
 	fl.IntVar(&quota, "quota", trust.DefaultQuota, "the account's quota of characters in a trust policy")
 	return cmd
 }

@@ -17,17 +17,17 @@ func newTrustEvaluateCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "evaluate --principal ARN [flags] FILE|-",
 		Short: "Say whether a trust policy lets a caller in",
-		Long: `Say whether a trust policy lets a caller in: one word on stdout, allow, deny or
-unknown, and the reason, statement by statement, on stderr.
+		Long: `Say whether a trust policy lets a caller in: one word on stdout, allow, deny
+or unknown, and the reason, statement by statement, on stderr.
 
-aws:PrincipalArn (for a session its role's) and aws:PrincipalAccount follow from
---principal, aws:CurrentTime and aws:EpochTime from --at, which is now by default.
+aws:PrincipalArn (for a session its role's) and aws:PrincipalAccount follow
+from --principal, aws:CurrentTime and aws:EpochTime from --at, by default now.
 Every other condition key that is not given is absent. Only the role's side is
 judged: a caller of another account also needs its own account's permission.
 
-Exit codes: 0 whatever the answer, 3 the document is no trust policy, 2 wrong flags.`,
-		Example: `countersign trust evaluate --principal arn:aws:iam::111122223333:role/Engineers-jdoe \
-  --external-id @now.txt --context sts:RoleSessionName=jdoe trust.json`,
+Exit codes: 0 whatever the answer, 2 wrong flags, 3 no trust policy.`,
+		Example: `countersign trust evaluate --external-id @now.txt \
+  --principal arn:aws:iam::111122223333:role/jdoe trust.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := trust.Request{Principal: principal, Action: action, At: c.now(), Context: map[string][]string{}}
@@ -74,10 +74,10 @@ Exit codes: 0 whatever the answer, 3 the document is no trust policy, 2 wrong fl
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&principal, "principal", "", "ARN of the caller")
+	fl.StringVar(&principal, "principal", "", "the caller's ARN")
 	fl.StringVar(&id, "external-id", "", "the external ID that the caller gives (or @FILE)")
 	fl.StringVar(&at, "at", "", "when the call happens, RFC 3339 (default now)")
-	fl.StringArrayVar(&context, "context", nil, "a condition key of the call, KEY=VALUE (repeatable; a key again adds a value)")
-	fl.StringVar(&action, "action", trust.ActionAssumeRole, "sts:AssumeRole or sts:SetSourceIdentity")
+	fl.StringArrayVar(&context, "context", nil, "a condition key of the call, KEY=VALUE (repeatable)")
+	fl.StringVar(&action, "action", trust.ActionAssumeRole, "what is called, or sts:SetSourceIdentity")
 	return cmd
 }

@@ -71,12 +71,6 @@ type Message struct {
 	Revoke  string // the AWS CLI call that ends the access; empty where it has ended
 }
 
-// RevokeLine is the one AWS CLI call that ends a grant's access without any part of Countersign.
-func RevokeLine(p grant.Plan) string {
-	return "aws iam put-role-policy --role-name " + p.RoleName() + " --policy-name " + grant.RevocationPolicy +
-		" --policy-document '" + grant.DenyRevocation + "'"
-}
-
 // pickUpLine is the AWS CLI call by which the provider's principals read the current ID.
 func pickUpLine(p grant.Plan) string {
 	return "aws secretsmanager get-secret-value --region " + p.Region + " --secret-id " + p.SecretARN + " --query SecretString --output text"

@@ -274,7 +274,7 @@ func TestStrayCharactersStartNothing(t *testing.T) {
 }
 
 func TestRevokeLineIsOneShellCommand(t *testing.T) {
-	line := RevokeLine(plan())
+	line := grant.RevokeLine(plan().RoleName())
 	want := `aws iam put-role-policy --role-name ServiceProvider-migration --policy-name CountersignRevocation --policy-document '` + grant.DenyRevocation + `'`
 	if line != want {
 		t.Errorf("got  %s\nwant %s", line, want)

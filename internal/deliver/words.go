@@ -81,7 +81,7 @@ func (w words) granted(to Audience) Message {
 		Subject: "access granted",
 		Lead:    w.plan.Provider + " may now enter account " + w.plan.Account + ".",
 		Rows:    []Row{{Label: "Version", Text: w.facts.VersionID}},
-		Revoke:  RevokeLine(w.plan),
+		Revoke:  grant.RevokeLine(w.plan.RoleName()),
 	}
 	if !w.plan.Expires.IsZero() {
 		m.Rows = append(m.Rows, Row{Label: "Ends", Text: day(w.plan.Expires)})
@@ -103,7 +103,7 @@ func (w words) rotated() Message {
 	version := Row{Label: "Version", Text: w.facts.VersionID}
 	do := w.pickUp("Nothing, if your system follows events. Else read the new ID")
 	until := w.facts.PreviousUntil
-	m := Message{Revoke: RevokeLine(w.plan)}
+	m := Message{Revoke: grant.RevokeLine(w.plan.RoleName())}
 	switch {
 	case until.IsZero():
 		m.Subject = "new external ID, act now"
@@ -149,7 +149,7 @@ func (w words) retired() Message {
 			{Label: "Ended", Text: w.facts.VersionID},
 			w.pickUp("Nothing, if you enter with the current ID. Else read it"),
 		},
-		Revoke: RevokeLine(w.plan),
+		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
 }
 
@@ -191,7 +191,7 @@ func (w words) failed() Message {
 			{Label: "Version", Text: w.facts.VersionID},
 			{Label: "Do", Text: "See what stands in its way. The event Rotation Failed and the log of countersign-rotate hold the reason.", Command: "countersign show " + string(w.plan.Grant)},
 		},
-		Revoke: RevokeLine(w.plan),
+		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
 }
 
@@ -202,6 +202,6 @@ func (w words) drifted() Message {
 		Rows: []Row{
 			{Label: "Do", Text: "See what was found. Countersign mends what is its own and leaves the rest to you.", Command: "countersign show " + string(w.plan.Grant)},
 		},
-		Revoke: RevokeLine(w.plan),
+		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
 }

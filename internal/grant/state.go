@@ -39,6 +39,13 @@ const (
 	DenyRevocation = `{"Version":"2012-10-17","Statement":[{"Sid":"CountersignRevoked","Effect":"Deny","Action":"*","Resource":"*"}]}`
 )
 
+// RevokeLine is the one AWS CLI call that takes a role's access away, live sessions included, without any part of
+// Countersign. Running it again does no harm.
+func RevokeLine(roleName string) string {
+	return "aws iam put-role-policy --role-name " + roleName + " --policy-name " + RevocationPolicy +
+		" --policy-document '" + DenyRevocation + "'"
+}
+
 // Closure says which of the three marks of a closed grant stand. Any one closes.
 type Closure struct {
 	Deny     bool   // unconditional Deny in CountersignRevocation

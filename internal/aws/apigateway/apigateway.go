@@ -1,7 +1,7 @@
 // Package apigateway calls Countersign's own API behind API Gateway, signed with the operator's credentials.
 //
-// It decides what an answer means, in grant's sentinels. It tries each call once and gives up after five seconds: whoever
-// revokes then goes on without the API. It sends credentials' signatures to https only, or to this machine.
+// It decides what an answer means, in grant's sentinels. It tries each call once and gives up after Timeout, so that whoever
+// revokes goes on without the API. It sends credentials' signatures to https only, or to this machine.
 package apigateway
 
 import (
@@ -26,8 +26,11 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// Timeout is how long a call may take, from start to the answer's last byte.
-const Timeout = 5 * time.Second
+// How long a call may take, from start to the answer's last byte. The list reads every grant of a stack in turn.
+const (
+	Timeout     = 5 * time.Second
+	ListTimeout = 28 * time.Second // API Gateway gives up after 29
+)
 
 const maxAnswer = 1 << 20 // bytes
 
@@ -66,7 +69,7 @@ func New(cfg aws.Config, base string) (*Client, error) {
 	}
 	return &Client{
 		base: u, region: cfg.Region, credentials: cfg.Credentials, now: time.Now,
-		http: &http.Client{Timeout: Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
@@ -78,28 +81,28 @@ func onThisMachine(host string) bool {
 // Grants lists the grants of the stack.
 func (c *Client) Grants(ctx context.Context) (api.List, error) {
 	var out api.List
-	return out, c.call(ctx, http.MethodGet, nil, &out, "grants")
+	return out, c.call(ctx, ListTimeout, http.MethodGet, nil, &out, "grants")
 }
 
 // Grant tells the state of one grant. grant.ErrNotFound where the stack has none of that name.
 func (c *Client) Grant(ctx context.Context, name grant.Name) (api.Status, error) {
 	var out api.Status
-	return out, c.call(ctx, http.MethodGet, nil, &out, "grants", string(name))
+	return out, c.call(ctx, Timeout, http.MethodGet, nil, &out, "grants", string(name))
 }
 
 // Rotate starts a rotation. grant.ErrOverlapOpen while a previous external ID lives and the request isn't leaked.
 func (c *Client) Rotate(ctx context.Context, name grant.Name, r api.RotateRequest) (api.RotateAnswer, error) {
 	var out api.RotateAnswer
-	return out, c.call(ctx, http.MethodPost, r, &out, "grants", string(name), "rotate")
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "rotate")
 }
 
 // Revoke takes the access away. After grant.ErrUnavailable it may have worked.
 func (c *Client) Revoke(ctx context.Context, name grant.Name, r api.RevokeRequest) (api.RevokeAnswer, error) {
 	var out api.RevokeAnswer
-	return out, c.call(ctx, http.MethodPost, r, &out, "grants", string(name), "revoke")
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "revoke")
 }
 
-func (c *Client) call(ctx context.Context, method string, in, out any, path ...string) error {
+func (c *Client) call(ctx context.Context, timeout time.Duration, method string, in, out any, path ...string) error {
 	var body []byte
 	if in != nil {
 		var err error
@@ -107,7 +110,7 @@ func (c *Client) call(ctx context.Context, method string, in, out any, path ...s
 			return fmt.Errorf("writing the request: %w", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path...).String(), bytes.NewReader(body))
 	if err != nil {
@@ -125,7 +128,7 @@ func (c *Client) call(ctx context.Context, method string, in, out any, path ...s
 		// Not the error itself: it repeats the URL, and says less than this.
 		reason := "it can't be reached"
 		if errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			reason = fmt.Sprintf("no answer within %s", Timeout)
+			reason = fmt.Sprintf("no answer within %s", timeout)
 		}
 		return fmt.Errorf("calling the API at %s: %s: %w", c.base.Host, reason, grant.ErrUnavailable)
 	}
