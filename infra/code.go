@@ -32,7 +32,7 @@ func (c Code) asset(scope constructs.Construct, function, goarch string) awss3as
 		if err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(built)
+		defer func() { _ = os.RemoveAll(built) }()
 		folder = built
 	}
 	if _, err := os.Stat(filepath.Join(folder, "bootstrap")); err != nil {
@@ -51,7 +51,7 @@ func buildFunction(function, goarch string) (folder string, err error) {
 		"-o", filepath.Join(folder, "bootstrap"), modulePath+"/functions/"+function+"/bootstrap")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch)
 	if out, err := build.CombinedOutput(); err != nil {
-		os.RemoveAll(folder)
+		_ = os.RemoveAll(folder)
 		return "", fmt.Errorf("building function %s: %w: %s", function, err, strings.TrimSpace(string(out)))
 	}
 	return folder, nil

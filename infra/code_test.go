@@ -130,6 +130,8 @@ func TestAnotherModuleUsesTheConstructAndBuildsTheFunctions(t *testing.T) {
 		if binary.Machine != elf.EM_AARCH64 {
 			t.Errorf("%s is for %v", file, binary.Machine)
 		}
-		binary.Close()
+		if err := binary.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 
+	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -32,6 +33,8 @@ type function struct {
 	name   string
 	role   awsiam.CfnRole
 	lambda awslambda.CfnFunction
+
+	policies int // managed ones, the most that are attached at once
 }
 
 func (f *function) arn() *string { return f.lambda.AttrArn() }
@@ -92,7 +95,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 // function makes a function with Countersign's defaults: Go on provided.al2023, a role and a log group of its own, and the
 // permissions that don't grow with the grants.
 func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, may ...statement) *function {
-	f := &function{Construct: constructs.NewConstruct(s.Construct, new(logical(grant.Name(name)))), name: name}
+	f := &function{Construct: constructs.NewConstruct(s.Construct, new(access.Logical(grant.Name(name)))), name: name}
 	goarch, architecture := "arm64", "arm64"
 	if s.props.Local {
 		goarch = runtime.GOARCH

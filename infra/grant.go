@@ -38,7 +38,7 @@ type grantParts struct {
 
 // createGrant makes everything of a grant but what starts it.
 func (s *ServiceProviderAccess) createGrant(e access.Entry) {
-	g := &grantParts{Construct: constructs.NewConstruct(s.Construct, new(logical(e.Grant.Name))), Entry: e}
+	g := &grantParts{Construct: constructs.NewConstruct(s.Construct, new(access.Logical(e.Grant.Name))), Entry: e}
 	s.grants = append(s.grants, g)
 	s.createRole(g)
 	if e.Grant.ExternalID {
@@ -168,12 +168,6 @@ func (s *ServiceProviderAccess) grantNames() string {
 		names = append(names, string(g.Grant.Name))
 	}
 	return strings.Join(names, ",")
-}
-
-// revokeLine is what a person can run who has the AWS CLI and nothing else.
-func revokeLine(role string) string {
-	return "aws iam put-role-policy --role-name '" + role + "' --policy-name " + grant.RevocationPolicy +
-		" --policy-document '" + grant.DenyRevocation + "'"
 }
 
 // parsed reads a policy that was validated before.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,7 +14,18 @@ import (
 	"github.com/countersign/countersign/internal/trust"
 )
 
+// synthesised keeps the template of Rich, which most tests read.
+var synthesised struct {
+	sync.Once
+	*infratest.Template
+}
+
 func rich(t *testing.T) *infratest.Template {
+	synthesised.Do(func() { synthesised.Template = richAnew(t) })
+	return synthesised.Template
+}
+
+func richAnew(t *testing.T) *infratest.Template {
 	return infratest.Synth(t, infratest.Access(t, infratest.Rich, infratest.UploadPolicy))[0]
 }
 

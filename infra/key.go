@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 
+	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -26,7 +27,7 @@ func (s *ServiceProviderAccess) createKey() {
 		if len(secrets) == 0 {
 			continue
 		}
-		statements = append(statements, allow("Provider"+logical(grant.Name(p.Name)), "kms:Decrypt").by(root(p.Account)).on("*").
+		statements = append(statements, allow("Provider"+access.Logical(grant.Name(p.Name)), "kms:Decrypt").by(root(p.Account)).on("*").
 			when("StringEquals", "kms:ViaService", viaSecretsManager).
 			when("StringLike", "kms:EncryptionContext:SecretARN", secrets...))
 	}

@@ -88,28 +88,3 @@ func role(e access.Entry) string {
 
 // viaSecretsManager is the value of kms:ViaService while Secrets Manager uses a key on a caller's behalf.
 const viaSecretsManager = "secretsmanager." + region + "." + urlSuffix
-
-// logical writes a grant's name in letters and digits, a different one for each name: "my-grant" is MyGrant, and an X
-// stands for a hyphen that no plain lower-case letter follows.
-func logical(name grant.Name) string {
-	var out strings.Builder
-	upper := true
-	for i, r := range string(name) {
-		next := byte(0)
-		if i+1 < len(name) {
-			next = name[i+1]
-		}
-		switch {
-		case r == '-' && (next < 'a' || next > 'z' || next == 'x'):
-			out.WriteByte('X')
-		case r == '-':
-			upper = true
-		case upper:
-			out.WriteString(strings.ToUpper(string(r)))
-			upper = false
-		default:
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
-}

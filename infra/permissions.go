@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,85 +10,125 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/countersign/countersign/internal/grant"
 )
 
 // permitFunctions says what each function may do with the grants of this stack, ARN by ARN.
 func (s *ServiceProviderAccess) permitFunctions() {
-	var plans, roles, rotatedRoles, secrets, topics, signers []string
+	var plans, roles, rotatedRoles, secrets, topics, signers []object
 	for _, g := range s.grants {
-		plans = append(plans, parameter(g.Grant.Name))
-		roles = append(roles, *g.role.AttrArn())
+		name := g.Grant.Name
+		plans = append(plans, object{parameter(name), parameter(name)})
+		itsRole := object{*g.role.AttrArn(), role(g.Entry)}
+		roles = append(roles, itsRole)
 		if g.secret != nil {
-			rotatedRoles = append(rotatedRoles, *g.role.AttrArn())
-			secrets = append(secrets, *g.secret.Ref())
+			rotatedRoles = append(rotatedRoles, itsRole)
+			secrets = append(secrets, object{*g.secret.Ref(), secretPattern(name)})
 		}
-		topics = append(topics, g.Grant.Notify.SNS...)
+		for _, topic := range g.Grant.Notify.SNS {
+			topics = append(topics, object{topic, topic})
+		}
 		for _, hook := range g.Grant.Notify.Webhook {
-			signers = append(signers, hook.Secret)
+			signers = append(signers, object{hook.Secret, hook.Secret})
 		}
 	}
 
-	s.permissions = slices.Concat(s.permissions,
-		s.permit("Plans", []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.notify}, plans,
-			"ssm:GetParameter"),
+	everyone := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.notify}
+	s.permitToTheEnd("Plans", everyone, plans,
+		"ssm:GetParameter")
 
-		s.permit("Roles", []*function{s.rotate}, rotatedRoles,
-			"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy"),
-		s.permit("Secrets", []*function{s.rotate}, secrets,
-			"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
-			"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage", "secretsmanager:TagResource"),
+	s.permitToTheEnd("Roles", []*function{s.rotate}, rotatedRoles,
+		"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy")
+	s.permitToTheEnd("Secrets", []*function{s.rotate}, secrets,
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+		"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage", "secretsmanager:TagResource")
 
-		s.permit("Roles", []*function{s.reconcile}, roles,
-			"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:TagRole"),
-		s.permit("Secrets", []*function{s.reconcile}, secrets,
-			"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
-			"secretsmanager:RotateSecret", "secretsmanager:TagResource"),
-	)
+	s.permitToTheEnd("Roles", []*function{s.reconcile}, roles,
+		"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:TagRole")
+	s.permitToTheEnd("Secrets", []*function{s.reconcile}, secrets,
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+		"secretsmanager:RotateSecret", "secretsmanager:TagResource")
 
-	s.permit("Roles", []*function{s.revoke}, roles,
+	s.permit("Roles", s.revoke, roles,
 		"iam:GetRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:TagRole")
-	s.permit("Secrets", []*function{s.revoke}, secrets,
+	s.permit("Secrets", s.revoke, secrets,
 		"secretsmanager:TagResource")
 
-	s.permit("Roles", []*function{s.operate}, roles,
+	s.permit("Roles", s.operate, roles,
 		"iam:GetRole", "iam:GetRolePolicy")
-	s.permit("Secrets", []*function{s.operate}, secrets,
+	s.permit("Secrets", s.operate, secrets,
 		"secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage")
 
-	s.permit("Secrets", []*function{s.notify}, secrets,
+	s.permit("Secrets", s.notify, secrets,
 		"secretsmanager:ListSecretVersionIds")
-	s.permit("Topics", []*function{s.notify}, distinct(topics),
+	s.permit("Topics", s.notify, distinct(topics),
 		"sns:Publish")
-	s.permit("Signers", []*function{s.notify}, distinct(signers),
+	s.permit("Signers", s.notify, distinct(signers),
 		"secretsmanager:GetSecretValue")
+
+	for _, f := range everyone {
+		if f.policies > managedPolicies {
+			panic(fmt.Errorf("function %s would need %d managed policies, AWS allows %d: use more shards, or shorter role paths and fewer topics",
+				f.name, f.policies, managedPolicies))
+		}
+	}
+}
+
+// object is what a function may act on: its ARN as the template names it, and an ARN of the same width as AWS will see.
+type object struct{ arn, like string }
+
+func arns(objects []object) []string {
+	var out []string
+	for _, o := range objects {
+		out = append(out, o.arn)
+	}
+	return out
 }
 
 // managedPolicySize is AWS's limit of a managed policy in characters, less what the statement around the ARNs takes.
 const managedPolicySize = 6144 - 544
 
-// permit allows functions the actions on the resources, in as many managed policies as it takes.
+// permit allows a function the actions on the resources, in as many managed policies as it takes.
+func (s *ServiceProviderAccess) permit(concern string, f *function, objects []object, actions ...string) {
+	n := 0
+	for chunk := range chunks(objects, managedPolicySize) {
+		n++
+		id := concern
+		if n > 1 {
+			id += fmt.Sprint(n)
+		}
+		f.policies++
+		managedPolicy(f.Construct, id, []*function{f}, document(allow(concern, actions...).on(arns(chunk)...)))
+	}
+}
+
+// permitToTheEnd is permit for what a Custom::Grant needs as long as it stands.
 //
 // The policies' logical ids follow from their content: when a grant is added or removed, CloudFormation makes new ones
 // first and deletes the old ones last. So the Custom::Grant of a grant that is removed still finds the permission to close
 // it.
-func (s *ServiceProviderAccess) permit(concern string, functions []*function, resources []string, actions ...string) (made []awscdk.CfnResource) {
-	for chunk := range chunks(resources, managedPolicySize, s.width) {
-		doc := document(allow(concern, actions...).on(chunk...))
-		scope, roles := s.Construct, []any{}
-		if len(functions) == 1 {
-			scope = functions[0].Construct
-		}
-		for _, f := range functions {
-			roles = append(roles, f.role.Ref())
-		}
-		policy := awsiam.NewCfnManagedPolicy(scope, new(concern+s.hash(doc)[:8]), &awsiam.CfnManagedPolicyProps{
-			PolicyDocument: doc, Roles: &roles,
-		})
-		made = append(made, policy)
+func (s *ServiceProviderAccess) permitToTheEnd(concern string, functions []*function, objects []object, actions ...string) {
+	scope := s.Construct
+	if len(functions) == 1 {
+		scope = functions[0].Construct
 	}
-	return made
+	for chunk := range chunks(objects, managedPolicySize) {
+		doc := document(allow(concern, actions...).on(arns(chunk)...))
+		for _, f := range functions {
+			f.policies += 2 // the old one and the new one, during a deploy
+		}
+		s.permissions = append(s.permissions, managedPolicy(scope, concern+s.hash(doc)[:8], functions, doc))
+	}
+}
+
+func managedPolicy(scope constructs.Construct, id string, functions []*function, doc map[string]any) awscdk.CfnResource {
+	var roles []any
+	for _, f := range functions {
+		roles = append(roles, f.role.Ref())
+	}
+	return awsiam.NewCfnManagedPolicy(scope, &id, &awsiam.CfnManagedPolicyProps{PolicyDocument: doc, Roles: &roles})
 }
 
 // mail lets notify send mail from access.yaml's sender, to whomever: in SES's sandbox AWS asks for permission on the
@@ -141,7 +182,7 @@ func (s *ServiceProviderAccess) hash(values ...any) string {
 }
 
 // distinct is the sorted list without repetitions.
-func distinct(values []string) []string {
-	slices.Sort(values)
-	return slices.Compact(values)
+func distinct(objects []object) []object {
+	slices.SortFunc(objects, func(a, b object) int { return cmp.Compare(a.arn, b.arn) })
+	return slices.Compact(objects)
 }

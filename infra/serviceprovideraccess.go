@@ -16,6 +16,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Access is a validated access.yaml.
@@ -123,9 +124,9 @@ func (s *ServiceProviderAccess) createOutputs() {
 		s.output("Grants", "names of the grants in this stack", s.grantNames())
 	}
 	for _, g := range s.grants {
-		part := logical(g.Grant.Name)
+		part := access.Logical(g.Grant.Name)
 		s.output("RoleArn"+part, "role of grant "+string(g.Grant.Name), *g.role.AttrArn())
-		s.output("Revoke"+part, "takes grant "+string(g.Grant.Name)+" away at once, live sessions included", revokeLine(g.Grant.RoleName))
+		s.output("Revoke"+part, "takes grant "+string(g.Grant.Name)+" away at once, live sessions included", grant.RevokeLine(g.Grant.RoleName))
 	}
 }
 

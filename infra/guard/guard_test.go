@@ -2,7 +2,6 @@
 package guard
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -123,16 +122,14 @@ func identity(t *testing.T, tmpl *infratest.Template, name grant.Name, guarded b
 func questions(t *testing.T, file string, tmpl *infratest.Template, columns int, own grant.Name) (requests []request, who []grant.Name) {
 	t.Helper()
 	const otherKey = "arn:aws:kms:eu-west-1:444455556666:key/99999999-8888-7777-6666-555555555555"
-	src, err := os.Open(filepath.Join("testdata", file))
+	src, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
 	key := tmpl.Text(map[string]any{"Fn::GetAtt": []any{tmpl.OfType(t, "AWS::KMS::Key")[0].ID, "Arn"}})
 	api := tmpl.Text(map[string]any{"Ref": tmpl.OfType(t, "AWS::ApiGateway::RestApi")[0].ID})
-	lines := bufio.NewScanner(src)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
+	for line := range strings.Lines(string(src)) {
+		fields := strings.Fields(line)
 		if len(fields) == 0 || fields[0] == "#" {
 			continue
 		}
@@ -160,9 +157,6 @@ func questions(t *testing.T, file string, tmpl *infratest.Template, columns int,
 			r.ResourcePolicy = open("sts:AssumeRole", nil)
 		}
 		requests = append(requests, r)
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return requests, who
 }
