@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 )
@@ -153,5 +154,59 @@ func TestADeployBesideARotation(t *testing.T) {
 			t.Fatalf("seed %d: the rotation did not end", seed)
 		}
 		w.lets(id)
+	}
+}
+
+// Reconcile looked, a rotation let its new ID in, and then reconcile writes: it must notice.
+func TestReconcileDoesNotTakeOutWhatARotationHasJustPutIn(t *testing.T) {
+	w := seeded(t, 1)
+	_, old := w.labelled(grant.StageCurrent)
+	w.start(token(1))
+	w.must(w.step("createSecret", token(1)))
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(replaceOnce(t, w.document(), "Engineers-*", "*"))))
+	w.reconcile.Wait = w.Wait
+	p := w.Go(w.ctx, "reconcile", reconciling(w))
+	for reads := 0; reads < 2; { // up to the read before its write
+		c, ok := p.Call()
+		if !ok {
+			t.Fatal("reconcile ended early")
+		}
+		if c.Action == "GetRole" {
+			if reads++; reads == 2 {
+				break
+			}
+		}
+		p.Resume(sim.Outcome{})
+	}
+	w.must(w.step("setSecret", token(1)))
+	for {
+		if ended, err := p.Ended(); ended {
+			w.must(err)
+			break
+		}
+		p.Resume(sim.Outcome{})
+		w.lets(old, w.valueOf(token(1)))
+	}
+	w.must(w.step("finishSecret", token(1)))
+}
+
+func TestAnAnnouncementThatWasLostComesAtTheNextLook(t *testing.T) {
+	w := opened(t)
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.start(token(1))
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	if w.RunRotations(w.ctx) == nil {
+		t.Fatal("the bus was down")
+	}
+	w.Schedule = nil
+	w.looks()
+	e, ok := last[*events.ExternalIDRotated](w)
+	if !ok || e.VersionID != token(1) || e.PreviousUntil.IsZero() {
+		t.Errorf("announced %+v", e)
 	}
 }

@@ -72,7 +72,6 @@ func TestABirthDocumentPutBackInTheMiddleOfARotation(t *testing.T) {
 func TestNoRunOfReconcileLengthensADeadline(t *testing.T) {
 	w := opened(t)
 	w.rotated(token(1))
-	_, old := w.labelled(grant.StagePrevious)
 	_, fresh := w.labelled(grant.StageCurrent)
 	document := w.document()
 	for range 5 {
@@ -93,7 +92,7 @@ func TestNoRunOfReconcileLengthensADeadline(t *testing.T) {
 	t.Log("an ID that was taken out by hand stays out")
 	w = opened(t)
 	w.rotated(token(1))
-	_, old = w.labelled(grant.StagePrevious)
+	_, old := w.labelled(grant.StagePrevious)
 	_, fresh = w.labelled(grant.StageCurrent)
 	var d struct {
 		Version   string

@@ -136,8 +136,9 @@ func TestNothingOpensARevokedGrant(t *testing.T) {
 	w.must(w.Redeploy(w.ctx, w.plan))
 	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, "0123456789abcdef0123456789abcdef", []byte(grant.BornSecret)))
 	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, "", token(3)))
-	w.start("birth-0123456789abcdef0123456789abcdef")
-	w.fails(w.RunRotations(w.ctx), grant.ErrClosed)
+	birth := w.start("birth-0123456789abcdef0123456789abcdef")
+	w.must(w.step("createSecret", birth))
+	w.fails(w.step("setSecret", birth), grant.ErrClosed)
 	w.lets()
 	w.looks()
 	w.lets()
@@ -188,6 +189,23 @@ func TestAnyMarkCloses(t *testing.T) {
 		w.looks()
 		w.lets(id)
 	})
+}
+
+func TestAMarkThatCannotBeReadKeepsTheBirthDocument(t *testing.T) {
+	for _, action := range []string{"GetRolePolicy", "DescribeSecret"} {
+		w := opened(t)
+		w.must(w.Redeploy(w.ctx, w.plan))
+		w.Schedule = func(c sim.Call) sim.Outcome {
+			if c.Action == action && c.Actor == "reconcile" {
+				return sim.Outcome{Fault: sim.Throttle}
+			}
+			return sim.Outcome{}
+		}
+		_, err := w.look()
+		w.fails(err, grant.ErrThrottled)
+		w.Schedule = nil
+		w.lets()
+	}
 }
 
 func TestWhoMayRevoke(t *testing.T) {

@@ -18,8 +18,10 @@ const (
 	LayoutResource = "Custom::Layout" // properties Shards and ReshardedFrom
 )
 
-// pollEvery is how often a birth, or what may pass, is looked at.
-const pollEvery = 2 * time.Second
+const (
+	pollEvery = 2 * time.Second // how often a birth, or what may pass, is looked at
+	birthTime = 5 * time.Minute // how long a first rotation may take, the tries of Secrets Manager included
+)
 
 // CloudFormation brings a custom resource about. Its error is the reason that fails the deploy. The same request again
 // does the same.
@@ -96,9 +98,6 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 	})
 }
 
-// patience is how long a deploy waits for permissions that were made a moment ago, and for services that ask to wait.
-const patience = time.Minute
-
 // patiently tries again what may pass.
 func (h *Handler) patiently(ctx context.Context, act func() error) error {
 	for end := h.Now().Add(patience); ; {
@@ -131,7 +130,7 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 	if err != nil {
 		return fmt.Errorf("reading plan of %s: %w", name, err)
 	}
-	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	g := h.gate()
 	started := h.patiently(ctx, func() error { return h.Secrets.Rotate(ctx, plan.SecretARN, token) })
 	switch {
 	case started == nil:
@@ -142,7 +141,7 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 		return fmt.Errorf("starting the first rotation of %s: %w", name, started)
 	}
 	var last error
-	for {
+	for end := h.Now().Add(birthTime); ; {
 		in, err := h.isBorn(ctx, g, plan, token)
 		switch {
 		case in:
@@ -152,7 +151,7 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 		case err != nil:
 			last = err
 		}
-		if !h.pause(ctx) {
+		if h.Now().After(end) || !h.pause(ctx) {
 			break
 		}
 	}
@@ -214,7 +213,7 @@ func (h *Handler) remove(ctx context.Context, name grant.Name) error {
 	case !known:
 		role = name.DefaultRole()
 	}
-	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	g := h.gate()
 	err = h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation))
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil

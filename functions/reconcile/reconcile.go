@@ -66,6 +66,13 @@ const (
 	Unborn State = "unborn" // there is no external ID for this role yet
 )
 
+// patience is how long one grant may keep the others waiting, or a deploy that waits for permissions made a moment ago.
+const patience = 2 * time.Minute
+
+func (h *Handler) gate() gate.Gate {
+	return gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log, Patience: patience}
+}
+
 // rounds is how often a grant is looked at again because it changed meanwhile.
 const rounds = 4
 
@@ -77,7 +84,7 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 		return "", fmt.Errorf("reading plan of %s: %w", name, err)
 	}
 	log := h.Log.With("grant", string(name))
-	g := gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log}
+	g := h.gate()
 	var drift []string
 	for range rounds {
 		f, err := h.gather(ctx, g, plan)

@@ -30,6 +30,9 @@ type Gate struct {
 	Now   func() time.Time
 	Wait  func(ctx context.Context, d time.Duration) error
 	Log   *slog.Logger
+
+	// Patience is how long reading back may take. Zero: as long as the context leaves, less Margin.
+	Patience time.Duration
 }
 
 const (
@@ -98,7 +101,7 @@ func (g Gate) Replace(ctx context.Context, p grant.Plan, before *trust.Document,
 
 // readBack looks until IAM shows the document that was written.
 func (g Gate) readBack(ctx context.Context, p grant.Plan, before, want *trust.Document) (*trust.Document, error) {
-	strange := 0
+	strange, began := 0, g.Now()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		after, _, err := g.Read(ctx, p)
 		switch {
@@ -113,7 +116,8 @@ func (g Gate) readBack(ctx context.Context, p grant.Plan, before, want *trust.Do
 		case !passing(err):
 			return nil, err
 		}
-		if deadline, ok := ctx.Deadline(); ok && g.Now().Add(wait).After(deadline.Add(-Margin)) {
+		next := g.Now().Add(wait)
+		if deadline, ok := ctx.Deadline(); ok && next.After(deadline.Add(-Margin)) || g.Patience > 0 && next.After(began.Add(g.Patience)) {
 			return nil, grant.ErrNotYetVisible
 		}
 		if err := g.Wait(ctx, wait); err != nil {

@@ -1,0 +1,56 @@
+package boot_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/countersign/countersign/functions/internal/boot"
+)
+
+func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
+	whole := map[string]string{
+		"COUNTERSIGN_GRANTS": "migration,audit=Custom", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign",
+		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_STACK_VERSION": "1.0.0",
+	}
+	read := func(change map[string]string) (boot.Environment, error) {
+		env := maps.Clone(whole)
+		maps.Copy(env, change)
+		return boot.Read(func(key string) string { return env[key] })
+	}
+	e, err := read(nil)
+	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" {
+		t.Errorf("%+v %v", e, err)
+	}
+	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_LOOPBACK": "allowed"}); err != nil || e.Settle != time.Second || !e.Loopback {
+		t.Errorf("%+v %v", e, err)
+	}
+	for key, value := range map[string]string{
+		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon",
+	} {
+		if _, err := read(map[string]string{key: value}); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s=%q: %v", key, value, err)
+		}
+	}
+	if _, err := read(map[string]string{"COUNTERSIGN_SETTLE": "-1s"}); err == nil {
+		t.Error("a negative settle time")
+	}
+}
+
+func TestSleepEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := boot.Sleep(t.Context(), time.Minute); err != nil || time.Since(began) != time.Minute {
+			t.Errorf("%s %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := boot.Sleep(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// The IDs of the tables: what stands in the secret under which label.
+const (
+	a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	c = "cccccccccccccccccccccccccccccccc"
+)
+
+var now = time.Date(2026, 2, 4, 12, 0, 0, 0, time.UTC)
+
+// accepts is one statement of a document: Sid, IDs, deadline.
+type accepts struct {
+	sid   string
+	ids   []string
+	until string
+}
+
+func document(t *testing.T, statements ...accepts) *trust.Document {
+	t.Helper()
+	list := []map[string]any{}
+	for _, s := range statements {
+		condition := map[string]any{"StringEquals": map[string]any{"sts:ExternalId": s.ids}}
+		if s.until != "" {
+			condition["DateLessThan"] = map[string]any{"aws:CurrentTime": s.until}
+		}
+		list = append(list, map[string]any{
+			"Sid": s.sid, "Effect": "Allow", "Principal": map[string]any{"AWS": "111122223333"}, "Action": "sts:AssumeRole", "Condition": condition,
+		})
+	}
+	src, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(src))
+}
+
+func parse(t *testing.T, src string) *trust.Document {
+	t.Helper()
+	d, err := trust.Parse([]byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDecide(t *testing.T) {
+	none := version{err: grant.ErrNotFound}
+	at := func(value, versionID string, age time.Duration) version {
+		id, err := grant.ParseID(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return version{versionID: versionID, created: now.Add(-age), id: id}
+	}
+	current := func(ids ...string) accepts { return accepts{sid: trust.SidCurrent, ids: ids} }
+	previous := func(id, until string) accepts { return accepts{trust.SidPrevious, []string{id}, until} }
+	born := parse(t, trust.BornDocument)
+	const until, passed = "2026-02-05T03:00:00Z", "2026-02-04T03:00:00Z"
+
+	for _, test := range []struct {
+		name                       string
+		doc                        *trust.Document
+		current, previous, pending version
+		want                       string // current, pending, previous until; "" leaves the document alone
+		state                      State
+		fault                      error
+		drift                      bool
+	}{
+		{"nothing was made yet", born, none, none, none, "", Unborn, nil, false},
+		{"the first ID is being made", document(t, current(a)), none, none, at(a, "birth-1", 0), "", Unborn, nil, false},
+		{"no ID and a document of somebody's", document(t, current(a)), none, none, none, "", Unborn, nil, true},
+		{"the role was replaced", born, version{versionID: "v1", err: grant.ErrOtherRole}, none, none, "", Unborn, nil, false},
+
+		{"steady", document(t, current(a)), at(a, "v1", 48*time.Hour), none, none, a + " . .", Open, nil, false},
+		{"born again", born, at(a, "v1", 48*time.Hour), none, none, a + " . .", Open, nil, false},
+		{"a rotation has let its ID in", document(t, current(a, b)), at(a, "v1", 48*time.Hour), none, at(b, "v2", 0), a + " " + b + " .", Open, nil, false},
+		{"a rotation has only made its ID", document(t, current(a)), at(a, "v1", 48*time.Hour), none, at(b, "v2", 0), a + " . .", Open, nil, false},
+		{"born again in a rotation", born, at(a, "v1", 48*time.Hour), none, at(b, "v2", 0), a + " . .", Open, nil, false},
+		{"a foreign pending value", document(t, current(a)), at(a, "v1", 48*time.Hour), none, version{versionID: "v2", err: grant.ErrForeignValue}, a + " . .", Open, nil, false},
+
+		{"promoted", document(t, current(b), previous(a, until)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " " + until, Open, nil, false},
+		{"the label moved and no more", document(t, current(a, b)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " 2026-02-05T12:00:00Z", Open, nil, false},
+		{"the label of a cut moved and no more", document(t, current(a, b)), at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"a deadline has passed", document(t, current(b), previous(a, passed)), at(b, "v2", 33*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"the previous ID is not accepted", document(t, current(b)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"born again in an overlap", born, at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " " + until, Open, nil, false},
+		{"born again behind it", born, at(b, "v2", 25*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"born again after a cut", born, at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"the ID before was another role's", born, at(b, "birth-2", time.Hour), version{versionID: "v1", created: now.Add(-time.Hour), err: grant.ErrOtherRole}, none, b + " . .", Open, nil, false},
+		{"somebody else's ID", document(t, current(c)), at(a, "v1", time.Hour), none, none, a + " . .", Open, nil, false},
+
+		{"labels backwards", born, at(a, "v1", 48*time.Hour), at(b, "v2", time.Hour), none, "", Open, grant.ErrBackwards, false},
+		{"backwards, and the label is gone", document(t, current(b), previous(a, until)), at(a, "v1", 48*time.Hour), none, none, "", Open, grant.ErrBackwards, false},
+		{"a foreign current value", document(t, current(a)), version{versionID: "v2", err: grant.ErrForeignValue}, at(a, "v1", time.Hour), none, "", Open, grant.ErrForeignValue, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := facts{
+				plan: grant.Plan{Grant: "migration", Principals: []string{"111122223333"}, SecretARN: "s", Overlap: grant.Duration(24 * time.Hour)},
+				now:  now, doc: test.doc, current: test.current, previous: test.previous, pending: test.pending,
+			}
+			d := decide(f)
+			if d.state != test.state || !errors.Is(d.fault, test.fault) || (len(d.drift) > 0) != test.drift {
+				t.Errorf("%s, fault %v, drift %v", d.state, d.fault, d.drift)
+			}
+			got := ""
+			if d.trust != nil {
+				got = or(d.trust.Current) + " " + or(d.trust.Pending) + " " + or(d.trust.Previous.ID)
+				if d.trust.Previous.ID != "" {
+					got += " " + d.trust.Previous.Until.Format(time.RFC3339)
+				}
+				if d.trust.Gate != trust.Keep {
+					t.Error("reconcile opens what is closed")
+				}
+			}
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func or(id string) string {
+	if id == "" {
+		return "."
+	}
+	return id
+}
