@@ -110,6 +110,9 @@ func TestNothingOpensARevokedGrant(t *testing.T) {
 	if version != token(2) {
 		t.Error("the rotation did not run through")
 	}
+	if e, ok := last[*events.ExternalIDRotated](w); !ok || e.VersionID != token(1) {
+		t.Error("the provider was told of an ID that lets nobody in")
+	}
 	w.lets()
 	cut := "cut-0123456789abcdef0123456789abcdef"
 	w.rotated(cut)

@@ -142,3 +142,14 @@ func TestASecretThatIsNotConfiguredIsRefused(t *testing.T) {
 		w.fails(err, grant.ErrNotConfigured)
 	}
 }
+
+func TestAScheduleMayBeTriedBeforeTheBirth(t *testing.T) {
+	w := deployed(t)
+	w.ResetCalls()
+	born, _ := w.labelled(grant.StageCurrent)
+	w.must(w.step("testSecret", born)) // as Secrets Manager does where a schedule is made and nothing rotates at once
+	w.lets()
+	if len(w.Bus("countersign").Events()) > 0 {
+		t.Error("somebody was told")
+	}
+}

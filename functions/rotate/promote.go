@@ -15,16 +15,16 @@ import (
 // test proves by evaluation that the new ID gets in and others don't. It changes nothing.
 func (r *rotation) test(ctx context.Context) error {
 	made, err := r.version(ctx, r.token)
+	if err == nil {
+		err = made.err
+	}
 	if errors.Is(err, grant.ErrNotFound) {
-		// A change of the schedule alone calls only this step, with an empty version or none.
+		// A change of the schedule alone calls only this step: with an empty version, with none, or with the template's constant.
 		r.log.InfoContext(ctx, "nothing pending to test")
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	if made.err != nil {
-		return made.err
 	}
 	doc, _, err := r.gate.Read(ctx, r.plan)
 	if err != nil {
@@ -98,7 +98,9 @@ func (r *rotation) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.announce(ctx, p, until); err != nil {
+	if grant.ClosureOf(nil, doc, p.secret.Tags).Closed() {
+		r.log.InfoContext(ctx, "not announced: the grant is revoked, and nobody gets in with the new ID")
+	} else if err := r.announce(ctx, p, until); err != nil {
 		return err
 	}
 	return r.clearStray(ctx, p)
