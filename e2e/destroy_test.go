@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +47,9 @@ func (s *story) destroy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deny, role := s.deletions(t, stackID)
-	t.Logf("the role outlived its Deny by %d ms; of %d tries with a session from before the revoke %d were let in",
-		role.Sub(deny).Milliseconds(), tries, len(letIn))
+	deny, role, between := s.deletions(t, stackID)
+	t.Logf("the role outlived its Deny by %d ms and %d other deletions; of %d tries with a session from before the revoke %d were let in",
+		role.Sub(deny).Milliseconds(), between, tries, len(letIn))
 	const slack = 50 * time.Millisecond // an event is written before or after what it tells
 	for _, at := range letIn {
 		if at.Before(deny.Add(-slack)) || at.After(role.Add(slack)) {
@@ -86,31 +87,32 @@ func (s *story) stackID(t *testing.T) string {
 	return *out.Stacks[0].StackId
 }
 
-// deletions are when the revoked role's Deny and the role itself were gone, as the stack's events tell it.
-func (s *story) deletions(t *testing.T, stackID string) (deny, role time.Time) {
+// deletions are when the revoked role's Deny and the role itself were gone, as the stack's events tell it, and how many
+// resources went in between.
+func (s *story) deletions(t *testing.T, stackID string) (deny, role time.Time, between int) {
 	t.Helper()
+	var gone []cfntypes.StackEvent // the oldest first
 	pages := cloudformation.NewDescribeStackEventsPaginator(cloudformation.NewFromConfig(s.Owner(lab.Customer)),
 		&cloudformation.DescribeStackEventsInput{StackName: &stackID})
 	for pages.HasMorePages() {
 		page := must[*cloudformation.DescribeStackEventsOutput](t)(pages.NextPage(t.Context()))
 		for _, e := range page.StackEvents {
-			id := strings.ToLower(*e.LogicalResourceId)
-			if e.ResourceStatus != cfntypes.ResourceStatusDeleteComplete || !strings.Contains(id, revoked) || !strings.HasPrefix(*e.ResourceType, "AWS::IAM::") {
-				continue
-			}
-			t.Logf("%s  gone: %s %s", clock(*e.Timestamp), *e.ResourceType, *e.LogicalResourceId)
-			switch {
-			case *e.ResourceType == "AWS::IAM::Role":
-				role = *e.Timestamp
-			case strings.Contains(id, "revocation"):
-				deny = *e.Timestamp
+			if e.ResourceStatus == cfntypes.ResourceStatusDeleteComplete {
+				gone = append([]cfntypes.StackEvent{e}, gone...)
 			}
 		}
 	}
-	if deny.IsZero() || role.IsZero() || role.Before(deny) {
-		t.Fatalf("the stack's events tell no order: Deny gone %s, role gone %s", clock(deny), clock(role))
+	find := func(kind, part string) int {
+		return slices.IndexFunc(gone, func(e cfntypes.StackEvent) bool {
+			id := strings.ToLower(*e.LogicalResourceId)
+			return *e.ResourceType == kind && strings.Contains(id, revoked) && strings.Contains(id, part)
+		})
 	}
-	return deny, role
+	guardAt, denyAt, roleAt := find("AWS::IAM::Policy", "guard"), find("AWS::IAM::Policy", "revocation"), find("AWS::IAM::Role", "role")
+	if guardAt < 0 || denyAt < guardAt || roleAt < denyAt {
+		t.Fatalf("guard, Deny and role were deleted as numbers %d, %d and %d; want this order", guardAt, denyAt, roleAt)
+	}
+	return *gone[denyAt].Timestamp, *gone[roleAt].Timestamp, roleAt - denyAt - 1
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }

@@ -40,20 +40,18 @@ func TestEmulator(t *testing.T) {
 		_, err := owner.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &secretARN, ClientRequestToken: &token})
 		return err
 	}
-	steps := func(token string) (out []string) {
-		for _, line := range must[[]string](t)(l.LogLines(t.Context(), "/aws/lambda/rotator")) {
-			if word := strings.Fields(line); len(word) == 3 && word[0] == "step" && (word[2] == token || token == "") {
-				out = append(out, word[1])
-			}
-		}
-		return out
-	}
+	steps := func(version string) []string { return must[[]string](t)(l.Steps(t.Context(), "rotator", version)) }
 
 	t.Run("a schedule without rotating at once runs testSecret only", func(t *testing.T) {
-		eventually(t, 10*time.Second, "testSecret ran", func() bool { return len(steps("")) > 0 })
-		if got := steps(""); !slices.Equal(got, []string{"testSecret"}) {
-			t.Errorf("steps %v", got)
+		var runs []lab.Invocation
+		eventually(t, 10*time.Second, "the function ran", func() bool {
+			runs = must[[]lab.Invocation](t)(l.Invocations(t.Context()))
+			return len(runs) > 0 && !runs[len(runs)-1].End.IsZero()
+		})
+		if len(runs) != 1 || runs[0].Step != "testSecret" {
+			t.Errorf("runs %+v", runs)
 		}
+		eventually(t, 5*time.Second, "the version that was tested is gone", func() bool { return len(describe().VersionIdsToStages) == 1 })
 		if d := describe(); d.NextRotationDate == nil || d.NextRotationDate.UTC().Day() != 4 || d.NextRotationDate.UTC().Hour() != 4 {
 			t.Errorf("next rotation by %v, want a 4th at 4:00 UTC", d.NextRotationDate)
 		}
@@ -62,9 +60,9 @@ func TestEmulator(t *testing.T) {
 	t.Run("a rotation runs the four steps and moves the labels", func(t *testing.T) {
 		eventually(t, 5*time.Second, "the rotation is taken", func() bool { return rotate(first) == nil })
 		eventually(t, 10*time.Second, "the new version is current", func() bool { return slices.Contains(stages(first), "AWSCURRENT") })
-		eventually(t, 5*time.Second, "the log shows the four steps", func() bool {
-			return slices.Equal(steps(first), []string{"createSecret", "setSecret", "testSecret", "finishSecret"})
-		})
+		if got := steps(first); !slices.Equal(got, fourSteps) {
+			t.Errorf("steps %v", got)
+		}
 		eventually(t, 5*time.Second, "the date is noted", func() bool { return describe().LastRotatedDate != nil })
 	})
 	t.Run("the same token again is the same request", func(t *testing.T) {
@@ -98,6 +96,9 @@ func TestEmulator(t *testing.T) {
 		wantCode(t, rotate("next-"+strings.Repeat("3", 32)), "InvalidRequestException")
 		_, err = owner.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{SecretId: &secretARN, VersionStage: new("AWSPENDING"), RemoveFromVersionId: &token})
 		wantAllowed(t, "clearing the pending label", err)
+		if got := steps(token); !slices.Equal(got, []string{"createSecret", "createSecret", "createSecret"}) {
+			t.Errorf("steps %v, want the first one in three attempts", got)
+		}
 		eventually(t, 5*time.Second, "the next rotation is taken", func() bool { return rotate("next-"+strings.Repeat("3", 32)) == nil })
 	})
 
@@ -119,6 +120,19 @@ func TestEmulator(t *testing.T) {
 		_, err = owner.TagResource(t.Context(), &secretsmanager.TagResourceInput{SecretId: &secretARN, Tags: []smtypes.Tag{{Key: new("revoked"), Value: new("two")}}})
 		wantAllowed(t, "changing a tag that the secret's policy compares", err)
 		wantDenied(t, "the engineer after that", read(engineer))
+	})
+	t.Run("who may not use the key or the function may not use the secret", func(t *testing.T) {
+		user := must[aws.Config](t)(l.NewUser(t.Context(), lab.Customer, "keyless",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}]}`))
+		client := secretsmanager.NewFromConfig(user)
+		_, err := client.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &secretARN})
+		wantAllowed(t, "describing the secret", err)
+		_, err = client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &secretARN})
+		wantDenied(t, "reading it without kms:Decrypt", err)
+		_, err = client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &secretARN, SecretString: new("mine")})
+		wantDenied(t, "writing it without kms:GenerateDataKey", err)
+		_, err = client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &secretARN})
+		wantDenied(t, "rotating it without lambda:InvokeFunction", err)
 	})
 	t.Run("roles are known by their whole ARN", func(t *testing.T) {
 		user := must[aws.Config](t)(l.NewUser(t.Context(), lab.Customer, "reader",

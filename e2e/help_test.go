@@ -12,6 +12,8 @@ import (
 	"github.com/countersign/countersign/e2e/lab"
 )
 
+var fourSteps = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
+
 // startLab starts an emulator of this test's own, which ends with the test.
 func startLab(t *testing.T) *lab.Lab {
 	t.Helper()

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -131,63 +130,44 @@ func (s *story) prepare(t *testing.T) {
 	}()
 }
 
-// deployFresh deploys, and tries to enter from the moment that the role exists.
+// deployFresh deploys, and lets the first rotation wait before the step that opens: the role stands, its first ID lies in
+// the secret, and nobody enters yet.
 func (s *story) deployFresh(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	born, looks := 0, make(chan error, 1)
-	go func() {
-		for ctx.Err() == nil {
-			if s.tryWhileBorn(ctx, t, "migration") {
-				born++
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		looks <- nil
-	}()
-	err := s.Deploy(t.Context(), s.first)
-	cancel()
-	<-looks
-	if err != nil {
+	const grant = "migration"
+	if err := s.Hold(t.Context(), "setSecret"); err != nil {
 		t.Fatal(err)
 	}
-	if born == 0 {
-		t.Error("the role was never seen before its first ID: nothing was shown")
+	deployed := make(chan error, 1)
+	go func() { deployed <- s.Deploy(t.Context(), s.first) }()
+	var first string
+	for first == "" {
+		select {
+		case err := <-deployed:
+			t.Fatalf("the deploy ended before the first ID was in: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if versions := must[[]lab.Version](t)(s.Versions(t.Context(), grant)); len(versions) > 0 {
+			v, _ := lab.Labelled(versions, "AWSPENDING")
+			first = v.ExternalID
+		}
 	}
-	t.Logf("tried %d times while the role existed and no ID was in", born)
-
+	if doc := must[string](t)(s.Trust(t.Context(), grant)); !strings.Contains(doc, "CountersignBorn") {
+		t.Errorf("not the birth document: %s", doc)
+	}
+	for what, id := range map[string]string{"without an ID": "", "with a wrong ID": strings.ToLower(first), "with the ID that will be the first": first} {
+		wantDenied(t, what, s.enters(t, s.engineer, grant, id))
+	}
+	if err := s.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-deployed; err != nil {
+		t.Fatal(err)
+	}
+	wantAllowed(t, "with the first ID, once it is in", s.enters(t, s.engineer, grant, first))
 	outputs := must[map[string]string](t)(s.StackOutputs(t.Context()))
 	if s.api = strings.TrimSuffix(outputs["ApiUrl"], "/"); s.api == "" {
 		t.Fatalf("no output ApiUrl in %v", outputs)
 	}
-}
-
-// tryWhileBorn tries to enter with no ID, a wrong one and every ID that the secret holds already. It says whether the role
-// had its birth document before and after; only then a success would be wrong.
-func (s *story) tryWhileBorn(ctx context.Context, t *testing.T, grant string) bool {
-	isBorn := func() bool {
-		doc, err := s.Trust(ctx, grant)
-		return err == nil && strings.Contains(doc, "CountersignBorn")
-	}
-	if !isBorn() {
-		return false
-	}
-	ids := []string{"", "hestio-00000000000000000000000000000000"}
-	versions, _ := s.Versions(ctx, grant)
-	for _, v := range versions {
-		ids = append(ids, v.ExternalID)
-	}
-	entered := false
-	for _, id := range ids {
-		_, err := s.Enter(ctx, s.engineer, lab.RoleARN(grant), id, "too-early")
-		entered = entered || err == nil
-	}
-	if !isBorn() {
-		return false
-	}
-	if entered {
-		t.Error("somebody entered while the role had its birth document")
-	}
-	return true
 }
 
 // current is the ID that a grant's secret calls current.

@@ -71,21 +71,18 @@ def rotate(data, access_key=None):
     with _lock:
         current = store.labelled(secret, store.CURRENT)
         token = data.get("ClientRequestToken") or str(uuid.uuid4())
-        at_once = str(data.get("RotateImmediately", True)).lower() != "false"
-        if at_once:
-            if token == current:
-                return json_response({**answer, "VersionId": token})  # the same request again, already done
-            pending = store.labelled(secret, store.PENDING)
-            if secret["ARN"] in _running or pending not in (None, current):
-                return store.refuse("InvalidRequestException", UNFINISHED)
-            if token in secret["Versions"]:
-                return store.refuse("ResourceExistsException", "A version with this token exists.")
+        if token == current:
+            return json_response({**answer, "VersionId": token})  # the same request again, already done
+        if secret["ARN"] in _running or store.labelled(secret, store.PENDING) not in (None, current):
+            return store.refuse("InvalidRequestException", UNFINISHED)
+        if token in secret["Versions"]:
+            return store.refuse("ResourceExistsException", "A version with this token exists.")
         secret.update(RotationLambdaARN=function_arn, RotationRules=rules, RotationEnabled=True)
         _set_next_window(secret)
-        if not at_once:
-            _start(secret, current, ("testSecret",), attempts=1)
+        if str(data.get("RotateImmediately", True)).lower() == "false":
+            _begin(secret, str(uuid.uuid4()), _test)
             return json_response(answer)
-        _begin(secret, token)
+        _begin(secret, token, _drive)
     return json_response({**answer, "VersionId": token})
 
 
@@ -130,37 +127,45 @@ def _may_invoke(secret, function_arn, access_key):
 
 # ---- The engine
 
-def _begin(secret, token):
-    """Make the empty pending version and drive the four steps on it."""
+def _begin(secret, token, work):
+    """Make the empty pending version and do the work on it in the background."""
     for version in secret["Versions"].values():
         if store.PENDING in version["Stages"]:
             version["Stages"].remove(store.PENDING)
     secret["Versions"][token] = store.empty_version()
-    _start(secret, token, STEPS, attempts=1 + len(RETRY_AFTER))
+    _start(secret, token, work)
 
 
-def _start(secret, token, steps, attempts):
-    if steps == STEPS:
-        _running.add(secret["ARN"])
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(_drive, secret, token, steps, attempts), daemon=True,
-                     name="rotation").start()
+def _start(secret, token, work):
+    _running.add(secret["ARN"])
+
+    def run():
+        try:
+            work(secret, token)
+        finally:
+            _running.discard(secret["ARN"])
+
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="rotation").start()
 
 
-def _drive(secret, token, steps, attempts):
+def _drive(secret, token):
+    """The four steps, from the first again after a failure."""
+    for delay in (0.0, *RETRY_AFTER):
+        time.sleep(delay)
+        # A version that lost its pending label was abandoned: there is nothing to try again.
+        if delay and store.PENDING not in secret["Versions"].get(token, {"Stages": []})["Stages"]:
+            return
+        if _attempt(secret, token, STEPS):
+            secret["LastRotatedDate"] = int(time.time())
+            return
+
+
+def _test(secret, token):
+    """What Secrets Manager does where it shall not rotate at once: testSecret on a version that it removes again."""
     try:
-        for attempt in range(attempts):
-            if attempt:
-                time.sleep(RETRY_AFTER[attempt - 1])
-            # A version that lost its pending label was abandoned: there is nothing to try again.
-            if attempt and store.PENDING not in secret["Versions"].get(token, {"Stages": []})["Stages"]:
-                return
-            if _attempt(secret, token, steps):
-                if steps == STEPS:
-                    secret["LastRotatedDate"] = int(time.time())
-                return
+        _attempt(secret, token, ("testSecret",))
     finally:
-        _running.discard(secret["ARN"])
+        secret["Versions"].pop(token, None)
 
 
 def _attempt(secret, token, steps):
@@ -217,9 +222,9 @@ def _look(secret):
         pending = store.labelled(secret, store.PENDING)
         log.info("scheduled rotation of %s", secret["Name"])
         if pending not in (None, store.labelled(secret, store.CURRENT)):
-            _start(secret, pending, STEPS, attempts=1 + len(RETRY_AFTER))  # the unfinished one is tried again
+            _start(secret, pending, _drive)  # the unfinished one is tried again
         else:
-            _begin(secret, str(uuid.uuid4()))
+            _begin(secret, str(uuid.uuid4()), _drive)
 
 
 # ---- Where MiniStack has no seam

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,10 +91,9 @@ func (l *Lab) WriteAccess(s *Surroundings, name, maxSession string, overlap time
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
 	err = template.Must(template.New(name).Parse(accessTemplate)).Execute(file, map[string]any{
 		"Customer": Customer, "Provider": Provider, "MaxSession": maxSession, "Overlap": overlap,
 		"WebhookURL": s.Receiver.URL, "WebhookSecret": s.WebhookSecret, "Topic": s.Topic,
 	})
-	return path, err
+	return path, errors.Join(err, file.Close())
 }

@@ -47,7 +47,7 @@ func (l *Lab) Call(ctx context.Context, who *aws.Config, service, method, url, c
 	if err != nil {
 		return Answer{}, err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	got, err := io.ReadAll(answer.Body)
 	return Answer{answer.StatusCode, string(got)}, err
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,15 +37,23 @@ func (l *Lab) cdk(ctx context.Context, args ...string) error {
 	env := append(l.environment("test"), "CDK_DISABLE_CLI_TELEMETRY=true", "CI=true",
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1", "JSII_RUNTIME_PACKAGE_CACHE_ROOT="+filepath.Join(l.Root, ".cache/jsii"))
 	stdout, stderr, err := l.run(ctx, env, filepath.Join(l.Root, ".tools/node/node_modules/.bin/cdk"), append(args, "--no-notices")...)
-	log, openErr := os.OpenFile(l.CDKLog(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if openErr == nil {
-		fmt.Fprintf(log, "$ cdk %q\n%s%s", args, stdout, stderr)
-		log.Close()
+	if err := l.note(args, stdout, stderr); err != nil {
+		return fmt.Errorf("writing %s: %w", l.CDKLog(), err)
 	}
 	if err != nil {
 		return fmt.Errorf("cdk %s: %w\n%s%s", args[0], err, stdout, stderr)
 	}
 	return nil
+}
+
+// note appends to the log of the CDK CLI.
+func (l *Lab) note(args []string, stdout, stderr []byte) error {
+	file, err := os.OpenFile(l.CDKLog(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, "$ cdk %q\n%s%s", args, stdout, stderr)
+	return errors.Join(err, file.Close())
 }
 
 // CDKLog is what the CDK CLI printed.

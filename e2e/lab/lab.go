@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -38,6 +39,9 @@ type Lab struct {
 
 	settings []string
 	emulator *process
+	// http is shared by all clients: now and then the SDK loses an answer that comes on a new connection before it has
+	// seen its own request sent, as a server on the same machine can be that fast.
+	http *awshttp.BuildableClient
 
 	mu      sync.Mutex
 	outputs []Output
@@ -60,7 +64,7 @@ func Start(ctx context.Context, root, dir string, settings ...string) (*Lab, err
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Root: root, Dir: dir, settings: settings}
+	l := &Lab{Root: root, Dir: dir, settings: settings, http: awshttp.NewBuildableClient()}
 	if err := l.startEmulator(ctx); err != nil {
 		l.Stop()
 		return nil, err
@@ -101,7 +105,7 @@ func (l *Lab) With(key, secret, session string) aws.Config { return l.with(key, 
 
 func (l *Lab) with(key, secret, session string) aws.Config {
 	return aws.Config{
-		Region: Region, BaseEndpoint: new(l.Endpoint), RetryMaxAttempts: 3,
+		Region: Region, BaseEndpoint: new(l.Endpoint), HTTPClient: l.http, RetryMaxAttempts: 3,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, session),
 	}
 }

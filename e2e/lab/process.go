@@ -22,8 +22,9 @@ type process struct {
 	done chan struct{}
 }
 
+// stop asks the program to end, which lets it end what it started, and then ends the whole group.
 func (p *process) stop() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(3 * time.Second):
@@ -52,7 +53,7 @@ func (l *Lab) tryEmulator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	l.Endpoint = "http://127.0.0.1:" + strconv.Itoa(port)
 	cmd := exec.Command(filepath.Join(l.Root, ".tools/emulator/bin/python"), "-m", "emulator", "--with-parent")
 	cmd.Dir = filepath.Join(l.Root, "e2e")
@@ -81,7 +82,7 @@ func (l *Lab) ready(ctx context.Context, p *process) error {
 	defer cancel()
 	for {
 		if answer, err := http.Get(l.Endpoint + "/_ministack/ready"); err == nil {
-			answer.Body.Close()
+			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
 				return nil
 			}
@@ -101,7 +102,7 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 

@@ -5,7 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,14 +18,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout); err != nil && ctx.Err() == nil {
+	if err := run(ctx, log.New(os.Stdout, "", 0)); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "local:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out *log.Logger) error {
 	if err := lab.Built("."); err != nil {
 		return err
 	}
@@ -33,13 +33,13 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	l, err := lab.Start(ctx, ".", dir)
 	if err != nil {
 		return err
 	}
 	defer l.Stop()
-	fmt.Fprintf(out, "An emulator of AWS listens on %s\n", l.Endpoint)
+	out.Printf("An emulator of AWS listens on %s", l.Endpoint)
 	around, err := l.Prepare(ctx, func(d lab.Delivery) { showWebhook(out, d) })
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "Deploying the stack: 20 to 60 s")
+	out.Print("Deploying the stack: 20 to 60 s")
 	stack := filepath.Join(dir, "stack")
 	for _, step := range []func() error{
 		func() error { return l.Bootstrap(ctx) },
@@ -64,11 +64,11 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nEnded. Nothing is left.")
+	out.Print("\nEnded. Nothing is left.")
 	return nil
 }
 
-func explain(ctx context.Context, out io.Writer, l *lab.Lab, access string) error {
+func explain(ctx context.Context, out *log.Logger, l *lab.Lab, access string) error {
 	operator, err := l.NewUser(ctx, lab.Customer, "operator", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func explain(ctx context.Context, out io.Writer, l *lab.Lab, access string) erro
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, `
+	out.Printf(`
 Deployed. In another terminal, in this folder:
 
   export AWS_ENDPOINT_URL=%[1]s AWS_REGION=%[2]s
@@ -102,13 +102,13 @@ Webhooks show up below. The emulator's log: %[7]s
 Ctrl-C ends it.
 
 `, l.Endpoint, lab.Region, keys.AccessKeyID, keys.SecretAccessKey, access, secret, l.EmulatorLog())
-	return err
+	return nil
 }
 
-func showWebhook(out io.Writer, d lab.Delivery) {
+func showWebhook(out *log.Logger, d lab.Delivery) {
 	verdict := "signature right"
 	if d.Verified != nil {
 		verdict = "NOT VERIFIED: " + d.Verified.Error()
 	}
-	fmt.Fprintf(out, "%s webhook, %s: %s\n", time.Now().Format(time.TimeOnly), verdict, d.Body)
+	out.Printf("%s webhook, %s: %s", time.Now().Format(time.TimeOnly), verdict, d.Body)
 }

@@ -134,9 +134,9 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 	started := h.patiently(ctx, func() error { return h.Secrets.Rotate(ctx, plan.SecretARN, token) })
 	switch {
 	case started == nil:
-	case errors.Is(started, grant.ErrBusy), errors.Is(started, grant.ErrUnavailable):
-		// Perhaps our own request came before. If not, the time runs out below.
-		h.Log.WarnContext(ctx, "first rotation may be under way already", "grant", string(name), "reason", started.Error())
+	case mayNotHaveStarted(started):
+		// Perhaps our own request came before, or Secrets Manager is still testing the new schedule: it is asked again below.
+		h.Log.WarnContext(ctx, "first rotation not started, or under way already", "grant", string(name), "reason", started.Error())
 	default:
 		return fmt.Errorf("starting the first rotation of %s: %w", name, started)
 	}
@@ -154,6 +154,9 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 		if h.Now().After(end) || !h.pause(ctx) {
 			break
 		}
+		if mayNotHaveStarted(started) {
+			started = h.Secrets.Rotate(ctx, plan.SecretARN, token) // the same token: never a second rotation
+		}
 	}
 	if last == nil {
 		last = started
@@ -162,6 +165,11 @@ func (h *Handler) birth(ctx context.Context, name grant.Name, token string) erro
 		last = grant.ErrNotYetVisible
 	}
 	return fmt.Errorf("the first external ID of %s is not in yet; look at the log of countersign-rotate, then deploy again: %w", name, last)
+}
+
+// mayNotHaveStarted says whether asking for the rotation once more is right.
+func mayNotHaveStarted(err error) bool {
+	return errors.Is(err, grant.ErrBusy) || errors.Is(err, grant.ErrUnavailable)
 }
 
 // errFinal marks a birth that waiting doesn't help.
