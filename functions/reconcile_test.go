@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -369,5 +370,24 @@ func TestAReplacedRoleGetsAnIDOfItsOwn(t *testing.T) {
 	if id == old {
 		t.Error("the ID of another role was taken")
 	}
+	w.lets(id)
+}
+
+func TestABirthWaitsWhileSecretsManagerTriesTheSchedule(t *testing.T) {
+	w := deployed(t)
+	// Where a schedule is made and nothing shall rotate at once, Secrets Manager tests with a pending version, which it removes.
+	const trial = "0123456789abcdef0123456789abcdef"
+	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, trial, []byte(grant.BornSecret), grant.StagePending))
+	until, wait := w.Now().Add(90*time.Second), w.reconcile.Wait
+	removed := false
+	w.reconcile.Wait = func(ctx context.Context, d time.Duration) error {
+		if !removed && w.Now().After(until) {
+			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, "", trial))
+			removed = true
+		}
+		return wait(ctx, d)
+	}
+	w.must(w.deploy(cfn.RequestCreate))
+	_, id := w.labelled(grant.StageCurrent)
 	w.lets(id)
 }

@@ -117,12 +117,22 @@ func (c *cli) report(err error) int {
 		}{err.Error(), next, code})
 		return code
 	}
-	msg := strings.TrimSuffix(err.Error(), "\n")
-	c.tell("%s\n", msg)
+	c.complain(strings.TrimSuffix(err.Error(), "\n"))
 	if next != "" {
-		c.tell("%s\n", next)
+		c.complain(next)
 	}
 	return code
+}
+
+// complain writes a line of an error, on a terminal broken between words. Lines that are laid out already stay.
+func (c *cli) complain(line string) {
+	if isTerminal(c.stderr) && !strings.Contains(line, "\n") {
+		b := block{}
+		b.wrapFlat(line)
+		c.tell("%s", b.String())
+		return
+	}
+	c.tell("%s\n", line)
 }
 
 // tell writes to stderr. Nobody can be told if that fails.

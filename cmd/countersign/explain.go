@@ -133,7 +133,11 @@ func explainGrant(e access.Entry, now time.Time) explanation {
 func (x explanation) text(e access.Entry) string {
 	b := block{}
 	b.head(x.Grant, fmt.Sprintf("%s (%s) may enter as role %s", x.Provider, x.ProviderAccount, e.Grant.RoleName))
-	b.row("may do", strings.Join(x.MayDo, ". ")+". Nothing else")
+	may := strings.Join(x.MayDo, ". ")
+	if may != "everything" {
+		may += ". Nothing else"
+	}
+	b.row("may do", may)
 	b.row("may not", x.MayNot)
 	b.row("needs", x.Needs)
 	b.row("session", x.Session)

@@ -83,6 +83,9 @@ func showText(s api.Status, now time.Time) string {
 		b.row("drift", "none")
 	}
 	ends := "when it is revoked"
+	if s.State == api.Closed {
+		ends = "revoked now"
+	}
 	if !s.Expires.IsZero() {
 		ends = clock(s.Expires, now)
 		if s.Expires.After(now) {

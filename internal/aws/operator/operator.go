@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/countersign/countersign/internal/aws/awsconfig"
 )
@@ -24,6 +25,7 @@ var ErrNoRegion = errors.New("no AWS Region is configured: set AWS_REGION or giv
 func Load(ctx context.Context, profile, region string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(awsconfig.Retryer), config.WithHTTPClient(awsconfig.HTTPClient()),
+		config.WithLogger(logging.Nop{}), // the SDK's warnings would stand between the command's own lines
 	}
 	if profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
