@@ -109,13 +109,22 @@ func (s stack) api(cfg aws.Config) (*apigateway.Client, error) {
 	return apigateway.New(cfg, s.outputs["ApiUrl"])
 }
 
-// grantAPI finds the API that a grant is behind.
-func (f remoteFlags) grantAPI(ctx context.Context, cfg aws.Config, name grant.Name) (*apigateway.Client, error) {
+// grantAPI reads a command's grant and finds the API that it is behind.
+func (f remoteFlags) grantAPI(ctx context.Context, args []string) (grant.Name, *apigateway.Client, error) {
+	name, err := grantArg(args)
+	if err != nil {
+		return "", nil, err
+	}
+	cfg, err := f.config(ctx)
+	if err != nil {
+		return "", nil, err
+	}
 	s, err := f.stackOf(ctx, cfg, name)
 	if err != nil {
-		return nil, err
+		return "", nil, remoteError(err)
 	}
-	return s.api(cfg)
+	client, err := s.api(cfg)
+	return name, client, remoteError(err)
 }
 
 // grantArg reads a command's grant.

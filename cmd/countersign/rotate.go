@@ -41,17 +41,9 @@ Exit codes: 0 the new ID is in, 3 refused, 5 started but not yet in.`,
 	cmd.Flags().DurationVar(&patience, "wait", 3*time.Minute, "how long to wait until the new ID is in")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		name, err := grantArg(args)
+		name, client, err := f.grantAPI(ctx, args)
 		if err != nil {
 			return err
-		}
-		cfg, err := f.config(ctx)
-		if err != nil {
-			return err
-		}
-		client, err := f.grantAPI(ctx, cfg, name)
-		if err != nil {
-			return remoteError(err)
 		}
 		p := c.progress()
 		answer, err := client.Rotate(ctx, name, req)

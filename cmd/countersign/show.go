@@ -25,17 +25,9 @@ appear as fingerprints (#b81e02), never as values.`,
 	f.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		name, err := grantArg(args)
+		name, client, err := f.grantAPI(ctx, args)
 		if err != nil {
 			return err
-		}
-		cfg, err := f.config(ctx)
-		if err != nil {
-			return err
-		}
-		client, err := f.grantAPI(ctx, cfg, name)
-		if err != nil {
-			return remoteError(err)
 		}
 		s, err := client.Grant(ctx, name)
 		if err != nil {
