@@ -79,11 +79,15 @@ test: test-go test-infra ## every test but e2e
 
 race := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v /infra)
+	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest)
 
 .PHONY: test-infra
 test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
-	$(GO) test ./infra/...
+	$(GO) test ./infra/... ./internal/trust/difftest
+
+.PHONY: trust-diff
+trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator: 200,000 pairs
+	$(GO) test -count=1 -timeout=30m -v ./internal/trust/difftest -pairs 204000
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...

@@ -195,10 +195,10 @@ func (c *condition) holds(f *facts, variables bool) truth {
 	}
 	if !present {
 		switch {
+		case c.operator.quantifier == anyValue:
+			return no // with IfExists, too: that speaks of each value
 		case c.operator.quantifier == allValues, c.operator.ifExists:
 			return yes
-		case c.operator.quantifier == anyValue:
-			return no
 		}
 		return truthOf(c.operator.negated)
 	}

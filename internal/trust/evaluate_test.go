@@ -80,6 +80,9 @@ func TestConditionOperators(t *testing.T) {
 		{"IpAddress", `"203.0.113.0/24"`, "203.0.114.9", no},
 		{"IpAddress", `"the office"`, "203.0.113.9", open},
 		{"NotIpAddress", `"203.0.113.0/24"`, "203.0.113.9", no},
+		{"NotIpAddress", `"0.0.0.0/0"`, "203.0.113.9", no},
+		{"NotIpAddress", `"2001:db8::1"`, "203.0.113.9", yes}, // of the other family
+		{"IpAddress", `"2001:DB8:0::1"`, "2001:db8::1", yes},
 		{"Null", `true`, absent, yes},
 		{"Null", `"true"`, "x", no},
 		{"Null", `"false"`, "x", yes},
@@ -89,6 +92,8 @@ func TestConditionOperators(t *testing.T) {
 		{"ForAnyValue:StringEquals", `["a","b"]`, "x|b", yes},
 		{"ForAnyValue:StringEquals", `["a","b"]`, "x|y", no},
 		{"ForAnyValue:StringEquals", `["a","b"]`, absent, no},
+		{"ForAnyValue:StringEqualsIfExists", `"a"`, absent, no}, // IfExists speaks of each value, of which there is none
+		{"ForAnyValue:StringNotLikeIfExists", `"a"`, absent, no},
 		{"ForAnyValue:StringNotEquals", `["a","b"]`, "a|x", yes},
 		{"ForAnyValue:StringNotEquals", `["a","b"]`, absent, no},
 		{"ForAllValues:StringLike", `["a*","b"]`, "ab|b", yes},
@@ -107,9 +112,13 @@ func TestConditionOperators(t *testing.T) {
 		{"StringLike", `"${aws:username}-*"`, "other-1", no},
 		{"StringEquals", `"${AWS:UserName}"`, "jdoe", yes},
 		{"StringEquals", `"${aws:PrincipalTag/team}"`, "blue", no}, // can't be resolved
+		{"StringNotEquals", `"${aws:PrincipalTag/team}"`, "blue", open},
+		{"StringNotLike", `["${aws:PrincipalTag/team}","blue"]`, "blue", no},
 		{"StringEquals", `"${aws:PrincipalTag/team, 'blue'}"`, "blue", yes},
 		{"StringLike", `"a${*}c"`, "a*c", yes},
 		{"StringLike", `"a${*}c"`, "abc", no},
+		{"StringEquals", `"a${*}c"`, "a*c", yes},
+		{"ArnLike", `"arn:aws:iam::${aws:PrincipalAccount}:role/*"`, "arn:aws:iam::111122223333:role/x", yes},
 		{"StringEquals", `"${$}{x}"`, "${x}", yes},
 		{"StringEquals", `"${nonsense}"`, "x", open},
 		{"StringEquals", `"${aws:username"`, "x", open},

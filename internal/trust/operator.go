@@ -139,7 +139,10 @@ func (o operator) compare(have, want string, ctx *facts, variables bool) truth {
 		switch o.family {
 		case familyString, familyFold, familyLike, familyARN:
 			expanded, t := expand(want, ctx, o.family == familyLike || o.family == familyARN)
-			if t != yes {
+			switch {
+			case t == no && o.negated:
+				return maybe // AWS: "might cause the entire statement to be invalid"
+			case t != yes:
 				return t
 			}
 			pattern, substituted = expanded, true
