@@ -20,13 +20,13 @@ const maxDocument = 1 << 20
 func newTrustCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
-		Short: "Edit or evaluate a trust policy in a file",
-		Long: `Edit or evaluate a role's trust policy in a file, exactly as Countersign does it
-in the account. Nothing is sent anywhere and no credentials are needed.`,
+		Short: "Edit, audit or evaluate a trust policy in a file",
+		Long: `Edit, audit or evaluate a role's trust policy in a file, exactly as Countersign
+does it in the account. Nothing is sent anywhere and no credentials are needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTrustApplyCommand(c), newTrustEvaluateCommand(c))
+	cmd.AddCommand(newTrustApplyCommand(c), newTrustAuditCommand(c), newTrustEvaluateCommand(c))
 	return cmd
 }
 

@@ -48,6 +48,7 @@ func newTrustApplyCommand(c *cli) *cobra.Command {
 		ids          = map[string]*string{"current": new(""), "pending": new(""), "previous": new("")}
 		principals   []string
 		quota        int
+		diffOnly     bool
 	)
 	cmd := &cobra.Command{
 		Use:   "apply --phase PHASE [flags] FILE|-",
@@ -64,6 +65,9 @@ statements change, every other byte stays.
 
 overlap, promote and retire never lift a Deny of Countersign's. The clock is
 never looked at. An ID may be given as @FILE.
+
+With --diff, stdout is not the document but what the phase changes: who gains,
+who loses, under which fingerprint, until when.
 
 Exit codes: 0 changed or already right, 2 wrong flags, 3 refused (then nothing
 is on stdout).`,
@@ -119,6 +123,9 @@ countersign trust apply --phase overlap \
 			if err != nil {
 				return fail(exitRefused, "Nothing was changed.", "%w", err)
 			}
+			if diffOnly {
+				return c.printTrustDiff(trust.Compare(doc, after), diff)
+			}
 			return c.printTrust(after, diff)
 		},
 	}
@@ -130,6 +137,7 @@ countersign trust apply --phase overlap \
 	fl.StringVar(&until, "until", "", "until when the previous ID is accepted, RFC 3339")
 	fl.StringArrayVar(&principals, "principal", nil, "only statements of this principal (repeatable; default: all)")
 	fl.IntVar(&quota, "quota", trust.DefaultQuota, "the account's quota of characters in a trust policy")
+	fl.BoolVar(&diffOnly, "diff", false, "print what changes instead of the document")
 	return cmd
 }
 

@@ -62,3 +62,57 @@ func ExampleDocument_Evaluate() {
 	// statement 1 (Hestio): condition StringEquals sts:ExternalId fails: the request has nothing, the policy names #4a1cbb
 	// denied: no statement allows it
 }
+
+func ExampleAudit() {
+	d, err := trust.Parse([]byte(`{"Version":"2012-10-17","Statement":[
+		{"Sid":"Hestio","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/Hestio"},"Action":"sts:AssumeRole",
+			"Condition":{"StringEqualsIfExists":{"sts:ExternalId":"hestio-q7Xr2LmZ9vT4bKc8WnYp3JsD6gFhA1eU"}}},
+		{"Sid":"Anybody","Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range trust.Audit(d, trust.AuditOptions{Account: "444455556666"}) {
+		fmt.Printf("%s: %s: %s\n  %s\n", f.Severity, f.Statement, f.Problem, f.Fix)
+	}
+	// Output:
+	// critical: statement 2 (Anybody): "*" lets in every AWS account, and nothing limits it
+	//   Name the accounts or the ARNs in Principal.
+	// high: statement 1 (Hestio): StringEqualsIfExists lets in whoever gives no external ID
+	//   Use StringEquals with the ID itself.
+}
+
+// Where the role's account isn't known, every account counts as foreign.
+func ExampleAudit_account() {
+	d, err := trust.Parse([]byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444455556666:role/Deploy"},"Action":"sts:AssumeRole"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range trust.Audit(d, trust.AuditOptions{}) {
+		fmt.Printf("%s: %s: %s\n", f.Severity, f.Statement, f.Problem)
+	}
+	fmt.Println(len(trust.Audit(d, trust.AuditOptions{Account: "444455556666"})))
+	// Output:
+	// high: statement 1: account 444455556666 gets in without an external ID: whoever has it act for others can have it enter here
+	// 0
+}
+
+func ExampleCompare() {
+	before, err := trust.Parse([]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/Hestio"},
+		"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"hestio-q7Xr2LmZ9vT4bKc8WnYp3JsD6gFhA1eU"}}}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	after, _, err := trust.Apply(before, trust.Plan{Role: trust.Adopted, Gate: trust.Close})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, e := range trust.Compare(before, after).Loses {
+		fmt.Println("loses", e)
+	}
+	// Output:
+	// loses arn:aws:iam::111122223333:role/Hestio under #4a1cbb
+}
