@@ -17,11 +17,6 @@ import (
 // All is what the timer's payload asks for: {"reconcile":"all"}.
 const All = "all"
 
-// Request is the body of a message on the check queue: look at this grant.
-type Request struct {
-	Grant string `json:"grant"`
-}
-
 // Handle takes the three kinds of payload that the function gets: CloudFormation's, the timer's and the queue's.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, error) {
 	var kind struct {
@@ -72,9 +67,9 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 	out := lambdaevents.SQSEventResponse{BatchItemFailures: []lambdaevents.SQSBatchItemFailure{}}
 	done := map[grant.Name]error{}
 	for _, m := range e.Records {
-		var r Request
-		err := json.Unmarshal([]byte(m.Body), &r)
-		name := grant.Name(r.Grant)
+		var check grant.Check
+		err := json.Unmarshal([]byte(m.Body), &check)
+		name := check.Grant
 		if _, ours := h.Grants[name]; err != nil || !ours {
 			h.Log.WarnContext(ctx, "message dropped", "message_id", m.MessageId)
 			continue

@@ -152,9 +152,7 @@ func kindOf(err error) string {
 
 // check has reconcile look at the grant after a while.
 func (h *Handler) check(ctx context.Context, name grant.Name) error {
-	body, err := json.Marshal(struct {
-		Grant string `json:"grant"`
-	}{string(name)})
+	body, err := json.Marshal(grant.Check{Grant: name})
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,9 @@ package grant
 // writer a key. Nothing read from a tag opens or lengthens access.
 const (
 	TagPrefix   = "countersign:"
-	TagGrant    = TagPrefix + "grant"    // the grant's name: by the template, on role and secret
-	TagRevoked  = TagPrefix + "revoked"  // revoke id: by revoke, and by reconcile for a Deny without one
-	TagRestored = TagPrefix + "restored" // the revoke id that was undone: by revoke
+	TagGrant    = TagPrefix + "grant"             // the grant's name: by the template, on role and secret
+	TagRevoked  = TagPrefix + string(FactRevoked) // revoke id: by revoke, and by reconcile for a Deny without one
+	TagRestored = TagPrefix + "restored"          // the revoke id that was undone: by revoke
 )
 
 // Fact is a change that has to be announced. Its tag holds the change's id; the tag of Announced holds the same id once

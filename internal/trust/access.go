@@ -34,7 +34,7 @@ func (e Entry) String() string {
 func (e Entry) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Principal  string   `json:"principal"`
-		ExternalID string   `json:"external_id,omitempty"`
+		ExternalID string   `json:"externalId,omitempty"`
 		Until      string   `json:"until,omitempty"`
 		If         []string `json:"if,omitempty"`
 	}{e.Principal, e.Fingerprint, "", e.If}
