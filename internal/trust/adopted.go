@@ -101,23 +101,26 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		return false, refuse(s.name(), "%s", s.unclear[0])
 	}
 	for _, p := range slices.Concat(s.principals.list, s.notPrincipals.list) {
-		switch p.kind {
-		case principalUnclear:
+		switch {
+		case a.d.policy.unfilled(p):
+			return false, refuse(s.name(), "a principal in it is a placeholder, not a principal: %.100q", p.raw)
+		case p.kind == principalUnclear:
 			return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
-		case principalDeleted:
+		case p.kind == principalDeleted:
 			return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
 				"and write its ARN, before anything else is changed", p.raw)
 		}
 	}
-	plain, other := false, ""
+	plain, other, variable := false, "", false
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		if c.lower != keyExternalID {
 			continue
 		}
-		if slices.ContainsFunc(c.values, placeholder) {
+		if slices.ContainsFunc(c.values, a.d.policy.placeholder) {
 			return false, refuse(s.name(), "the external ID in it is a placeholder, not an ID")
 		}
+		variable = variable || slices.ContainsFunc(c.values, func(v string) bool { return strings.Contains(v, "${") })
 		switch {
 		case c.operator.plain():
 			plain = slices.ContainsFunc(a.p.ids(), func(id string) bool { return slices.Contains(c.values, id) })
@@ -125,7 +128,7 @@ func (a *adoption) judge(s *statement) (bool, error) {
 			other = c.operator.name
 		}
 	}
-	if !plain && other == "" {
+	if !plain && other == "" && !variable {
 		return false, nil
 	}
 	all, some := a.relation(s)
@@ -143,17 +146,14 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		return false, refuse(s.name(), "services or identity providers stand beside the external ID: give them a statement of their own")
 	case !some:
 		return false, nil
+	case variable:
+		return false, refuse(s.name(), "a policy variable stands for the external ID, so the caller may choose it: write the ID")
 	case other != "":
 		return false, refuse(s.name(), "the external ID stands under %s; only StringEquals can be rotated", other)
 	case !all:
 		return false, refuse(s.name(), "it lets in more principals than the plan's: name them all in the plan, or give them a statement of their own")
 	}
 	return true, nil
-}
-
-// placeholder says whether a value still waits for somebody to fill it in.
-func placeholder(v string) bool {
-	return strings.Contains(v, "${") || strings.Contains(v, "{{") || strings.HasPrefix(v, "<") && strings.HasSuffix(v, ">")
 }
 
 // touched says whether a condition other than a plain one names or meets one of the plan's IDs.

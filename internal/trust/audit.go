@@ -135,7 +135,7 @@ func (a *audit) names(s *statement) {
 		case p.kind == principalDeleted:
 			a.add(s, SeverityMedium, fmt.Sprintf("%s is what IAM shows for a deleted user or role: nobody is meant by it any more", a.short(p.raw)),
 				"Take it out, or write the ARN of whom to trust instead.")
-		case p.kind == principalUnclear && p.raw != "" && !a.placeholder(p.raw):
+		case p.kind == principalUnclear && p.raw != "" && !a.d.policy.unfilled(p):
 			a.add(s, SeverityHigh, fmt.Sprintf("%s is no principal that IAM takes", a.short(p.raw)),
 				"Write an account's number or the full ARN of a user or role; narrow an account down by aws:PrincipalArn.")
 		}
@@ -145,19 +145,19 @@ func (a *audit) names(s *statement) {
 // placeholders finds values that still wait for somebody to fill them in.
 func (a *audit) placeholders(s *statement) {
 	for _, p := range slices.Concat(s.principals.list, s.notPrincipals.list) {
-		if a.placeholder(p.raw) {
+		if a.d.policy.unfilled(p) {
 			a.add(s, SeverityHigh, "a placeholder stands where a principal should", "Fill in whom to trust.")
 		}
 	}
 	for i := range s.conditions {
-		if c := &s.conditions[i]; slices.ContainsFunc(c.values, a.placeholder) {
+		if c := &s.conditions[i]; slices.ContainsFunc(c.values, a.d.policy.placeholder) {
 			a.add(s, SeverityHigh, "a placeholder stands where a value of "+c.key+" should", "Fill in the value.")
 		}
 	}
 }
 
 // placeholder says whether a value waits to be filled in. A policy variable is none, but in 2008-10-17 there are none.
-func (a *audit) placeholder(v string) bool {
+func (p *policy) placeholder(v string) bool {
 	if strings.Contains(v, "{{") || strings.Contains(v, "<") && strings.Contains(v, ">") {
 		return true
 	}
@@ -168,11 +168,16 @@ func (a *audit) placeholder(v string) bool {
 		}
 		name, rest, _ = strings.Cut(rest, "}")
 		name, _, _ = strings.Cut(name, ",")
-		if name = strings.TrimSpace(name); !a.d.policy.variables() || !policyVariable(name) {
+		if name = strings.TrimSpace(name); !p.variables() || !policyVariable(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// unfilled says whether a principal waits to be filled in. IAM takes policy variables in conditions, not in principals.
+func (p *policy) unfilled(who principal) bool {
+	return strings.Contains(who.raw, "${") || p.placeholder(who.raw)
 }
 
 // policyVariable says whether a name between ${ and } is one of IAM's: a condition key, or a wildcard taken literally.
