@@ -89,6 +89,12 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator: 200,000 pairs
 	$(GO) test -count=1 -timeout=30m -v ./internal/trust/difftest -pairs 204000
 
+.PHONY: trust-corpus
+trust-corpus: need-go ## trust policies found in public repositories, judged as testdata/corpus.tsv says (CORPUS=<folder of them>)
+	@test -n "$(CORPUS)" || { echo 'say where the trust policies lie: make trust-corpus CORPUS=<folder>' >&2; exit 1; }
+	@$(GO) test -count=1 -v ./internal/trust -run '^TestTrustPoliciesOfEveryShape$$' -corpus "$(abspath $(CORPUS))" \
+	  | grep -vE '^ *(===|--- PASS)'
+
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...
 

@@ -42,35 +42,44 @@ func newRotation(f found, p trust.Plan, src []byte) rotation {
 }
 
 // derive makes of each Allow for AWS principals the same with an external ID, in three forms, and rotates that. Services
-// beside the principals are refused, and get a statement of their own; an Allow for everybody is refused.
-func derive(t *testing.T, f found, c *count) {
+// beside the principals are refused, and get a statement of their own; an Allow for everybody is refused, and so is one for
+// principals that IAM doesn't take.
+func derive(t *testing.T, f found, reason string, c *count) {
 	for i, s := range f.statements {
 		if !s.admits() {
 			continue
 		}
-		everybody := slices.Contains(s.principals["AWS"], "*")
+		never, why := true, reason
+		switch {
+		case reason == "principal":
+		case slices.Contains(s.principals["AWS"], "*"):
+			why = "everybody"
+		default:
+			never, why = false, "beside"
+		}
 		for form, ids := range map[string]any{"scalar": ownID(s), "list": []string{foreignIDs[0], ownID(s), foreignIDs[1]}, "beside TagSession": ownID(s)} {
 			t.Run(form, func(t *testing.T) {
+				us := map[string]any{"AWS": s.principals["AWS"]}
 				edited := []string{withExternalID(t, s.raw, ids)}
 				if form == "beside TagSession" {
-					edited = append(edited, only(t, s.raw, map[string]any{"Effect": "Allow", "Action": "sts:TagSession", "Principal": map[string]any{"AWS": s.principals["AWS"]}}))
+					edited = append(edited, only(t, s.raw, map[string]any{"Action": "sts:TagSession", "Principal": us, "Condition": nil, "Sid": nil}))
 				}
 				p := trust.Plan{Role: trust.Adopted, Principals: s.principals["AWS"], Current: ownID(s), Pending: idNew}
-				if everybody || len(s.principals) > 1 {
+				if never || len(s.principals) > 1 {
 					c.refused++
 					d := parse(t, string(f.with(i, edited)))
-					nobody := p
-					nobody.Principals = nil
-					_, _, err := trust.Apply(d, nobody)
-					refusedBecause(t, err, map[bool]string{true: "everybody", false: "beside"}[everybody])
+					whoever := p
+					whoever.Principals = nil // a plan that named these would be refused for its own sake
+					_, _, err := trust.Apply(d, whoever)
+					refusedBecause(t, err, why)
 				}
-				if everybody {
+				if never {
 					return
 				}
 				if len(s.principals) > 1 {
 					others := maps.Clone(s.principals)
 					delete(others, "AWS")
-					edited[0] = only(t, edited[0], map[string]any{"Principal": map[string]any{"AWS": s.principals["AWS"]}, "Sid": nil})
+					edited[0] = only(t, edited[0], map[string]any{"Principal": us, "Sid": nil})
 					edited = append(edited, only(t, s.raw, map[string]any{"Principal": others}))
 				}
 				c.rotated++
@@ -111,10 +120,6 @@ func only(t testing.TB, raw string, members map[string]any) string {
 	}
 	maps.Copy(s, members)
 	maps.DeleteFunc(s, func(_ string, v any) bool { return v == nil })
-	if s["Action"] == "sts:TagSession" {
-		delete(s, "Condition")
-		delete(s, "Sid")
-	}
 	out, err := json.MarshalIndent(s, "  ", "  ")
 	if err != nil {
 		t.Fatal(err)
