@@ -99,7 +99,7 @@ func (s *story) wantEvents(t *testing.T) {
 		if surface.Name != "archived events" {
 			continue
 		}
-		for _, event := range []events.Type{events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeDeliverySucceeded} {
+		for _, event := range []events.Type{events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeDeliverySucceeded} {
 			if !strings.Contains(surface.Text, string(event)) {
 				t.Errorf("the archive holds no event %q", event)
 			}

@@ -70,6 +70,7 @@ func TestCountersign(t *testing.T) {
 	s.chapter(t, "a rotation while revoked opens nothing", s.rotateWhileRevoked)
 	s.chapter(t, "deploying again opens nothing and keeps the current ID", s.deployAgain)
 	s.chapter(t, "deploying a changed role opens nothing and keeps the current ID", s.deployChanged)
+	s.chapter(t, "a restore brings a new external ID, and no session from before", s.restore)
 	ids := s.everyID(t)
 	s.chapter(t, "no external ID stands anywhere it should not", func(t *testing.T) { s.search(t, ids) })
 	s.chapter(t, "destroying while revoked leaves nothing that grants access", s.destroy)

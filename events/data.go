@@ -34,6 +34,14 @@ type AccessRevoked struct {
 	By       string `json:"by"` // ARN of the operator; "unknown" where reconcile found the Deny
 }
 
+// AccessRestored says that a revoked grant is open again, with a new external ID. Sessions from before ValidFrom stay dead.
+type AccessRestored struct {
+	Where
+	RevokeID  string    `json:"revokeId"` // of the revocation that was undone
+	VersionID string    `json:"versionId,omitempty"`
+	ValidFrom time.Time `json:"validFrom"`
+}
+
 // ExternalIDRotated says that a new external ID is current.
 type ExternalIDRotated struct {
 	Where
@@ -83,6 +91,7 @@ type DeliveryFailed struct{ Delivery }
 func (AccessGranted) Type() Type      { return TypeAccessGranted }
 func (AccessExpired) Type() Type      { return TypeAccessExpired }
 func (AccessRevoked) Type() Type      { return TypeAccessRevoked }
+func (AccessRestored) Type() Type     { return TypeAccessRestored }
 func (ExternalIDRotated) Type() Type  { return TypeExternalIDRotated }
 func (RotationFailed) Type() Type     { return TypeRotationFailed }
 func (PreviousRetired) Type() Type    { return TypePreviousRetired }
@@ -95,6 +104,7 @@ var newData = map[Type]func() Data{
 	TypeAccessGranted:      func() Data { return new(AccessGranted) },
 	TypeAccessExpired:      func() Data { return new(AccessExpired) },
 	TypeAccessRevoked:      func() Data { return new(AccessRevoked) },
+	TypeAccessRestored:     func() Data { return new(AccessRestored) },
 	TypeExternalIDRotated:  func() Data { return new(ExternalIDRotated) },
 	TypeRotationFailed:     func() Data { return new(RotationFailed) },
 	TypePreviousRetired:    func() Data { return new(PreviousRetired) },

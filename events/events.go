@@ -28,6 +28,7 @@ const (
 	TypeAccessGranted      Type = "Access Granted"               // reconcile
 	TypeAccessExpired      Type = "Access Expired"               // reconcile
 	TypeAccessRevoked      Type = "Access Revoked"               // revoke; reconcile for a Deny that nobody announced
+	TypeAccessRestored     Type = "Access Restored"              // reconcile
 	TypeExternalIDRotated  Type = "External ID Rotated"          // rotate
 	TypeRotationFailed     Type = "Rotation Failed"              // rotate
 	TypePreviousRetired    Type = "Previous External ID Retired" // reconcile

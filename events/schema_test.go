@@ -233,6 +233,12 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 			By:       rapid.SampledFrom([]string{"unknown", "arn:aws:iam::444455556666:role/Operations"}).Draw(t, "by"),
 		}
 	},
+	events.TypeAccessRestored: func(t *rapid.T) events.Data {
+		return events.AccessRestored{
+			Where: where(t), VersionID: maybe(t, version(t)), ValidFrom: date(t),
+			RevokeID: "rv-" + date(t).Format("20060102T150405Z") + "-" + rapid.StringMatching(`[0-9a-f]{8}`).Draw(t, "random"),
+		}
+	},
 	events.TypeExternalIDRotated: func(t *rapid.T) events.Data {
 		return events.ExternalIDRotated{
 			Where: where(t), VersionID: version(t), PreviousUntil: maybe(t, date(t)),

@@ -100,7 +100,7 @@ func (w *world) wire() {
 		},
 	}
 	w.revoke = &revoke.Handler{
-		Grants: grants, Account: customer, Plans: w.Parameters, Roles: w.IAM, Outbox: out, Queue: w.Queue("countersign-check"),
+		Grants: grants, Account: customer, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Queue: w.Queue("countersign-check"),
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.operate = &operate.Handler{
@@ -315,7 +315,7 @@ func (w *world) denied() bool {
 	defer quiet()
 	p, err := w.IAM.InlinePolicy(w.ctx, w.plan.RoleName(), grant.RevocationPolicy)
 	w.must(err)
-	return grant.DeniesAll(p)
+	return grant.ReadRevocation(p).Denies
 }
 
 // call sends a request to a function behind the API.

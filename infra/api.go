@@ -2,6 +2,7 @@ package infra
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 )
@@ -23,6 +24,7 @@ func (s *ServiceProviderAccess) routes() []route {
 		{"GET", "grants", s.operate},
 		{"GET", "grants/{grant}", s.operate},
 		{"POST", "grants/{grant}/revoke", s.revoke},
+		{"POST", "grants/{grant}/restore", s.revoke},
 		{"POST", "grants/{grant}/rotate", s.operate},
 	}
 }
@@ -40,6 +42,7 @@ func (s *ServiceProviderAccess) createAPI() {
 		{"grants", "", "grants", "ApiGrants"},
 		{"grants/{grant}", "grants", "{grant}", "ApiGrant"},
 		{"grants/{grant}/revoke", "grants/{grant}", "revoke", "ApiRevoke"},
+		{"grants/{grant}/restore", "grants/{grant}", "restore", "ApiRestore"},
 		{"grants/{grant}/rotate", "grants/{grant}", "rotate", "ApiRotate"},
 	} {
 		folder[r.path] = awsapigateway.NewCfnResource(s.Construct, &r.id, &awsapigateway.CfnResourceProps{
@@ -74,11 +77,13 @@ func (s *ServiceProviderAccess) createAPI() {
 		}},
 	})
 	s.operate.letInvoke("Api", "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/*/grants*"), nil)
-	s.revoke.letInvoke("Api", "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/POST/grants/*/revoke"), nil)
+	for _, verb := range []string{"Revoke", "Restore"} {
+		s.revoke.letInvoke("Api"+verb, "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/POST/grants/*/"+strings.ToLower(verb)), nil)
+	}
 }
 
 func routeID(r route) string {
-	name := map[string]string{"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/rotate": "Rotate"}[r.path]
+	name := map[string]string{"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/restore": "Restore", "grants/{grant}/rotate": "Rotate"}[r.path]
 	return "Api" + name + r.method
 }
 

@@ -79,7 +79,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 	if n := s.props.RevokeConcurrency; n > 0 {
 		s.revoke.lambda.SetReservedConcurrentExecutions(new(float64(n)))
 	}
-	for _, caller := range []*function{s.reconcile, s.operate} { // RotateSecret asks for it
+	for _, caller := range []*function{s.reconcile, s.revoke, s.operate} { // RotateSecret asks for it
 		policy := awsiam.NewCfnPolicy(caller.Construct, new("InvokeRotate"), &awsiam.CfnPolicyProps{
 			PolicyName: new("InvokeRotate"), Roles: &[]*string{caller.role.Ref()},
 			PolicyDocument: document(allow("InvokeRotate", "lambda:InvokeFunction").on(*s.rotate.arn())),
@@ -143,6 +143,7 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	if s.props.Local {
 		settle = "1s"
 		env["COUNTERSIGN_LOOPBACK"] = new("allowed")
+		env["COUNTERSIGN_RESTORE_MARGIN"] = new("4s")
 	}
 	env["COUNTERSIGN_GRANTS"] = new(s.props.Access.GrantsEnv(s.shard))
 	env["COUNTERSIGN_ACCOUNT"] = text(account)

@@ -52,9 +52,9 @@ func (s *ServiceProviderAccess) permitFunctions() {
 		"secretsmanager:RotateSecret", "secretsmanager:TagResource")
 
 	s.permit("Roles", s.revoke, roles,
-		"iam:GetRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:TagRole")
+		"iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:TagRole")
 	s.permit("Secrets", s.revoke, secrets,
-		"secretsmanager:TagResource")
+		"secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage", "secretsmanager:TagResource")
 
 	s.permit("Roles", s.operate, roles,
 		"iam:GetRole", "iam:GetRolePolicy")
@@ -163,12 +163,13 @@ func writtenByReconcile() []string {
 		grant.FactExpired.Tag(), grant.FactExpired.AnnouncedTag(),
 		grant.FactDrift.Tag(), grant.FactDrift.AnnouncedTag(),
 		grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag(),
+		grant.FactRestored.Tag(), grant.FactRestored.AnnouncedTag(),
 		grant.FactRotated.AnnouncedTag(), grant.FactFailed.AnnouncedTag(),
 	}
 }
 
 func writtenByRevoke() []string {
-	return []string{grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag(), grant.TagRestored}
+	return []string{grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag()}
 }
 
 // hash is the SHA-256 of a value as it will stand in the template, in hex.

@@ -72,9 +72,10 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 			"sqs:ReceiveMessage": {check}, "sqs:DeleteMessage": {check}, "sqs:GetQueueAttributes": {check},
 		},
 		"revoke": {
-			"iam:GetRole": every, "iam:PutRolePolicy": every, "iam:UpdateAssumeRolePolicy": every, "iam:TagRole": every,
-			"secretsmanager:TagResource": secrets,
-			"events:PutEvents":           {bus}, "sqs:SendMessage": {check},
+			"iam:GetRole": every, "iam:GetRolePolicy": every, "iam:PutRolePolicy": every, "iam:UpdateAssumeRolePolicy": every, "iam:TagRole": every,
+			"secretsmanager:DescribeSecret": secrets, "secretsmanager:RotateSecret": secrets,
+			"secretsmanager:UpdateSecretVersionStage": secrets, "secretsmanager:TagResource": secrets,
+			"lambda:InvokeFunction": {rotate}, "events:PutEvents": {bus}, "sqs:SendMessage": {check},
 		},
 		"operate": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every,
@@ -133,7 +134,7 @@ func TestConditionsOnWhatFunctionsMayDo(t *testing.T) {
 	}
 }
 
-// Each function tags with its own keys only: one key a fact, one writer a key. Only revoke says that a grant is restored.
+// Each function tags with its own keys only: one key a fact, one writer a key. Only reconcile says that a grant is restored.
 func TestWhichTagsEachFunctionWrites(t *testing.T) {
 	tmpl := rich(t)
 	may := func(function, key string) bool {
@@ -159,7 +160,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 		"countersign:trust-drift":       {"reconcile"},
 		"countersign:revoked":           {"reconcile", "revoke"},
 		"countersign:revoked-announced": {"reconcile", "revoke"},
-		"countersign:restored":          {"revoke"},
+		"countersign:restored":          {"reconcile"},
 		"countersign:grant":             nil,
 		"owner":                         nil,
 	} {

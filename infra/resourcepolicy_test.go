@@ -113,8 +113,8 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 		{queue + `notify-dead"]`, "Others", []string{"deployer", "operator"}},
 		{"secret", "Readers", []string{"deployer", "operator", "own role", "provider", "reconcile", "rotate"}},
 		{"secret", "Values", []string{"deployer", "operator", "rotate"}},
-		{"secret", "Labels", []string{"deployer", "operate", "operator", "rotate"}},
-		{"secret", "Rotations", []string{"deployer", "operate", "operator", "reconcile"}},
+		{"secret", "Labels", []string{"deployer", "operate", "operator", "revoke", "rotate"}},
+		{"secret", "Rotations", []string{"deployer", "operate", "operator", "reconcile", "revoke"}},
 		{"secret", "Tags", []string{"deployer", "operator", "reconcile", "revoke", "rotate"}},
 		{"secret", "Rest", []string{"deployer", "operator"}},
 	} {
@@ -259,7 +259,7 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 func TestEveryMethodOfTheAPIAsksIAM(t *testing.T) {
 	tmpl := rich(t)
 	methods := tmpl.OfType(t, "AWS::ApiGateway::Method")
-	if len(methods) != 4 {
+	if len(methods) != 5 {
 		t.Errorf("%d methods", len(methods))
 	}
 	for _, m := range methods {

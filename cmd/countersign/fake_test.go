@@ -21,6 +21,8 @@ const (
 	fakeID    = "hestio-Zq3vN8mKp0RtYw6LxBc2HdJf9GsAe4Uo"
 	fakeOldID = "hestio-Ab1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV"
 	fakeRole  = "HestioMigration"
+
+	fakeRevokeID = "rv-20260901T160200Z-0a1b2c3d"
 )
 
 // fakeAWS is one account with one grant, migration, over HTTP: CloudFormation, IAM, Secrets Manager, SSM and the API. It
@@ -183,12 +185,35 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 		}
 		answer(http.StatusAccepted, api.RotateAnswer{Grant: "migration", VersionID: version})
 	case "grants/migration/revoke":
-		f.inline, f.tags[grant.TagRevoked] = grant.DenyRevocation, "rv-20260901T160200Z-0a1b2c3d"
+		f.tags[grant.TagRevoked] = fakeRevokeID
+		f.inline = string(grant.DenyFor(fakeRevokeID))
 		f.close()
 		answer(http.StatusAccepted, api.RevokeAnswer{Grant: "migration", RevokeID: f.tags[grant.TagRevoked], Done: []string{"deny", "trust", "tag", "event", "check"}})
+	case "grants/migration/restore":
+		f.restore(body, answer)
 	default:
 		answer(http.StatusNotFound, api.Problem{Error: "no grant of this name"})
 	}
+}
+
+// restore opens at once, unless it is blind: then the rotation never ends.
+func (f *fakeAWS) restore(body []byte, answer func(int, any)) {
+	var in api.RestoreRequest
+	_ = json.Unmarshal(body, &in)
+	if in.RevokeID != fakeRevokeID {
+		answer(http.StatusConflict, api.Problem{Error: "grant migration is revoked by " + fakeRevokeID + ", not by the revocation that was named", Next: "look what stands: countersign show migration"})
+		return
+	}
+	version := "restore-20260901T160200Z-0a1b2c3d-44556677"
+	f.inline = string(grant.RestoreIntent(version))
+	if f.mode["restore"] == "overtaken" {
+		f.inline = string(grant.DenyFor("rv-20260902T000000Z-ffffffff"))
+	}
+	if f.mode["restore"] == "" {
+		f.token, f.tags[grant.TagRestored] = version, fakeRevokeID
+		f.inline, f.trust = string(grant.RestoredRevocation(time.Now().Add(grant.RestoreMargin))), newFakeAWS().trust
+	}
+	answer(http.StatusAccepted, api.RestoreAnswer{Grant: "migration", RevokeID: in.RevokeID, VersionID: version})
 }
 
 func (f *fakeAWS) close() {
@@ -218,7 +243,8 @@ func (f *fakeAWS) status() api.Status {
 		s.Fault = fmt.Sprint(err)
 	}
 	if closure.Closed() && f.mode["blind"] != "on" {
-		s.State, s.RevokeID, s.Accepted = api.Closed, closure.RevokeID, nil
+		s.State, s.RevokeID, s.RestoreTo, s.Accepted = api.Closed, closure.RevokeID, closure.RestoreTo, nil
 	}
+	s.DeadBefore = closure.DeadBefore
 	return s
 }

@@ -253,8 +253,7 @@ func (c *cli) aftermath(f revokeFlags, name grant.Name) string {
 	}
 	b := block{}
 	b.wrapFlat("IAM may take seconds to a few minutes to spread this. Not undone by it: " + strings.Join(left, ", ") + ".")
-	b.wrapFlat("Undo: nothing reopens it by itself, a deploy neither. To let the provider in again, give it a grant of another " +
-		"name in access.yaml and deploy: a new role and a new external ID.")
+	b.wrapFlat("Undo: countersign restore " + string(name) + " --reason … (nothing else reopens it, a deploy neither)")
 	b.wrapFlat("No countersign at hand: countersign revoke " + string(name) + " --print-aws")
 	return b.String()
 }

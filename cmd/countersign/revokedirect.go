@@ -27,7 +27,8 @@ func (d direct) roleName() string { return cmp.Or(d.role, d.grant.DefaultRole())
 // revokeDirectly writes the Deny first, before anything is read. Each later act is tried even if an earlier one failed.
 func (c *cli) revokeDirectly(ctx context.Context, d direct, r *revocation, p progress) error {
 	roles := iam.New(d.cfg)
-	if err := roles.PutInlinePolicy(ctx, d.roleName(), grant.RevocationPolicy, []byte(grant.DenyRevocation)); err != nil {
+	id, idErr := grant.NewRevokeID(c.now(), rand.Reader) // without one the Deny is written all the same
+	if err := roles.PutInlinePolicy(ctx, d.roleName(), grant.RevocationPolicy, grant.DenyFor(id)); err != nil {
 		return fmt.Errorf("writing the Deny on role %s: %w", d.roleName(), err)
 	}
 	r.Done = []string{"deny"}
@@ -48,7 +49,7 @@ func (c *cli) revokeDirectly(ctx context.Context, d direct, r *revocation, p pro
 		want = plan.Trust()
 	}
 	note("trust", "trust policy closed", d.closeTrust(ctx, roles, want))
-	id, err := grant.NewRevokeID(c.now(), rand.Reader)
+	err := idErr
 	if err == nil {
 		if err = d.tag(ctx, roles, id, planErr == nil && plan.NoExternalID); err == nil {
 			r.RevokeID = id
@@ -98,7 +99,7 @@ func (d direct) tag(ctx context.Context, roles *iam.Client, revokeID string, noS
 func (d direct) look(ctx context.Context) (bool, error) {
 	roles := iam.New(d.cfg)
 	inline, err := roles.InlinePolicy(ctx, d.roleName(), grant.RevocationPolicy)
-	if err != nil || !grant.DeniesAll(inline) {
+	if err != nil || !grant.ReadRevocation(inline).Denies {
 		return false, err
 	}
 	role, err := roles.Role(ctx, d.roleName())

@@ -65,8 +65,14 @@ func showText(s api.Status, now time.Time) string {
 	}
 	if s.State == api.Closed {
 		b.row("revoked", printable(revokedText(s, now)))
+		if s.RestoreTo != "" {
+			b.row("restore", printable("begun, opens to "+s.RestoreTo))
+		}
 	}
 	showIDs(&b, s, now)
+	if s.DeadBefore.After(now) {
+		b.row("restored", "sessions from before "+clock(s.DeadBefore, now)+" stay dead: enter from then on")
+	}
 	b.row("last used", lastUsed(s, now))
 	for _, d := range s.Drift {
 		b.row("drift", printable(d))

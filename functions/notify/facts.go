@@ -22,7 +22,6 @@ const maxBody = 256 << 10
 var (
 	eventID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	versionID = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
-	revokeID  = regexp.MustCompile(`^rv-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$`)
 )
 
 // said is all that is taken from an event.
@@ -31,7 +30,7 @@ type said struct {
 	kind     events.Type
 	grant    grant.Name
 	version  string // may be empty
-	revokeID string // Access Revoked only
+	revokeID string // Access Revoked and Access Restored
 }
 
 // read takes from a message what may be taken. Everything it can't read is dropped: it will not read better next time.
@@ -70,9 +69,12 @@ func (b *batch) read(message lambdaevents.SQSMessage) (said, error) {
 	switch {
 	case !eventID.MatchString(out.id):
 		return said{}, drop("event id %.60q is not in our form", out.id)
-	case out.kind == events.TypeAccessRevoked:
-		out.version, out.revokeID = "", detail.Data.RevokeID
-		if !revokeID.MatchString(out.revokeID) {
+	case out.kind == events.TypeAccessRevoked, out.kind == events.TypeAccessRestored:
+		out.revokeID = detail.Data.RevokeID
+		if out.kind == events.TypeAccessRevoked {
+			out.version = ""
+		}
+		if !grant.IsRevokeID(out.revokeID) {
 			return said{}, drop("revoke id %.60q is not in our form", out.revokeID)
 		}
 	case out.kind != events.TypeExternalIDRotated && out.version != "" && !versionID.MatchString(out.version):
@@ -92,8 +94,26 @@ func (b *batch) facts(ctx context.Context, p grant.Plan, s said, message lambdae
 		}
 	case events.TypeExternalIDRotated:
 		return b.rotation(ctx, p, f)
+	case events.TypeAccessRestored:
+		if !p.NoExternalID {
+			_, err := b.version(ctx, p, f.VersionID)
+			return f, err
+		}
 	}
 	return f, nil
+}
+
+// version proves that a version is one of the secret's that carries a label.
+func (b *batch) version(ctx context.Context, p grant.Plan, id string) (grant.VersionInfo, error) {
+	versions, err := b.Secrets.Versions(ctx, p.SecretARN)
+	if err != nil {
+		return grant.VersionInfo{}, fmt.Errorf("listing versions of %s: %w", p.SecretARN, err)
+	}
+	i := slices.IndexFunc(versions, func(v grant.VersionInfo) bool { return v.ID == id && len(v.Stages) > 0 })
+	if i < 0 {
+		return grant.VersionInfo{}, drop("version %.80q is none of the secret of %s", id, p.Grant)
+	}
+	return versions[i], nil
 }
 
 // rotation proves that the version is one of the secret's, and finds when the ID before it ends. AWS's date of the
@@ -102,15 +122,10 @@ func (b *batch) rotation(ctx context.Context, p grant.Plan, f deliver.Facts) (de
 	if p.NoExternalID {
 		return f, drop("grant %s has no external ID", p.Grant)
 	}
-	versions, err := b.Secrets.Versions(ctx, p.SecretARN)
+	v, err := b.version(ctx, p, f.VersionID)
 	if err != nil {
-		return f, fmt.Errorf("listing versions of %s: %w", p.SecretARN, err)
+		return f, err
 	}
-	i := slices.IndexFunc(versions, func(v grant.VersionInfo) bool { return v.ID == f.VersionID && len(v.Stages) > 0 })
-	if i < 0 {
-		return f, drop("version %.80q is none of the secret of %s", f.VersionID, p.Grant)
-	}
-	v := versions[i]
 	f.At = v.Created
 	switch overlap := p.OverlapOf(v.ID); {
 	case slices.Contains(v.Stages, grant.StageCurrent):

@@ -51,7 +51,7 @@ func (h *Handler) Rotate(ctx context.Context, name grant.Name, caller string, r 
 func mayRotate(s seen, unread error, name grant.Name) error {
 	switch {
 	case s.closure.Closed():
-		return door.Refuse(http.StatusConflict, "nothing has to be done to keep the provider out; to let it in, give it a grant of another name",
+		return door.Refuse(http.StatusConflict, "nothing has to be done to keep the provider out; to let it in: countersign restore "+string(name),
 			"grant %s is revoked: a rotation opens nothing", name)
 	case unread != nil:
 		return unread

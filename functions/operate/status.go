@@ -65,8 +65,9 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 	}
 	status.State = state(s, err, now)
 	if s.closure.Closed() {
-		status.RevokeID, status.Missing = s.closure.RevokeID, s.closure.Missing()
+		status.RevokeID, status.Missing, status.RestoreTo = s.closure.RevokeID, s.closure.Missing(), s.closure.RestoreTo
 	}
+	status.DeadBefore = s.closure.DeadBefore
 	if s.doc == nil {
 		return status
 	}

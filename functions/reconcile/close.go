@@ -10,34 +10,56 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// close puts back what is missing of a closed grant's marks, each whatever becomes of the others, and announces a
-// revocation that nobody announced.
+// close puts back what is missing of a closed grant's marks, each whatever becomes of the others, gives a revocation without
+// an id one, takes an intent to restore away that another revocation contradicts, and announces what nobody announced.
 func (h *Handler) close(ctx context.Context, g gate.Gate, f facts) error {
+	c, role := f.closure, f.plan.RoleName()
+	if c.Undone {
+		h.Log.WarnContext(ctx, "the tags call the revocation undone that the Deny stands for: left as it is", "grant", string(f.plan.Grant), "revoke_id", c.DenyID)
+		return nil
+	}
+	if c.Trust && !c.Deny && !c.Tag && f.now.Before(c.DeadBefore) {
+		return fmt.Errorf("the trust policy of %s shows a revocation that was undone a moment ago: %w", role, grant.ErrNotYetVisible)
+	}
 	var failed []error
-	role := f.plan.RoleName()
-	if !f.closure.Deny {
-		if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation)); err != nil {
+	id := c.RevokeID
+	if id == "" {
+		var err error
+		if id, err = grant.NewRevokeID(f.now, h.Rand); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	switch {
+	case errors.Is(f.denyErr, grant.ErrUnavailable), errors.Is(f.denyErr, grant.ErrThrottled):
+		// Written over unread, it might take an intent to restore away. The next look reads it.
+		failed = append(failed, fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, f.denyErr))
+	case !c.Deny || c.DenyID != id:
+		if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.DenyFor(id)); err != nil {
 			failed = append(failed, fmt.Errorf("denying on %s: %w", role, err))
 		}
 	}
-	if !f.closure.Trust {
+	if !c.Trust {
 		if _, err := g.Close(ctx, role, f.plan.Trust()); err != nil {
 			failed = append(failed, err)
 		}
 	}
-	if f.tagsErr != nil {
-		return errors.Join(append(failed, fmt.Errorf("describing secret of %s: %w", f.plan.Grant, f.tagsErr))...)
-	}
-	revokeID := f.closure.RevokeID
-	if !f.closure.Tag {
-		var err error
-		if revokeID, err = grant.NewRevokeID(f.now, h.Rand); err != nil {
-			return errors.Join(append(failed, err)...)
-		}
-	}
-	data := events.AccessRevoked{Where: f.plan.Where(), RevokeID: revokeID, By: "unknown"}
-	if err := h.Outbox.Announce(ctx, f.plan, f.tags, grant.FactRevoked, revokeID, data); err != nil {
-		failed = append(failed, err)
+	switch {
+	case f.tagsErr != nil:
+		failed = append(failed, fmt.Errorf("describing secret of %s: %w", f.plan.Grant, f.tagsErr))
+	case id != "":
+		failed = append(failed, h.announceRevoked(ctx, f, id))
 	}
 	return errors.Join(failed...)
+}
+
+// announceRevoked announces the revocation, and before it another one that was noted and not announced.
+func (h *Handler) announceRevoked(ctx context.Context, f facts, id string) error {
+	where := f.plan.Where()
+	if other := grant.FactRevoked.Unannounced(f.tags); other != "" && other != id && grant.IsRevokeID(other) {
+		err := h.Outbox.Publish(ctx, f.plan, grant.FactRevoked, other, events.AccessRevoked{Where: where, RevokeID: other, By: "unknown"})
+		if err != nil {
+			return err
+		}
+	}
+	return h.Outbox.Announce(ctx, f.plan, f.tags, grant.FactRevoked, id, events.AccessRevoked{Where: where, RevokeID: id, By: "unknown"})
 }

@@ -17,6 +17,7 @@ type facts struct {
 	now     time.Time
 	doc     *trust.Document
 	docErr  error // the document can't be read: trust.ErrRefused
+	denyErr error // closed grants only: the Deny can't be read
 	closure grant.Closure
 	tags    map[string]string
 	tagsErr error // closed grants only
@@ -45,21 +46,22 @@ func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts,
 	default:
 		f.doc = doc
 	}
-	inline, inlineErr := h.Roles.InlinePolicy(ctx, p.RoleName(), grant.RevocationPolicy)
-	if errors.Is(inlineErr, grant.ErrNotFound) {
-		inline, inlineErr = nil, nil
+	inline, denyErr := h.Roles.InlinePolicy(ctx, p.RoleName(), grant.RevocationPolicy)
+	if errors.Is(denyErr, grant.ErrNotFound) {
+		inline, denyErr = nil, nil
 	}
+	f.denyErr = denyErr
 	if p.NoExternalID {
 		f.tags = role.Tags
 	} else if f.secret, f.tagsErr = h.Secrets.Describe(ctx, p.SecretARN); f.tagsErr == nil {
 		f.tags = f.secret.Tags
 	}
 	f.closure = grant.ClosureOf(inline, f.doc, f.tags)
-	if f.closure.Closed() {
-		return f, nil
+	if f.closure.Closed() && (f.tagsErr != nil || f.closure.RestoreTo == "" || f.secret.At(grant.StageCurrent) != f.closure.RestoreTo) {
+		return f, nil // the IDs don't matter
 	}
-	if inlineErr != nil { // it may be closed: nothing is opened on a guess
-		return facts{}, fmt.Errorf("reading revocation of %s: %w", p.Grant, inlineErr)
+	if denyErr != nil { // it may be closed: nothing is opened on a guess
+		return facts{}, fmt.Errorf("reading revocation of %s: %w", p.Grant, denyErr)
 	}
 	if f.tagsErr != nil {
 		return facts{}, fmt.Errorf("describing secret of %s: %w", p.Grant, f.tagsErr)

@@ -2,8 +2,9 @@
 // when somebody asks it to look.
 //
 // It decides from what stands in IAM, Secrets Manager and the plan, never from what its invocation claims. Any mark of a
-// closed grant closes it wholly; only a grant without any mark is opened, and only to IDs that a rotation made. It makes no ID and
-// moves no label, keeps deadlines or shortens them, and announces what nobody announced.
+// closed grant closes it wholly; only a grant without any mark is opened, and only to IDs that a rotation made. A revoked one
+// it opens again only where an operator's intent stands in the Deny itself, see reopen. It makes no ID and moves no label,
+// keeps deadlines or shortens them, and announces what nobody announced.
 package reconcile
 
 import (
@@ -49,6 +50,7 @@ type Handler struct {
 	Roles   Roles
 	Secrets Secrets
 	Outbox  outbox.Outbox
+	Margin  time.Duration // behind a restore in which sessions still count as old ones; zero: grant.RestoreMargin
 
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error
@@ -91,9 +93,19 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 		if err != nil {
 			return "", err
 		}
-		if f.closure.Closed() {
+		if f.closure.Closed() && !f.mayReopen() {
 			log.InfoContext(ctx, "grant is closed", "missing", f.closure.Missing())
 			return Closed, h.close(ctx, g, f)
+		}
+		if f.closure.Closed() {
+			switch err := h.reopen(ctx, g, f); {
+			case needsPerson(err):
+				return Closed, errors.Join(err, h.drift(ctx, f, decision{fault: err}, nil))
+			case err != nil && !errors.Is(err, grant.ErrConflict):
+				return Closed, err
+			}
+			log.InfoContext(ctx, "looking again on the way to a restore")
+			continue
 		}
 		d := decide(f)
 		if d.trust == nil {

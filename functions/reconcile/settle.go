@@ -65,6 +65,11 @@ func news(f facts, d decision) []item {
 		}
 		out = append(out, item{grant.FactGranted, first, data, false})
 	}
+	if undone := tags[grant.TagRestored]; undone != "" && undone == tags[grant.TagRevoked] && !f.closure.DeadBefore.IsZero() &&
+		tags[grant.FactRestored.AnnouncedTag()] != undone {
+		data := events.AccessRestored{Where: where, RevokeID: undone, VersionID: f.current.versionID, ValidFrom: f.closure.DeadBefore}
+		out = append(out, item{grant.FactRestored, undone, data, true})
+	}
 	if lostRotation(f) {
 		out = append(out, item{grant.FactRotated, version, events.ExternalIDRotated{
 			Where: where, VersionID: version, Cause: grant.CauseOf(version), PreviousUntil: d.until,
@@ -85,7 +90,7 @@ func news(f facts, d decision) []item {
 func lostRotation(f facts) bool {
 	version := f.current.versionID
 	switch {
-	case f.plan.NoExternalID || grant.PurposeOf(version) == grant.Birth || f.tags[grant.FactRotated.AnnouncedTag()] == version:
+	case f.plan.NoExternalID || grant.PurposeOf(version) == grant.Birth || grant.PurposeOf(version) == grant.Restore || f.tags[grant.FactRotated.AnnouncedTag()] == version:
 		return false
 	case f.tags[grant.FactRotated.Tag()] == version:
 		return true

@@ -1,9 +1,10 @@
-// Package revoke is the function that takes access away.
+// Package revoke is the function that takes access away, and says when it may be given back.
 //
-// Its first AWS call is the Deny on the role, before anything is read: that ends live sessions at their next call. It
-// then closes the trust policy, notes and announces the revocation and has the grant checked a minute later, each whatever
-// becomes of the others. It trusts the signature that API Gateway checked and its environment's list of roles. It waits
-// for nothing, reads no secret, and opens nothing.
+// The first AWS call of a revocation is the Deny on the role, before anything is read: that ends live sessions at their
+// next call. It then closes the trust policy, notes and announces the revocation and has the grant checked a minute later,
+// each whatever becomes of the others. A restore writes into that Deny which version may reopen the grant, and starts its
+// rotation. It trusts the signature that API Gateway checked and its environment's list of roles. It waits for nothing,
+// reads no secret, and opens nothing: that is reconcile's.
 package revoke
 
 import (
@@ -30,9 +31,11 @@ type Plans interface {
 	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
 }
 
-// Roles writes granted roles, and reads their trust policies.
+// Roles writes granted roles, and reads their trust policies and the Deny.
 type Roles interface {
 	gate.Roles
+	// InlinePolicy is grant.ErrNotFound where the role has none of that name.
+	InlinePolicy(ctx context.Context, roleName, policyName string) ([]byte, error)
 	// PutInlinePolicy replaces the role's policy of that name. The same again changes nothing.
 	PutInlinePolicy(ctx context.Context, roleName, policyName string, document []byte) error
 }
@@ -42,12 +45,13 @@ type Queue interface {
 	Send(ctx context.Context, body []byte, delay time.Duration) error
 }
 
-// Handler revokes.
+// Handler revokes and restores.
 type Handler struct {
 	Grants  grant.Roles
 	Account string // whose callers may operate
 	Plans   Plans
 	Roles   Roles
+	Secrets Secrets
 	Outbox  outbox.Outbox
 	Queue   Queue
 
@@ -59,38 +63,52 @@ type Handler struct {
 // CheckAfter is when reconcile looks whether the revocation stands.
 const CheckAfter = time.Minute
 
-// Handle answers POST /grants/{grant}/revoke: 202 once the Deny is written. The error is always nil.
+// Handle answers POST /grants/{grant}/revoke, 202 once the Deny is written, and POST /grants/{grant}/restore, 202 once the
+// way to a new external ID is open. The error is always nil.
 func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, error) {
 	caller, err := door.Caller(r, h.Account, h.Grants)
 	if err != nil {
 		h.Log.WarnContext(ctx, "caller refused", "caller", r.RequestContext.Identity.UserArn, "reason", err.Error())
 		return door.Failed(err), nil
 	}
-	name, reason, err := h.read(r)
+	answer, err := h.answer(ctx, r, caller)
 	if err != nil {
-		h.Log.WarnContext(ctx, "request refused", "caller", caller, "reason", err.Error())
-		return door.Failed(err), nil
-	}
-	answer, err := h.Revoke(ctx, name, caller, reason)
-	if err != nil {
+		h.Log.WarnContext(ctx, "request refused", "caller", caller, "path", r.Path, "reason", err.Error())
 		return door.Failed(err), nil
 	}
 	return door.Answer(http.StatusAccepted, answer), nil
 }
 
-func (h *Handler) read(r door.Request) (grant.Name, string, error) {
+func (h *Handler) answer(ctx context.Context, r door.Request, caller string) (any, error) {
 	method, name, verb, err := door.Target(r, h.Grants)
-	switch {
-	case err != nil:
-		return "", "", err
-	case method != http.MethodPost || name == "" || verb != "revoke":
-		return "", "", door.Refuse(http.StatusNotFound, "POST /grants/{grant}/revoke", "there is nothing at this path")
+	if err != nil {
+		return nil, err
 	}
-	var body api.RevokeRequest
-	if err := door.Body(r, &body); err != nil {
-		return "", "", err
+	if method == http.MethodPost && name != "" {
+		switch verb {
+		case "revoke":
+			var body api.RevokeRequest
+			if err := request(r, &body, &body.Reason); err != nil {
+				return nil, err
+			}
+			return h.Revoke(ctx, name, caller, body.Reason)
+		case "restore":
+			var body api.RestoreRequest
+			if err := request(r, &body, &body.Reason); err != nil {
+				return nil, err
+			}
+			return h.Restore(ctx, name, caller, body)
+		}
 	}
-	return name, body.Reason, door.Reason(body.Reason)
+	return nil, door.Refuse(http.StatusNotFound, "POST /grants/{grant}/revoke, POST /grants/{grant}/restore", "there is nothing at this path")
+}
+
+// request reads a request's body and checks its reason.
+func request(r door.Request, body any, reason *string) error {
+	if err := door.Body(r, body); err != nil {
+		return err
+	}
+	return door.Reason(*reason)
 }
 
 // Revoke closes a grant of the stack. Its error means that the Deny, which ends live sessions, is not written; whatever
@@ -109,15 +127,15 @@ func (h *Handler) Revoke(ctx context.Context, name grant.Name, caller, reason st
 		return nil
 	}
 
-	denied := act("deny", h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation)))
+	var noID error
+	answer.RevokeID, noID = grant.NewRevokeID(h.Now(), h.Rand) // without one the Deny is written all the same
+	denied := act("deny", h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.DenyFor(answer.RevokeID)))
 
 	plan, planErr := h.Plans.Plan(ctx, name)
 	g := gate.Gate{Roles: h.Roles, Now: h.Now, Log: h.Log}
 	_, err := g.Close(ctx, role, plan.Trust()) // without a plan: as a role of ours
 	_ = act("trust", err)
 
-	var noID error
-	answer.RevokeID, noID = grant.NewRevokeID(h.Now(), h.Rand)
 	if err := errors.Join(planErr, noID); err != nil {
 		_ = act("tag", err)
 		_ = act("event", err)
@@ -127,7 +145,7 @@ func (h *Handler) Revoke(ctx context.Context, name grant.Name, caller, reason st
 			Where: plan.Where(), RevokeID: answer.RevokeID, Reason: reason, By: caller,
 		}))
 	}
-	_ = act("check", h.check(ctx, name))
+	_ = act("check", h.check(ctx, name, CheckAfter))
 
 	log.InfoContext(ctx, "revoked", "reason", reason, "revoke_id", answer.RevokeID, "done", answer.Done, "failed", answer.Failed)
 	if denied != nil {
@@ -151,12 +169,12 @@ func kindOf(err error) string {
 }
 
 // check has reconcile look at the grant after a while.
-func (h *Handler) check(ctx context.Context, name grant.Name) error {
+func (h *Handler) check(ctx context.Context, name grant.Name, after time.Duration) error {
 	body, err := json.Marshal(grant.Check{Grant: name})
 	if err != nil {
 		return err
 	}
-	if err := h.Queue.Send(ctx, body, CheckAfter); err != nil {
+	if err := h.Queue.Send(ctx, body, after); err != nil {
 		return fmt.Errorf("queueing a check of %s: %w", name, err)
 	}
 	return nil

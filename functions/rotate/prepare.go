@@ -70,13 +70,12 @@ func (r *rotation) create(ctx context.Context) error {
 
 // mayStart says whether a rotation with this token may begin, given the current version.
 func (r *rotation) mayStart(s grant.Secret, currentID string, current version) error {
-	unborn := errors.Is(current.err, grant.ErrNotFound)
 	switch {
-	case r.purpose == grant.Birth && (unborn || errors.Is(current.err, grant.ErrOtherRole)):
-		return nil
+	case (r.purpose == grant.Birth || r.purpose == grant.Restore) && unborn(current):
+		return nil // a restore, too: the grant may have been revoked before it was born
 	case r.purpose == grant.Birth && current.err == nil:
 		return fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
-	case unborn:
+	case errors.Is(current.err, grant.ErrNotFound):
 		return fmt.Errorf("the grant has no first external ID yet: %w", grant.ErrNotConfigured)
 	case current.err != nil:
 		return current.err
@@ -86,6 +85,11 @@ func (r *rotation) mayStart(s grant.Secret, currentID string, current version) e
 		return fmt.Errorf("until about %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 	}
 	return nil
+}
+
+// unborn says whether the current version holds no external ID for the plan's role yet.
+func unborn(current version) bool {
+	return errors.Is(current.err, grant.ErrNotFound) || errors.Is(current.err, grant.ErrOtherRole)
 }
 
 // usable says whether a value that lies under the token already may become an ID.
@@ -147,6 +151,13 @@ func (r *rotation) set(ctx context.Context) error {
 			return nil
 		}
 	}
+	switch closed, err := r.closed(doc); {
+	case err != nil:
+		return err
+	case closed && !r.plan.Adopted:
+		r.log.InfoContext(ctx, "closed grant: the trust policy stays as it is")
+		return nil
+	}
 	t, err := r.opening(doc, current, made)
 	if err != nil {
 		return err
@@ -156,11 +167,11 @@ func (r *rotation) set(ctx context.Context) error {
 
 // opening is the trust policy that accepts the new ID too, or why there is none.
 func (r *rotation) opening(doc *trust.Document, current, made version) (trust.Plan, error) {
-	if r.purpose == grant.Birth {
-		if current.err == nil {
-			return trust.Plan{}, fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
-		}
-		return r.plan.TrustWith(grant.IDs{Current: made.id}), nil
+	if r.purpose == grant.Birth && current.err == nil {
+		return trust.Plan{}, fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
+	}
+	if r.purpose == grant.Birth || r.purpose == grant.Restore && unborn(current) {
+		return r.plan.TrustWith(grant.IDs{Current: made.id}), nil // there is no other
 	}
 	if current.err != nil {
 		return trust.Plan{}, current.err

@@ -144,8 +144,13 @@ func (r *rotation) look(ctx context.Context) (promotion, error) {
 // ready says whether the trust policy is such that the label may move. leave is true where the trust policy is not this
 // step's to write: the birth document was put back, which only a birth or reconcile may replace.
 func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) (leave bool, err error) {
+	closed, err := r.closed(doc)
 	switch {
-	case doc.Closed():
+	case err != nil:
+		return false, err
+	case closed && !r.plan.Adopted:
+		return true, nil
+	case closed:
 	case doc.Born():
 		closed, err := r.closedBeside(ctx, doc)
 		switch {

@@ -191,6 +191,20 @@ func (r *rotation) version(ctx context.Context, versionID string) (version, erro
 	return version{id, v.Created, err}, nil
 }
 
+// closed says whether the trust policy keeps everybody out. Of a created role that is closed only who closes and reopens
+// writes it: a write of ours that came late would close a grant that was restored meanwhile. An adopted role's statements
+// are followed even then, for nobody else knows which of their values is ours.
+func (r *rotation) closed(doc *trust.Document) (bool, error) {
+	if !doc.Closed() {
+		return false, nil
+	}
+	revoked := r.tags()[grant.TagRevoked]
+	if r.purpose != grant.Restore && revoked != "" && revoked == r.tags()[grant.TagRestored] {
+		return true, fmt.Errorf("the trust policy shows a revocation that the tags call undone: %w", grant.ErrNotYetVisible)
+	}
+	return true, nil
+}
+
 // closedBeside reads the marks of a closed grant that don't stand in the trust policy. The secret must be described.
 func (r *rotation) closedBeside(ctx context.Context, doc *trust.Document) (bool, error) {
 	inline, err := r.Roles.InlinePolicy(ctx, r.plan.RoleName(), grant.RevocationPolicy)

@@ -35,10 +35,14 @@ type Status struct {
 	Expires      time.Time `json:"expires,omitzero"`
 	CheckedAt    time.Time `json:"checkedAt"`
 
-	RevokeID string   `json:"revokeId,omitempty"`
-	Missing  []string `json:"missing,omitempty"` // marks of a closed grant that don't stand yet: deny, trust, tag
-	Drift    []string `json:"drift,omitempty"`
-	Fault    string   `json:"fault,omitempty"` // why the rest could not be read
+	RevokeID string `json:"revokeId,omitempty"`
+	// RestoreTo is the version that a closed grant will be open to, once somebody has asked for a restore.
+	RestoreTo string `json:"restoreTo,omitempty"`
+	// DeadBefore is since when a restored grant can be entered: sessions issued before are refused.
+	DeadBefore time.Time `json:"deadBefore,omitzero"`
+	Missing    []string  `json:"missing,omitempty"` // marks of a closed grant that don't stand yet: deny, trust, tag
+	Drift      []string  `json:"drift,omitempty"`
+	Fault      string    `json:"fault,omitempty"` // why the rest could not be read
 }
 
 // ID is one accepted external ID.
@@ -63,6 +67,19 @@ type RevokeAnswer struct {
 	RevokeID string   `json:"revokeId"`
 	Done     []string `json:"done"` // of deny, trust, tag, event, check
 	Failed   []string `json:"failed,omitempty"`
+}
+
+// RestoreRequest is the body of POST /grants/{grant}/restore.
+type RestoreRequest struct {
+	Reason   string `json:"reason"`
+	RevokeID string `json:"revokeId"` // of the revocation to undo: Status.RevokeID
+}
+
+// RestoreAnswer says that a grant will be open once the version with a new external ID is in.
+type RestoreAnswer struct {
+	Grant     string `json:"grant"`
+	RevokeID  string `json:"revokeId"`
+	VersionID string `json:"versionId"`
 }
 
 // RotateRequest is the body of POST /grants/{grant}/rotate.

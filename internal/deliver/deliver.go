@@ -37,10 +37,10 @@ const (
 var tells = map[Audience][]events.Type{
 	Provider: {
 		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypePreviousRetired,
-		events.TypeAccessRevoked, events.TypeAccessExpired,
+		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired,
 	},
 	Operators: {
-		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked,
+		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
 	},
 }
 
@@ -52,8 +52,8 @@ type Facts struct {
 	EventID   string // metadata.id of the event
 	Kind      events.Type
 	At        time.Time // of the change
-	VersionID string    // External ID Rotated, Access Granted, Previous External ID Retired, Rotation Failed
-	RevokeID  string    // Access Revoked
+	VersionID string    // External ID Rotated, Access Granted, Access Restored, Previous External ID Retired, Rotation Failed
+	RevokeID  string    // Access Revoked, Access Restored
 	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed

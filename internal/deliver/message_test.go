@@ -69,11 +69,17 @@ var sayings = []saying{
 		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
 	{"access-revoked-operators", Operators, nil,
 		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
+	{"access-restored", Provider, nil, facts(events.TypeAccessRestored, restored)},
+	{"access-restored-operators", Operators, nil, facts(events.TypeAccessRestored, restored)},
 	{"access-expired", Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 2, 3, 23, 59, 59, 0, time.UTC) },
 		facts(events.TypeAccessExpired, nil)},
 	{"rotation-failed", Operators, nil,
 		facts(events.TypeRotationFailed, func(f *Facts) { f.VersionID = scheduledVersion })},
 	{"trust-drift-detected", Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
+}
+
+func restored(f *Facts) {
+	f.RevokeID, f.VersionID = "rv-20260901T160200Z-5d0c2e9a", "restore-20260901T160200Z-5d0c2e9a-0a77b3c4"
 }
 
 func (s saying) message() Message {
@@ -134,6 +140,7 @@ func TestWhoIsTold(t *testing.T) {
 		{events.TypeExternalIDRotated, true, false},
 		{events.TypePreviousRetired, true, false},
 		{events.TypeAccessRevoked, true, true},
+		{events.TypeAccessRestored, true, true},
 		{events.TypeAccessExpired, true, false},
 		{events.TypeRotationFailed, false, true},
 		{events.TypeTrustDriftDetected, false, true},

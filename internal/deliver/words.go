@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"strings"
+	"time"
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
@@ -20,6 +21,8 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 		m = w.retired()
 	case events.TypeAccessRevoked:
 		m = w.revoked(to)
+	case events.TypeAccessRestored:
+		m = w.restored(to)
 	case events.TypeAccessExpired:
 		m = w.expired()
 	case events.TypeRotationFailed:
@@ -169,6 +172,28 @@ func (w words) revoked(to Audience) Message {
 	m.Rows = append(m.Rows,
 		Row{Label: "Lives on", Text: "Sessions of other roles entered from this one, open connections, and what was built or shared meanwhile."},
 		Row{Label: "Do", Text: "Look at what lives on. See that the grant is closed:", Command: "countersign show " + string(w.plan.Grant)})
+	return m
+}
+
+func (w words) restored(to Audience) Message {
+	m := Message{
+		Subject: "access restored",
+		Lead:    "Account " + w.plan.Account + " lets " + w.plan.Provider + " in again.",
+		Rows: []Row{
+			{Label: "Version", Text: w.facts.VersionID},
+			{Label: "Undone", Text: w.facts.RevokeID},
+			{Label: "From", Text: minute(w.facts.At.Add(grant.RestoreMargin+time.Minute)) + " on. Sessions from before stay dead, as do all older external IDs."},
+		},
+		Revoke: grant.RevokeLine(w.plan.RoleName()),
+	}
+	switch {
+	case to == Operators:
+		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)})
+	case w.plan.NoExternalID:
+		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Assume the role again. This grant asks for no external ID."})
+	default:
+		m.Rows = append(m.Rows, w.pickUp("Read the new external ID"))
+	}
 	return m
 }
 

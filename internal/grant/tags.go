@@ -4,9 +4,9 @@ package grant
 // writer a key. Nothing read from a tag opens or lengthens access.
 const (
 	TagPrefix   = "countersign:"
-	TagGrant    = TagPrefix + "grant"             // the grant's name: by the template, on role and secret
-	TagRevoked  = TagPrefix + string(FactRevoked) // revoke id: by revoke, and by reconcile for a Deny without one
-	TagRestored = TagPrefix + "restored"          // the revoke id that was undone: by revoke
+	TagGrant    = TagPrefix + "grant"              // the grant's name: by the template, on role and secret
+	TagRevoked  = TagPrefix + string(FactRevoked)  // revoke id: by revoke, and by reconcile for a Deny without one
+	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
 )
 
 // Fact is a change that has to be announced. Its tag holds the change's id; the tag of Announced holds the same id once
@@ -15,13 +15,14 @@ type Fact string
 
 // The facts, with what their tag holds.
 const (
-	FactGranted Fact = "granted"     // version id of the first external ID, or "open": by reconcile
-	FactRotated Fact = "rotated"     // version id: by rotate
-	FactFailed  Fact = "failed"      // a Failure, of a refused rotation: by rotate
-	FactRetired Fact = "retired"     // version id of the ID that ended: by reconcile
-	FactRevoked Fact = "revoked"     // revoke id: by revoke
-	FactExpired Fact = "expired"     // the end, RFC 3339: by reconcile
-	FactDrift   Fact = "trust-drift" // hash of what was found: by reconcile
+	FactGranted  Fact = "granted"     // version id of the first external ID, or "open": by reconcile
+	FactRotated  Fact = "rotated"     // version id: by rotate
+	FactFailed   Fact = "failed"      // a Failure, of a refused rotation: by rotate
+	FactRetired  Fact = "retired"     // version id of the ID that ended: by reconcile
+	FactRevoked  Fact = "revoked"     // revoke id: by revoke
+	FactRestored Fact = "restored"    // revoke id: by reconcile
+	FactExpired  Fact = "expired"     // the end, RFC 3339: by reconcile
+	FactDrift    Fact = "trust-drift" // hash of what was found: by reconcile
 )
 
 // Tag is the key under which the change is noted.

@@ -24,6 +24,7 @@ type Environment struct {
 	Bus          string        // name
 	Queue        string        // URL of the check queue
 	Settle       time.Duration // how long both IDs are valid before a promotion
+	Margin       time.Duration // of a restore; zero: the usual
 	StackVersion string
 	MailFrom     string // SES sender; empty: no mail
 	Loopback     bool   // local emulator: webhooks may go to the machine itself
@@ -62,6 +63,11 @@ func Read(getenv func(string) string) (Environment, error) {
 	if settle := getenv("COUNTERSIGN_SETTLE"); settle != "" {
 		if e.Settle, err = time.ParseDuration(settle); err != nil || e.Settle < 0 {
 			return Environment{}, fmt.Errorf("COUNTERSIGN_SETTLE: not a duration like 15s: %.40q", settle)
+		}
+	}
+	if margin := getenv("COUNTERSIGN_RESTORE_MARGIN"); margin != "" {
+		if e.Margin, err = time.ParseDuration(margin); err != nil || e.Margin <= 0 {
+			return Environment{}, fmt.Errorf("COUNTERSIGN_RESTORE_MARGIN: not a duration like 3m: %.40q", margin)
 		}
 	}
 	return e, nil

@@ -102,6 +102,12 @@ func (c *Client) Revoke(ctx context.Context, name grant.Name, r api.RevokeReques
 	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "revoke")
 }
 
+// Restore has a revoked grant opened again. grant.ErrConflict where another revocation stands than the one that is named.
+func (c *Client) Restore(ctx context.Context, name grant.Name, r api.RestoreRequest) (api.RestoreAnswer, error) {
+	var out api.RestoreAnswer
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "restore")
+}
+
 func (c *Client) call(ctx context.Context, timeout time.Duration, method string, in, out any, path ...string) error {
 	var body []byte
 	if in != nil {

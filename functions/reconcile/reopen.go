@@ -1,0 +1,75 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/countersign/countersign/internal/gate"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// mayReopen says whether a revoked grant may be opened: an operator's intent stands in the Deny itself, the version that it
+// names is current, and nothing speaks of another revocation. Events, messages and tags can only keep it closed.
+func (f facts) mayReopen() bool {
+	c := f.closure
+	return c.RestoreTo != "" && c.RevokeID == grant.UndoneBy(c.RestoreTo) && f.tags[grant.TagRevoked] == c.RevokeID &&
+		(f.plan.NoExternalID || f.current.versionID == c.RestoreTo)
+}
+
+// reopen brings a revoked grant a write further to being open: the trust policy with the new external ID alone; then the
+// tag, and, last, a Deny of the sessions from before in place of the Deny of all. The caller looks again behind each; the
+// look behind the last one closes again if another revocation came meanwhile.
+func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) error {
+	id, role := f.closure.RevokeID, f.plan.RoleName()
+	if f.tags[grant.FactRestored.AnnouncedTag()] == id {
+		return fmt.Errorf("the Deny on %s is one that was lifted already: %w", role, grant.ErrNotYetVisible)
+	}
+	want, err := f.reopened()
+	if err != nil {
+		return err
+	}
+	if _, wrote, err := h.mend(ctx, g, f, want); err != nil || wrote {
+		return err
+	}
+	if f.tags[grant.TagRestored] != id {
+		if err := h.Outbox.Note(ctx, f.plan, grant.FactRestored, id); err != nil {
+			return err
+		}
+	}
+	inline, err := h.Roles.InlinePolicy(ctx, role, grant.RevocationPolicy)
+	if err != nil {
+		return fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, err)
+	}
+	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo {
+		return nil // another revocation came: the next look sees it
+	}
+	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))); err != nil {
+		return fmt.Errorf("lifting the Deny on %s: %w", role, err)
+	}
+	h.Log.InfoContext(ctx, "restored", "grant", string(f.plan.Grant), "revoke_id", id, "version_id", f.closure.RestoreTo)
+	return nil
+}
+
+// reopened is the trust policy of a restored grant: the external ID that the restore made, and none of the older ones.
+func (f facts) reopened() (trust.Plan, error) {
+	switch {
+	case f.docErr != nil:
+		return trust.Plan{}, f.docErr
+	case f.current.err != nil:
+		return trust.Plan{}, fmt.Errorf("version %s: %w", f.current.versionID, f.current.err)
+	case f.previous.created.After(f.current.created):
+		return trust.Plan{}, fmt.Errorf("version %s is current, the younger %s previous: %w", f.current.versionID, f.previous.versionID, grant.ErrBackwards)
+	}
+	ids := grant.IDs{Current: f.current.id}
+	for _, v := range []version{f.previous, f.pending} {
+		if v.err == nil && !v.id.IsZero() && v.id != ids.Current && !slices.Contains(ids.Retired, v.id) {
+			ids.Retired = append(ids.Retired, v.id)
+		}
+	}
+	want := f.plan.TrustWith(ids)
+	want.Gate = trust.Open
+	return want, nil
+}
