@@ -40,6 +40,10 @@ var layers = []struct {
 	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/api", "functions/internal/door"}},
 	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "functions/internal/door"}},
 	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
+	{"internal/simtest", []string{
+		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/api", "internal/sim",
+		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
+	}},
 }
 
 // foreign are the modules that the innermost packages may reach.

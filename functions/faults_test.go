@@ -176,7 +176,7 @@ func TestARevocationClosesWhateverCallGoesWrong(t *testing.T) {
 		w.Schedule = schedule
 		for range 2 { // who gets no answer asks again
 			err := w.Invoke(w.ctx, "revoke", func(ctx context.Context) error {
-				_, err := w.revoke.Revoke(ctx, "migration", operator, "project ended")
+				_, err := w.Revoker.Revoke(ctx, "migration", operator, "project ended")
 				return err
 			})
 			if err == nil {

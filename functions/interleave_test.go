@@ -18,7 +18,6 @@ func interleaved(t *testing.T, seed uint64, prepare func(w *world), actors map[s
 	t.Helper()
 	w := seeded(t, seed)
 	prepare(w)
-	w.reconcile.Wait = w.Wait
 	for _, name := range []string{"reconcile", "reconcile-2", "revoke", "deploy"} {
 		if run := actors[name]; run != nil {
 			w.Go(w.ctx, name, run(w))
@@ -41,9 +40,8 @@ func interleaved(t *testing.T, seed uint64, prepare func(w *world), actors map[s
 // seeded is an opened world with a seed.
 func seeded(t *testing.T, seed uint64) *world {
 	t.Helper()
-	w := &world{World: sim.New(sim.Config{Account: customer, Seed: seed}), t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
-	w.must(w.Deploy(w.plan))
-	w.wire()
+	w := newWorld(t, seed)
+	w.must(w.Create(w.plan))
 	w.must(w.deploy("Create"))
 	w.Sleep(w.ctx, 48*time.Hour)
 	w.ResetCalls()
@@ -52,14 +50,14 @@ func seeded(t *testing.T, seed uint64) *world {
 
 func reconciling(w *world) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := w.reconcile.Grant(ctx, "migration")
+		_, err := w.Reconciler.Grant(ctx, "migration")
 		return err
 	}
 }
 
 func revoking(w *world) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := w.revoke.Revoke(ctx, "migration", operator, "")
+		_, err := w.Revoker.Revoke(ctx, "migration", operator, "")
 		return err
 	}
 }
@@ -137,7 +135,7 @@ func TestADeployBesideARotation(t *testing.T) {
 					if err := w.Redeploy(ctx, w.plan); err != nil {
 						return err
 					}
-					_, err := w.reconcile.Grant(ctx, "migration")
+					_, err := w.Reconciler.Grant(ctx, "migration")
 					return err
 				}
 			},
@@ -164,7 +162,6 @@ func TestReconcileDoesNotTakeOutWhatARotationHasJustPutIn(t *testing.T) {
 	w.start(token(1))
 	w.must(w.step("createSecret", token(1)))
 	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(replaceOnce(t, w.document(), "Engineers-*", "*"))))
-	w.reconcile.Wait = w.Wait
 	p := w.Go(w.ctx, "reconcile", reconciling(w))
 	for reads := 0; reads < 2; { // up to the read before its write
 		c, ok := p.Call()

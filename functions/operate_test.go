@@ -26,7 +26,7 @@ func replaceOnce(t *testing.T, s, from, to string) string {
 
 func (w *world) show() api.Status {
 	w.t.Helper()
-	status, body := w.call(w.operate.Handle, http.MethodGet, "/grants/migration", "", operator)
+	status, body := w.call(w.Operations.Handle, http.MethodGet, "/grants/migration", "", operator)
 	var s api.Status
 	w.must(json.Unmarshal([]byte(body), &s))
 	if status != http.StatusOK {
@@ -95,14 +95,14 @@ func TestShowDoesNotCallOpenWhatItCannotRead(t *testing.T) {
 
 func TestListTellsOfEveryGrant(t *testing.T) {
 	w := opened(t)
-	w.operate.Grants["second"] = "ServiceProvider-second"
-	status, body := w.call(w.operate.Handle, http.MethodGet, "/grants", "", operator)
+	w.Operations.Grants["second"] = "ServiceProvider-second"
+	status, body := w.call(w.Operations.Handle, http.MethodGet, "/grants", "", operator)
 	var list api.List
 	w.must(json.Unmarshal([]byte(body), &list))
 	if status != 200 || len(list.Grants) != 2 || list.Grants[0].State != api.Open || list.Grants[1].Fault == "" {
 		t.Errorf("%d: %s", status, body)
 	}
-	if status, _ := w.call(w.operate.Handle, http.MethodGet, "/grants", "", "arn:aws:sts::444455556666:assumed-role/ServiceProvider-second/jdoe"); status != 403 {
+	if status, _ := w.call(w.Operations.Handle, http.MethodGet, "/grants", "", "arn:aws:sts::444455556666:assumed-role/ServiceProvider-second/jdoe"); status != 403 {
 		t.Errorf("a granted role lists: %d", status)
 	}
 }
@@ -110,7 +110,7 @@ func TestListTellsOfEveryGrant(t *testing.T) {
 func TestRotateOnDemand(t *testing.T) {
 	rotate := func(w *world, body string) (int, api.RotateAnswer, api.Problem) {
 		t.Helper()
-		status, text := w.call(w.operate.Handle, http.MethodPost, "/grants/migration/rotate", body, operator)
+		status, text := w.call(w.Operations.Handle, http.MethodPost, "/grants/migration/rotate", body, operator)
 		var answer api.RotateAnswer
 		var p api.Problem
 		w.must(json.Unmarshal([]byte(text), &answer))

@@ -285,7 +285,7 @@ func TestTheThreeKindsOfPayload(t *testing.T) {
 	request := func(kind, resource, properties, old string) cfn.Response {
 		t.Helper()
 		answer = cfn.Response{}
-		_, err := w.reconcile.Handle(w.ctx, json.RawMessage(`{"RequestType":"`+kind+`","ResponseURL":"`+server.URL+`","RequestId":"r","StackId":"s","LogicalResourceId":"l",
+		_, err := w.Reconciler.Handle(w.ctx, json.RawMessage(`{"RequestType":"`+kind+`","ResponseURL":"`+server.URL+`","RequestId":"r","StackId":"s","LogicalResourceId":"l",
 			"PhysicalResourceId":"p","ResourceType":"`+resource+`","ResourceProperties":`+properties+`,"OldResourceProperties":`+old+`}`))
 		w.must(err)
 		return answer
@@ -312,24 +312,24 @@ func TestTheThreeKindsOfPayload(t *testing.T) {
 		}
 	}
 
-	if _, err := w.reconcile.Handle(w.ctx, json.RawMessage(`{"reconcile":"all"}`)); err != nil {
+	if _, err := w.Reconciler.Handle(w.ctx, json.RawMessage(`{"reconcile":"all"}`)); err != nil {
 		t.Error(err)
 	}
-	out, err := w.reconcile.Handle(w.ctx, json.RawMessage(`{"Records":[
+	out, err := w.Reconciler.Handle(w.ctx, json.RawMessage(`{"Records":[
 		{"messageId":"1","body":"{\"grant\":\"migration\"}"},{"messageId":"2","body":"{\"grant\":\"other\"}"},{"messageId":"3","body":"x"}]}`))
 	w.must(err)
 	if diff := cmp.Diff(lambdaevents.SQSEventResponse{BatchItemFailures: []lambdaevents.SQSBatchItemFailure{}}, out); diff != "" {
 		t.Error(diff)
 	}
 	w.Schedule = func(c sim.Call) sim.Outcome { return sim.Outcome{Fault: sim.Throttle} }
-	out, err = w.reconcile.Handle(w.ctx, json.RawMessage(`{"Records":[{"messageId":"1","body":"{\"grant\":\"migration\"}"}]}`))
+	out, err = w.Reconciler.Handle(w.ctx, json.RawMessage(`{"Records":[{"messageId":"1","body":"{\"grant\":\"migration\"}"}]}`))
 	w.Schedule = nil
 	w.must(err)
 	if r, ok := out.(lambdaevents.SQSEventResponse); !ok || len(r.BatchItemFailures) != 1 || r.BatchItemFailures[0].ItemIdentifier != "1" {
 		t.Errorf("%+v", out)
 	}
 	for _, payload := range []string{`{}`, `[]`, `{"reconcile":"one"}`} {
-		if _, err := w.reconcile.Handle(w.ctx, json.RawMessage(payload)); err == nil {
+		if _, err := w.Reconciler.Handle(w.ctx, json.RawMessage(payload)); err == nil {
 			t.Errorf("%s accepted", payload)
 		}
 	}
@@ -364,7 +364,6 @@ func TestAReplacedRoleGetsAnIDOfItsOwn(t *testing.T) {
 	w.IAM.DeleteRole(w.plan.RoleName())
 	w.must(w.Redeploy(w.ctx, moved))
 	w.plan = moved
-	w.wire()
 	w.must(w.deploy("Update"))
 	_, id := w.labelled(grant.StageCurrent)
 	if id == old {
@@ -378,9 +377,9 @@ func TestABirthWaitsWhileSecretsManagerTriesTheSchedule(t *testing.T) {
 	// Where a schedule is made and nothing shall rotate at once, Secrets Manager tests with a pending version, which it removes.
 	const trial = "0123456789abcdef0123456789abcdef"
 	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, trial, []byte(grant.BornSecret), grant.StagePending))
-	until, wait := w.Now().Add(90*time.Second), w.reconcile.Wait
+	until, wait := w.Now().Add(90*time.Second), w.Reconciler.Wait
 	removed := false
-	w.reconcile.Wait = func(ctx context.Context, d time.Duration) error {
+	w.Reconciler.Wait = func(ctx context.Context, d time.Duration) error {
 		if !removed && w.Now().After(until) {
 			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, "", trial))
 			removed = true

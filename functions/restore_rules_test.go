@@ -86,7 +86,7 @@ func TestARestoreConvergesWhateverCallGoesWrong(t *testing.T) {
 				var version string
 				for range 2 {
 					_ = w.Invoke(w.ctx, "revoke", func(ctx context.Context) error {
-						answer, err := w.revoke.Restore(ctx, "migration", operator, api.RestoreRequest{Reason: "back", RevokeID: id})
+						answer, err := w.Revoker.Restore(ctx, "migration", operator, api.RestoreRequest{Reason: "back", RevokeID: id})
 						if err == nil {
 							version = answer.VersionID
 						}

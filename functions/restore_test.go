@@ -21,7 +21,7 @@ func (w *world) restore(revokeID string) (api.RestoreAnswer, int, string) {
 	w.t.Helper()
 	body, err := json.Marshal(api.RestoreRequest{Reason: "they are back", RevokeID: revokeID})
 	w.must(err)
-	status, text := w.call(w.revoke.Handle, http.MethodPost, "/grants/migration/restore", string(body), operator)
+	status, text := w.call(w.Revoker.Handle, http.MethodPost, "/grants/migration/restore", string(body), operator)
 	var answer api.RestoreAnswer
 	if status == http.StatusAccepted {
 		w.must(json.Unmarshal([]byte(text), &answer))

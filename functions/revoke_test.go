@@ -65,7 +65,7 @@ func TestARevocationGoesOnBehindAnActThatFails(t *testing.T) {
 				}
 				return sim.Outcome{}
 			}
-			status, body := w.call(w.revoke.Handle, http.MethodPost, "/grants/migration/revoke", "", operator)
+			status, body := w.call(w.Revoker.Handle, http.MethodPost, "/grants/migration/revoke", "", operator)
 			w.Schedule = nil
 			if status != c.status {
 				t.Fatalf("%d: %s", status, body)
@@ -234,7 +234,7 @@ func TestWhoMayRevoke(t *testing.T) {
 		{operator, "/grants/migration/revoke", `{"reason":"x"} {}`, 400},
 		{operator, "/grants/migration/revoke", `reason=x`, 400},
 	} {
-		status, body := w.call(w.revoke.Handle, http.MethodPost, c.path, c.body, c.caller)
+		status, body := w.call(w.Revoker.Handle, http.MethodPost, c.path, c.body, c.caller)
 		var p api.Problem
 		w.must(json.Unmarshal([]byte(body), &p))
 		if status != c.status || p.Error == "" {

@@ -19,57 +19,47 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/internal/door"
-	"github.com/countersign/countersign/functions/operate"
 	"github.com/countersign/countersign/functions/reconcile"
-	"github.com/countersign/countersign/functions/revoke"
-	"github.com/countersign/countersign/functions/rotate"
 	"github.com/countersign/countersign/internal/grant"
-	"github.com/countersign/countersign/internal/outbox"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/simtest"
 )
 
 const (
-	customer = "444455556666"
-	provider = "arn:aws:iam::111122223333:role/Engineers-jdoe"
-	third    = "arn:aws:iam::999900001111:role/Engineers-eve"
-	operator = "arn:aws:sts::444455556666:assumed-role/Admin/ann"
-	settle   = 15 * time.Second
+	customer = simtest.Customer
+	provider = simtest.Provider
+	third    = simtest.Stranger
+	operator = simtest.Operator
+	settle   = simtest.Settle
 )
 
 // world is an account with one grant, its functions, and everything that they logged.
 type world struct {
-	*sim.World
+	*simtest.World
 	t   *testing.T
 	ctx context.Context
 	log bytes.Buffer
 
-	plan      grant.Plan
-	rotate    *rotate.Handler
-	reconcile *reconcile.Handler
-	revoke    *revoke.Handler
-	operate   *operate.Handler
+	plan grant.Plan
 }
 
-func migration() grant.Plan {
-	return grant.Plan{
-		Grant: "migration", Provider: "hestio", ProviderAccount: "111122223333", Account: customer, Region: "eu-central-1",
-		RoleARN:    "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration",
-		SecretARN:  "arn:aws:secretsmanager:eu-central-1:444455556666:secret:countersign/migration-Ab12Cd",
-		Prefix:     "hestio",
-		Principals: []string{"arn:aws:iam::111122223333:root"}, RotateEvery: "monthly", Overlap: grant.Duration(24 * time.Hour),
-		Conditions: map[string]map[string][]string{"ArnLike": {"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/Engineers-*"}}},
-	}
+// newWorld is an account where nothing is deployed yet.
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
+	w.World = simtest.New(simtest.Config{AWS: sim.Config{Seed: seed, Timeout: 5 * time.Minute}, Log: slog.New(slog.NewJSONHandler(&w.log, nil))})
+	return w
 }
+
+func migration() grant.Plan { return simtest.Migration() }
 
 // deployed is a world whose stack is deployed as CloudFormation does it up to Custom::Grant: the role is born closed.
 func deployed(t *testing.T, change ...func(*grant.Plan)) *world {
 	t.Helper()
-	w := &world{World: sim.New(sim.Config{Account: customer}), t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
+	w := newWorld(t, 0)
 	for _, c := range change {
 		c(&w.plan)
 	}
-	w.must(w.Deploy(w.plan, sim.Policy{Name: "s3", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`}))
-	w.wire()
+	w.must(w.Create(w.plan, sim.Policy{Name: "s3", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`}))
 	t.Cleanup(func() { w.nothingLeaked() })
 	return w
 }
@@ -81,34 +71,6 @@ func opened(t *testing.T, change ...func(*grant.Plan)) *world {
 	w.must(w.deploy(cfn.RequestCreate))
 	w.ResetCalls()
 	return w
-}
-
-func (w *world) wire() {
-	log := slog.New(slog.NewJSONHandler(&w.log, nil))
-	grants := grant.Roles{"migration": w.plan.RoleName()}
-	out := outbox.Outbox{Secrets: w.Secrets, Roles: w.IAM, Bus: w.Bus("countersign"), StackVersion: "1.0.0", Now: w.Now, Log: log}
-	w.rotate = &rotate.Handler{
-		Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Settle: settle,
-		Now: w.Now, Wait: w.Wait, Rand: w.Rand(), Log: log,
-	}
-	w.reconcile = &reconcile.Handler{
-		Grants: grants, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out,
-		Now: w.Now, Rand: w.Rand(), Log: log,
-		Wait: func(ctx context.Context, d time.Duration) error { // AWS goes on while a deploy waits
-			w.Sleep(w.ctx, d)
-			return ctx.Err()
-		},
-	}
-	w.revoke = &revoke.Handler{
-		Grants: grants, Account: customer, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Queue: w.Queue("countersign-check"),
-		Now: w.Now, Rand: w.Rand(), Log: log,
-	}
-	w.operate = &operate.Handler{
-		Grants: grants, Account: customer, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Now: w.Now, Rand: w.Rand(), Log: log,
-	}
-	w.Secrets.OnRotate(func(ctx context.Context, e sim.RotationEvent) error {
-		return w.rotate.Handle(ctx, rotate.Event{Step: e.Step, SecretID: e.SecretID, ClientRequestToken: e.ClientRequestToken, RotationToken: e.RotationToken})
-	})
 }
 
 func (w *world) must(err error) {
@@ -127,27 +89,10 @@ func (w *world) fails(err, kind error) {
 }
 
 // deploy runs Custom::Grant's request.
-func (w *world) deploy(kind cfn.RequestType) error {
-	return w.Invoke(w.ctx, "reconcile", func(ctx context.Context) error {
-		id, _, err := w.reconcile.CloudFormation(ctx, cfn.Event{
-			RequestType: kind, RequestID: "request-" + string(kind), ResourceType: reconcile.GrantResource, LogicalResourceID: "Migration",
-			StackID: "stack-1", ResourceProperties: map[string]any{"Grant": "migration", "Digest": "0"},
-		})
-		if err == nil && id != "countersign-migration" {
-			return fmt.Errorf("physical id %q", id)
-		}
-		return err
-	})
-}
+func (w *world) deploy(kind cfn.RequestType) error { return w.CustomGrant(w.ctx, "migration", kind) }
 
 // look is one run of reconcile.
-func (w *world) look() (state reconcile.State, err error) {
-	err = w.Invoke(w.ctx, "reconcile", func(ctx context.Context) error {
-		state, err = w.reconcile.Grant(ctx, "migration")
-		return err
-	})
-	return state, err
-}
+func (w *world) look() (reconcile.State, error) { return w.Reconcile(w.ctx, "migration") }
 
 // looks is look that must succeed.
 func (w *world) looks() {
@@ -331,7 +276,7 @@ func (w *world) call(handle func(context.Context, door.Request) (door.Response, 
 // revoked revokes as an operator.
 func (w *world) revoked() {
 	w.t.Helper()
-	if status, body := w.call(w.revoke.Handle, http.MethodPost, "/grants/migration/revoke", `{"reason":"project ended"}`, operator); status != http.StatusAccepted {
+	if status, body := w.call(w.Revoker.Handle, http.MethodPost, "/grants/migration/revoke", `{"reason":"project ended"}`, operator); status != http.StatusAccepted {
 		w.t.Fatalf("revoke answers %d: %s", status, body)
 	}
 }
@@ -370,9 +315,8 @@ func calls(records []sim.Record) (lines []string) {
 // deployedWithoutID is a deployed world whose grant has its external ID switched off.
 func deployedWithoutID(t *testing.T) *world {
 	t.Helper()
-	w := &world{World: sim.New(sim.Config{Account: customer}), t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
+	w := newWorld(t, 0)
 	w.plan.NoExternalID, w.plan.SecretARN, w.plan.Prefix = true, "", ""
-	w.must(w.Deploy(w.plan))
-	w.wire()
+	w.must(w.Create(w.plan))
 	return w
 }

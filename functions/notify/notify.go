@@ -78,7 +78,7 @@ func (h *Handler) Handle(ctx context.Context, in lambdaevents.SQSEvent) (lambdae
 	inTime := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		inTime, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
+		inTime, cancel = context.WithTimeout(ctx, deadline.Sub(h.Now())-margin)
 		defer cancel()
 	}
 	b := batch{Handler: h, report: ctx, told: map[string]bool{}, client: h.HTTP}

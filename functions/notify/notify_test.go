@@ -255,6 +255,7 @@ func TestTroubleOfOursIsTriedAgain(t *testing.T) {
 // TestABatchEndsInTime: an invocation that is killed would have all its messages delivered again.
 func TestABatchEndsInTime(t *testing.T) {
 	w := newWorld(t)
+	w.Now = time.Now
 	ctx, cancel := context.WithTimeout(t.Context(), margin-time.Second)
 	defer cancel()
 	one := body(t, event("migration", events.TrustDriftDetected{}))

@@ -95,6 +95,9 @@ func (w *World) Sleep(ctx context.Context, d time.Duration) {
 // WaitRunning is Wait for direct mode where AWS shall go on meanwhile: what falls due runs at its time, as something apart
 // from the caller. A function that waits for a rotation needs it as its seam Wait.
 func (w *World) WaitRunning(ctx context.Context, d time.Duration) error {
+	if w.running != nil {
+		return w.Wait(ctx, d) // others take turns anyway
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -1,0 +1,121 @@
+package simtest
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/countersign/countersign/functions/notify"
+	"github.com/countersign/countersign/functions/operate"
+	"github.com/countersign/countersign/functions/reconcile"
+	"github.com/countersign/countersign/functions/revoke"
+	"github.com/countersign/countersign/functions/rotate"
+	"github.com/countersign/countersign/internal/deliver"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/outbox"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// The people around a grant, unless a story names others.
+const (
+	Customer = "444455556666"                                     // the account
+	Provider = "arn:aws:iam::111122223333:role/Engineers-jdoe"    // whom plans let in
+	Stranger = "arn:aws:iam::999900001111:role/Engineers-eve"     // whom no plan knows
+	Operator = "arn:aws:sts::444455556666:assumed-role/Admin/ann" // of the customer
+	Sender   = "countersign@example.com"                          // of mails
+	Settle   = 15 * time.Second                                   // as the stack configures it
+)
+
+// What the stack calls its parts, and how long its functions may run.
+const (
+	BusName    = "countersign"
+	CheckQueue = "countersign-check"
+	MailQueue  = "countersign-notify"
+
+	rotateTime    = 5 * time.Minute
+	reconcileTime = 14 * time.Minute
+	apiTime       = 25 * time.Second
+	notifyTime    = time.Minute
+)
+
+// Config is how a World starts. The zero value is a quiet one in which nothing runs by itself but the rotation engine.
+type Config struct {
+	AWS sim.Config
+
+	Log     *slog.Logger  // of the functions; nil: nowhere
+	Period  time.Duration // how often reconcile looks at every grant; zero: only when asked
+	Workers bool          // the check queue and the bus have their consumers: reconcile and notify run when there is something
+}
+
+// World is a customer's account with what Countersign deploys there. Its verbs do what people and AWS do to it; each takes
+// a context of package sim, so that it can be one of several actors. It is not safe for concurrent use.
+type World struct {
+	*sim.World
+
+	Rotator    *rotate.Handler
+	Reconciler *reconcile.Handler
+	Revoker    *revoke.Handler
+	Operations *operate.Handler
+	Notifier   *notify.Handler
+
+	Plans  map[grant.Name]grant.Plan // as deployed last
+	Grants grant.Roles               // what the functions find in their environment
+
+	requests int // of CloudFormation
+}
+
+// New makes a World without grants.
+func New(cfg Config) *World {
+	if cfg.AWS.Account == "" {
+		cfg.AWS.Account = Customer
+	}
+	if cfg.AWS.Timeout == 0 {
+		cfg.AWS.Timeout = reconcileTime
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	w := &World{World: sim.New(cfg.AWS), Plans: map[grant.Name]grant.Plan{}, Grants: grant.Roles{}}
+	const version = "1.0.0"
+	out := outbox.Outbox{Secrets: w.Secrets, Roles: w.IAM, Bus: w.Bus(BusName), StackVersion: version, Now: w.Now, Log: log}
+	w.Rotator = &rotate.Handler{
+		Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Settle: Settle,
+		Now: w.Now, Wait: w.Wait, Rand: w.Rand(), Log: log,
+	}
+	w.Reconciler = &reconcile.Handler{
+		Grants: w.Grants, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out,
+		Now: w.Now, Wait: w.WaitRunning, Rand: w.Rand(), Log: log,
+	}
+	w.Revoker = &revoke.Handler{
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Queue: w.Queue(CheckQueue),
+		Now: w.Now, Rand: w.Rand(), Log: log,
+	}
+	w.Operations = &operate.Handler{
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets,
+		Now: w.Now, Rand: w.Rand(), Log: log,
+	}
+	w.Notifier = &notify.Handler{
+		Plans: w.Parameters, Secrets: w.Secrets, Mail: sim.NewMail[deliver.Mail](w.World), Topics: w.Topics, Bus: w.Bus(BusName),
+		Grants: map[grant.Name]bool{}, MailFrom: Sender, StackVersion: version, Now: w.Now, Log: log,
+	}
+	w.Secrets.OnRotate(func(ctx context.Context, e sim.RotationEvent) error {
+		return w.within(ctx, rotateTime, func(ctx context.Context) error {
+			return w.Rotator.Handle(ctx, rotate.Event{Step: e.Step, SecretID: e.SecretID, ClientRequestToken: e.ClientRequestToken, RotationToken: e.RotationToken})
+		})
+	})
+	if cfg.Period > 0 {
+		w.Every("reconcile", cfg.Period, w.Reconciler.Timer)
+	}
+	if cfg.Workers {
+		w.employ()
+	}
+	return w
+}
+
+// within gives a function less time than Invoke does.
+func (w *World) within(ctx context.Context, d time.Duration, run func(context.Context) error) error {
+	ctx, cancel := w.WithTimeout(ctx, d)
+	defer cancel()
+	return run(ctx)
+}
