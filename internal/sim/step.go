@@ -162,6 +162,10 @@ func step[T any](ctx context.Context, w *World, service, action, resource string
 		record(ErrCrashed)
 		w.crash(inv)
 	}
+	if err := w.throttle(call); err != nil {
+		outcome.Fault = Throttle // as it is recorded
+		return fail(err)
+	}
 	w.asked = outcome.Replica
 	out, err := apply()
 	switch {

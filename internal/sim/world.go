@@ -21,6 +21,10 @@ type Config struct {
 	Replicas int
 	Lag      func(replica int) time.Duration
 
+	// IAMWrites and IAMReads are how many calls a second IAM takes from all callers together, with a burst of as many; what is
+	// more is grant.ErrThrottled. Zero: any number.
+	IAMWrites, IAMReads int
+
 	Latency time.Duration // virtual time that every call takes
 	Timeout time.Duration // of a function's invocation; zero: 5 minutes
 
@@ -52,6 +56,8 @@ type World struct {
 	letters []Letter
 	senders map[string]bool // nil: every sender is verified
 	timers  []*timer
+
+	iamWrites, iamReads rate
 
 	records     []Record
 	ordinals    map[string]int
@@ -88,6 +94,7 @@ func New(cfg Config) *World {
 		Schedule: cfg.Schedule, cfg: cfg, now: cfg.Start.UTC(),
 		random: rand.New(rand.NewPCG(cfg.Seed, 0)), reader: rand.NewChaCha8(seed),
 		queues: map[string]*Queue{}, buses: map[string]*Bus{}, ordinals: map[string]int{},
+		iamWrites: perSecond(cfg.IAMWrites), iamReads: perSecond(cfg.IAMReads),
 	}
 	w.IAM = newIAM(w)
 	w.STS = &STS{w}
