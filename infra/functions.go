@@ -2,6 +2,7 @@ package infra
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -136,6 +137,21 @@ func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, 
 	return f
 }
 
+// IAM's budget of an account is unpublished; five writes a second is the plan. Rotations take four of them, so that there is
+// always one for a revocation.
+const (
+	rotationWrites = 2 // of IAM, a rotation
+	pace           = 4 // writes a second by rotations
+	shortestSpread = 3 * time.Second
+	longestSpread  = 200 * time.Second // setSecret waits it, and has rotateTimeout
+)
+
+// spread is over how long rotations write for the first time that AWS starts at the same moment: so long that those of all
+// the account's grants keep to the pace.
+func spread(grants int) time.Duration {
+	return min(max(time.Duration(grants)*rotationWrites*time.Second/pace, shortestSpread), longestSpread)
+}
+
 // environment is the same for all functions.
 func (s *ServiceProviderAccess) environment() *map[string]*string {
 	settle := "15s"
@@ -150,6 +166,7 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	env["COUNTERSIGN_BUS"] = s.bus.Ref()
 	env["COUNTERSIGN_QUEUE"] = s.queues.check.Ref()
 	env["COUNTERSIGN_SETTLE"] = &settle
+	env["COUNTERSIGN_SPREAD"] = new(spread(len(s.props.Access.Entries())).String())
 	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())
 	if from := s.props.Access.MailFrom; from != "" {
 		env["COUNTERSIGN_MAIL_FROM"] = &from

@@ -26,7 +26,7 @@ func (d direct) roleName() string { return cmp.Or(d.role, d.grant.DefaultRole())
 
 // revokeDirectly writes the Deny first, before anything is read. Each later act is tried even if an earlier one failed.
 func (c *cli) revokeDirectly(ctx context.Context, d direct, r *revocation, p progress) error {
-	roles := iam.New(d.cfg)
+	roles := iam.NewUrgent(d.cfg)
 	id, idErr := grant.NewRevokeID(c.now(), rand.Reader) // without one the Deny is written all the same
 	if err := roles.PutInlinePolicy(ctx, d.roleName(), grant.RevocationPolicy, grant.DenyFor(id)); err != nil {
 		return fmt.Errorf("writing the Deny on role %s: %w", d.roleName(), err)

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +12,6 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/trust"
 )
-
-// longestJitter spreads the first writes of rotations that AWS starts at the same minute: IAM's write budget is small.
-const longestJitter = 3 * time.Second
 
 // create stores a new ID under the token, once.
 func (r *rotation) create(ctx context.Context) error {
@@ -202,14 +200,15 @@ func (r *rotation) replace(ctx context.Context, doc *trust.Document, t trust.Pla
 	return err
 }
 
-// jitter waits a random moment before a rotation that AWS's schedule started.
+// jitter waits a random moment before a rotation that AWS's schedule started: IAM's budget of writes is small.
 func (r *rotation) jitter(ctx context.Context) error {
-	if grant.CauseOf(r.token) != "scheduled" || r.purpose == grant.Birth {
+	if grant.CauseOf(r.token) != "scheduled" || r.purpose == grant.Birth || r.spread {
 		return nil
 	}
-	var b [1]byte
+	r.spread = true
+	var b [2]byte
 	if _, err := io.ReadFull(r.Rand, b[:]); err != nil {
 		return fmt.Errorf("reading randomness: %w", err)
 	}
-	return r.Wait(ctx, longestJitter*time.Duration(b[0])/256)
+	return r.Wait(ctx, r.Spread*time.Duration(binary.BigEndian.Uint16(b[:]))>>16)
 }

@@ -61,6 +61,7 @@ type Handler struct {
 	Secrets Secrets
 	Outbox  outbox.Outbox
 	Settle  time.Duration // how long both IDs are valid before the new one is promoted; a cut doesn't wait
+	Spread  time.Duration // over how long the first writes of rotations lie that AWS starts at the same moment
 
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error
@@ -77,6 +78,7 @@ type rotation struct {
 	step    string
 	purpose grant.Purpose
 	secret  *grant.Secret // once described
+	spread  bool          // the wait before the first write is over
 	log     *slog.Logger
 }
 
@@ -114,13 +116,30 @@ func (h *Handler) Handle(ctx context.Context, e Event) error {
 		gate: gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log},
 		log:  h.Log.With("grant", string(name), "step", step, "version_id", e.ClientRequestToken),
 	}
-	if err := run(r, ctx); err != nil {
+	err = run(r, ctx)
+	for errors.Is(err, grant.ErrThrottled) && r.comesAgain(ctx) {
+		err = run(r, ctx)
+	}
+	if err != nil {
 		r.log.ErrorContext(ctx, "step failed", "reason", err.Error())
 		r.refused(ctx, err)
 		return fmt.Errorf("%s of %s: %w", step, name, err)
 	}
 	r.log.InfoContext(ctx, "step done")
 	return nil
+}
+
+// calm is how long a step leaves IAM alone that was throttled although the SDK tried it again.
+const calm = 10 * time.Second
+
+// comesAgain waits before a throttled step is done anew, reads included, for nothing may be written by an old read. It says
+// no where the time doesn't suffice: then Secrets Manager tries the whole rotation again, later.
+func (r *rotation) comesAgain(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !r.Now().Add(calm+gate.Margin).Before(deadline) {
+		return false
+	}
+	r.log.WarnContext(ctx, "throttled, the step is done anew after a while")
+	return r.Wait(ctx, calm) == nil
 }
 
 // refused clears the way for later rotations where this one can never succeed, and tells people if one has to look.

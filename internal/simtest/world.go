@@ -24,6 +24,7 @@ const (
 	Operator = "arn:aws:sts::444455556666:assumed-role/Admin/ann" // of the customer
 	Sender   = "countersign@example.com"                          // of mails
 	Settle   = 15 * time.Second                                   // as the stack configures it
+	Spread   = 3 * time.Second                                    // as the stack configures it for six grants or fewer
 )
 
 // What the stack calls its parts, and how long its functions may run.
@@ -44,6 +45,7 @@ type Config struct {
 
 	Log     *slog.Logger  // of the functions; nil: nowhere
 	Period  time.Duration // how often reconcile looks at every grant; zero: only when asked
+	SDK     bool          // the functions' calls of IAM are tried again as the AWS SDK does, see SDK
 	Workers bool          // the check queue and the bus have their consumers: reconcile and notify run when there is something
 }
 
@@ -78,21 +80,25 @@ func New(cfg Config) *World {
 	}
 	w := &World{World: sim.New(cfg.AWS), Plans: map[grant.Name]grant.Plan{}, Grants: grant.Roles{}}
 	const version = "1.0.0"
-	out := outbox.Outbox{Secrets: w.Secrets, Roles: w.IAM, Bus: w.Bus(BusName), StackVersion: version, Now: w.Now, Log: log}
+	var roles, revokers roleAPI = w.IAM, w.IAM
+	if cfg.SDK {
+		roles, revokers = standard(w.World, cfg.AWS.Seed), urgent(w.World, cfg.AWS.Seed)
+	}
+	out := outbox.Outbox{Secrets: w.Secrets, Roles: roles, Bus: w.Bus(BusName), StackVersion: version, Now: w.Now, Log: log}
 	w.Rotator = &rotate.Handler{
-		Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Settle: Settle,
+		Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out, Settle: Settle, Spread: Spread,
 		Now: w.Now, Wait: w.Wait, Rand: w.Rand(), Log: log,
 	}
 	w.Reconciler = &reconcile.Handler{
-		Grants: w.Grants, Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out,
+		Grants: w.Grants, Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out,
 		Now: w.Now, Wait: w.WaitRunning, Rand: w.Rand(), Log: log,
 	}
 	w.Revoker = &revoke.Handler{
-		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets, Outbox: out, Queue: w.Queue(CheckQueue),
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: revokers, Secrets: w.Secrets, Outbox: out, Queue: w.Queue(CheckQueue),
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.Operations = &operate.Handler{
-		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: w.IAM, Secrets: w.Secrets,
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: roles, Secrets: w.Secrets,
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.Notifier = &notify.Handler{

@@ -24,6 +24,7 @@ type Environment struct {
 	Bus          string        // name
 	Queue        string        // URL of the check queue
 	Settle       time.Duration // how long both IDs are valid before a promotion
+	Spread       time.Duration // over how long rotations write for the first time that AWS starts at the same moment
 	Margin       time.Duration // of a restore; zero: the usual
 	StackVersion string
 	MailFrom     string // SES sender; empty: no mail
@@ -31,7 +32,10 @@ type Environment struct {
 	Log          *slog.Logger
 }
 
-const defaultSettle = 15 * time.Second
+const (
+	defaultSettle = 15 * time.Second
+	defaultSpread = 3 * time.Second
+)
 
 // Load reads the process's environment and AWS's configuration in it.
 func Load() (Environment, aws.Config, error) {
@@ -48,7 +52,7 @@ func Read(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
 		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
-		Loopback: getenv("COUNTERSIGN_LOOPBACK") == "allowed", Settle: defaultSettle,
+		Loopback: getenv("COUNTERSIGN_LOOPBACK") == "allowed", Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
 	for name, value := range map[string]string{"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue} {
@@ -60,9 +64,13 @@ func Read(getenv func(string) string) (Environment, error) {
 	if e.Grants, err = grant.ParseRoles(getenv("COUNTERSIGN_GRANTS")); err != nil {
 		return Environment{}, fmt.Errorf("COUNTERSIGN_GRANTS: %w", err)
 	}
-	if settle := getenv("COUNTERSIGN_SETTLE"); settle != "" {
-		if e.Settle, err = time.ParseDuration(settle); err != nil || e.Settle < 0 {
-			return Environment{}, fmt.Errorf("COUNTERSIGN_SETTLE: not a duration like 15s: %.40q", settle)
+	for name, to := range map[string]*time.Duration{"SETTLE": &e.Settle, "SPREAD": &e.Spread} {
+		text := getenv("COUNTERSIGN_" + name)
+		if text == "" {
+			continue
+		}
+		if *to, err = time.ParseDuration(text); err != nil || *to < 0 {
+			return Environment{}, fmt.Errorf("COUNTERSIGN_%s: not a duration like 15s: %.40q", name, text)
 		}
 	}
 	if margin := getenv("COUNTERSIGN_RESTORE_MARGIN"); margin != "" {

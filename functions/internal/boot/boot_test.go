@@ -26,11 +26,11 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" {
 		t.Errorf("%+v %v", e, err)
 	}
-	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_LOOPBACK": "allowed"}); err != nil || e.Settle != time.Second || !e.Loopback {
+	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "COUNTERSIGN_LOOPBACK": "allowed"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback {
 		t.Errorf("%+v %v", e, err)
 	}
 	for key, value := range map[string]string{
-		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_RESTORE_MARGIN": "0s",
+		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_SPREAD": "wide", "COUNTERSIGN_RESTORE_MARGIN": "0s",
 	} {
 		if _, err := read(map[string]string{key: value}); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s=%q: %v", key, value, err)

@@ -23,7 +23,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	roles, secrets := iam.New(cfg), secretsmanager.New(cfg)
+	roles, secrets := iam.NewUrgent(cfg), secretsmanager.New(cfg)
 	out := outbox.Outbox{Secrets: secrets, Roles: roles, Bus: eventbridge.New(cfg, env.Bus), StackVersion: env.StackVersion, Now: time.Now, Log: env.Log}
 	h := &revoke.Handler{Grants: env.Grants, Account: env.Account, Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Outbox: out, Queue: sqs.New(cfg, env.Queue), Now: time.Now, Rand: rand.Reader, Log: env.Log}
 	lambda.Start(h.Handle)

@@ -9,12 +9,14 @@ package awsconfig
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -27,6 +29,13 @@ const (
 	ConnectTimeout = 3 * time.Second  // one TCP connection
 	TLSTimeout     = 5 * time.Second  // one TLS handshake
 	AnswerTimeout  = 10 * time.Second // from the request's last byte to the answer's head
+)
+
+// How a call is tried that takes access away. IAM's budget of writes comes back in fractions of a second, and whoever asks
+// most often gets the next one: rotations ask after seconds, a revocation at once.
+const (
+	UrgentAttempts = 60                    // with the waits between them about 3 s in all
+	UrgentBackoff  = 75 * time.Millisecond // longest wait between two attempts; the shortest is a third of it
 )
 
 // ErrEnvironment says that the process doesn't run with a function's environment.
@@ -54,10 +63,28 @@ func Load(_ context.Context) (aws.Config, error) {
 // Retryer tries a call up to Attempts times, as the SDK's standard mode does. It also tries again what that mode takes for
 // final: two of us changing one role at the same moment, and SNS's own word for a throttle.
 func Retryer() aws.Retryer {
-	return retry.AddWithErrorCodes(
-		retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = Attempts, MaxBackoff }),
-		"ConcurrentModification", "ConcurrentModificationException", "Throttled",
-	)
+	return standard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = Attempts, MaxBackoff })
+}
+
+// Urgent is a configuration for whoever takes access away.
+func Urgent(cfg aws.Config) aws.Config {
+	cfg.Retryer = urgentRetryer
+	return cfg
+}
+
+func urgentRetryer() aws.Retryer {
+	backoff := retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) {
+		const shortest = UrgentBackoff / 3
+		return shortest + rand.N(UrgentBackoff-shortest), nil
+	})
+	return standard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.Backoff, o.RateLimiter = UrgentAttempts, backoff, ratelimit.None
+	})
+}
+
+func standard(options func(*retry.StandardOptions)) aws.Retryer {
+	return retry.AddWithErrorCodes(retry.NewStandard(options),
+		"ConcurrentModification", "ConcurrentModificationException", "Throttled")
 }
 
 // HTTPClient gives up on connections and answers well before a function's own time is up.

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+
 	"github.com/countersign/countersign/internal/aws/awsconfig"
 	"github.com/countersign/countersign/internal/aws/awstest"
 	"github.com/countersign/countersign/internal/aws/sts"
@@ -72,6 +75,23 @@ func TestCallsAreTriedFiveTimesWithinASaneTime(t *testing.T) {
 	for attempt := 1; attempt < 5; attempt++ {
 		if wait, err := r.RetryDelay(attempt, errors.New("throttled")); err != nil || wait < 0 || wait > 5*time.Second {
 			t.Errorf("wait after attempt %d = %v, %v, want at most 5 s", attempt, wait, err)
+		}
+	}
+}
+
+func TestWhoTakesAccessAwayAsksAgainAtOnce(t *testing.T) {
+	r := awsconfig.Urgent(aws.Config{}).Retryer()
+	throttled := &smithy.GenericAPIError{Code: "Throttling"}
+	if r.MaxAttempts() != awsconfig.UrgentAttempts || !r.IsErrorRetryable(throttled) {
+		t.Errorf("%d attempts, tries again %t", r.MaxAttempts(), r.IsErrorRetryable(throttled))
+	}
+	for attempt := 1; attempt < awsconfig.UrgentAttempts; attempt++ {
+		wait, err := r.RetryDelay(attempt, throttled)
+		if err != nil || wait < awsconfig.UrgentBackoff/3 || wait > awsconfig.UrgentBackoff {
+			t.Fatalf("wait after attempt %d = %v, %v", attempt, wait, err)
+		}
+		if _, err := r.GetRetryToken(t.Context(), throttled); err != nil {
+			t.Fatalf("attempt %d is refused by the SDK itself: %v", attempt, err)
 		}
 	}
 }

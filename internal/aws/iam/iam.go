@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/countersign/countersign/internal/aws/awsconfig"
 	"github.com/countersign/countersign/internal/aws/awserr"
 	"github.com/countersign/countersign/internal/grant"
 )
@@ -24,6 +25,9 @@ type Client struct{ api *iam.Client }
 
 // New makes a client.
 func New(cfg aws.Config) *Client { return &Client{iam.NewFromConfig(cfg)} }
+
+// NewUrgent makes a client for whoever takes access away: what is throttled is tried again at once.
+func NewUrgent(cfg aws.Config) *Client { return New(awsconfig.Urgent(cfg)) }
 
 // Role reads a role by its name, without path (GetRole). grant.ErrNotFound where there is none.
 func (c *Client) Role(ctx context.Context, roleName string) (grant.Role, error) {
