@@ -88,6 +88,11 @@ func (h *Handler) answer(ctx context.Context, r door.Request) (door.Response, er
 		if err := door.Reason(body.Reason); err != nil {
 			return door.Response{}, err
 		}
+		if body.Run != "" {
+			if err := grant.CheckRun(body.Run); err != nil {
+				return door.Response{}, door.Refuse(http.StatusBadRequest, "leave it out, or repeat the one that was printed", "%v", err)
+			}
+		}
 		answer, err := h.Rotate(ctx, name, caller, body)
 		if err != nil {
 			return door.Response{}, err

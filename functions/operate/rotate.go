@@ -21,10 +21,17 @@ func (h *Handler) Rotate(ctx context.Context, name grant.Name, caller string, r 
 	purpose := grant.OnDemand
 	if r.Leaked {
 		purpose = grant.Cut
-	} else if err := h.overlapOver(s, name); err != nil {
-		return api.RotateAnswer{}, err
 	}
-	token, err := grant.NewToken(h.Rand, purpose)
+	if versionID, there := madeBy(s.secret, purpose, r.Run); there {
+		pending := versionID == s.secret.At(grant.StagePending) && versionID != s.secret.At(grant.StageCurrent)
+		return api.RotateAnswer{Grant: string(name), VersionID: versionID, Done: !pending}, nil
+	}
+	if !r.Leaked {
+		if err := h.overlapOver(s, name); err != nil {
+			return api.RotateAnswer{}, err
+		}
+	}
+	token, err := grant.NewRunToken(h.Rand, purpose, r.Run)
 	if err != nil {
 		return api.RotateAnswer{}, err
 	}
@@ -45,6 +52,16 @@ func (h *Handler) Rotate(ctx context.Context, name grant.Name, caller string, r 
 	}
 	log.InfoContext(ctx, "rotation started")
 	return api.RotateAnswer{Grant: string(name), VersionID: token}, nil
+}
+
+// madeBy finds the version that a run has made already.
+func madeBy(s grant.Secret, p grant.Purpose, run string) (versionID string, there bool) {
+	for id := range s.Stages {
+		if grant.InRun(id, p, run) {
+			return id, true
+		}
+	}
+	return "", false
 }
 
 // mayRotate refuses what no rotation can help. unread is what could not be read: then a closed grant might be missed.

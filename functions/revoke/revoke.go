@@ -91,6 +91,9 @@ func (h *Handler) answer(ctx context.Context, r door.Request, caller string) (an
 			if err := request(r, &body, &body.Reason); err != nil {
 				return nil, err
 			}
+			if body.DenyOnly {
+				return h.Deny(ctx, name, caller, body.Reason)
+			}
 			return h.Revoke(ctx, name, caller, body.Reason)
 		case "restore":
 			var body api.RestoreRequest
@@ -149,11 +152,28 @@ func (h *Handler) Revoke(ctx context.Context, name grant.Name, caller, reason st
 
 	log.InfoContext(ctx, "revoked", "reason", reason, "revoke_id", answer.RevokeID, "done", answer.Done, "failed", answer.Failed)
 	if denied != nil {
-		return answer, door.Refuse(http.StatusInternalServerError,
-			"deny it with your own credentials: countersign revoke "+string(name)+" --direct",
-			"the Deny on role %s is not written (%s); done besides: %s", role, kindOf(denied), strings.Join(answer.Done, ", "))
+		return answer, undenied(name, role, denied, strings.Join(answer.Done, ", "))
 	}
 	return answer, nil
+}
+
+// Deny ends the live sessions of a grant of the stack and leaves the rest to Revoke, for which others wait.
+// Should nobody call that, reconcile closes and announces what has a Deny.
+func (h *Handler) Deny(ctx context.Context, name grant.Name, caller, reason string) (api.RevokeAnswer, error) {
+	role := h.Grants[name]
+	log := h.Log.With("grant", string(name), "caller", caller, "reason", reason)
+	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation)); err != nil {
+		log.ErrorContext(ctx, "act of a revocation failed", "act", "deny", "cause", err.Error())
+		return api.RevokeAnswer{}, undenied(name, role, err, "nothing")
+	}
+	log.InfoContext(ctx, "denied")
+	return api.RevokeAnswer{Grant: string(name), Done: []string{"deny"}}, nil
+}
+
+func undenied(name grant.Name, role string, cause error, done string) error {
+	return door.Refuse(http.StatusInternalServerError,
+		"deny it with your own credentials: countersign revoke "+string(name)+" --direct",
+		"the Deny on role %s is not written (%s); done besides: %s", role, kindOf(cause), done)
 }
 
 // kindOf says for the caller what went wrong, without AWS's own words.

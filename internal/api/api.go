@@ -59,6 +59,9 @@ type List struct {
 // RevokeRequest is the body of POST /grants/{grant}/revoke.
 type RevokeRequest struct {
 	Reason string `json:"reason"`
+	// DenyOnly writes the Deny and nothing else. It is for many grants: live sessions of all of them end first, and the same
+	// request without it does the rest.
+	DenyOnly bool `json:"denyOnly,omitempty"`
 }
 
 // RevokeAnswer says what was accepted. Failed lists the acts that did not work; reconcile makes up for them.
@@ -86,12 +89,16 @@ type RestoreAnswer struct {
 type RotateRequest struct {
 	Reason string `json:"reason"`
 	Leaked bool   `json:"leaked"` // the previous ID ends at once
+	// Run makes the request one of many that belong together, 12 hex digits: a grant that this run has rotated, or is rotating,
+	// isn't rotated again.
+	Run string `json:"run,omitempty"`
 }
 
 // RotateAnswer says under which version id the rotation was started.
 type RotateAnswer struct {
 	Grant     string `json:"grant"`
 	VersionID string `json:"versionId"`
+	Done      bool   `json:"done,omitempty"` // the run has rotated the grant before
 }
 
 // Problem is the body of every answer that isn't 2xx.

@@ -159,6 +159,45 @@ func NewToken(rand io.Reader, p Purpose) (string, error) {
 	return string(p) + "-" + hex.EncodeToString(buf), nil
 }
 
+// A run is many rotations that belong together. Its number stands at the head of their version ids, behind the purpose, so
+// that the labels of a secret say whether the run was there.
+
+const runDigits = 12
+
+// NewRun makes a run's number: 12 hex digits.
+func NewRun(rand io.Reader) (string, error) {
+	buf := make([]byte, runDigits/2)
+	if _, err := io.ReadFull(rand, buf); err != nil {
+		return "", fmt.Errorf("reading randomness: %w", err)
+	}
+	return hex.EncodeToString(buf), nil
+}
+
+// CheckRun says what is wrong with a run's number.
+func CheckRun(run string) error {
+	if b, err := hex.DecodeString(run); err != nil || len(b) != runDigits/2 || strings.ToLower(run) != run {
+		return fmt.Errorf("run %.40q: %d hex digits in lower case", run, runDigits)
+	}
+	return nil
+}
+
+// NewRunToken is NewToken for a rotation of a run; an empty run is none.
+func NewRunToken(rand io.Reader, p Purpose, run string) (string, error) {
+	token, err := NewToken(rand, p)
+	if err != nil {
+		return "", err
+	}
+	head := runHead(p, run) // takes the place of as many random digits
+	return head + token[len(head):], nil
+}
+
+// InRun says whether a version was made by a run, for that purpose.
+func InRun(versionID string, p Purpose, run string) bool {
+	return run != "" && strings.HasPrefix(versionID, runHead(p, run))
+}
+
+func runHead(p Purpose, run string) string { return string(p) + "-" + run }
+
 // OverlapOf is how long the ID before this version stays accepted once it is promoted.
 func (p Plan) OverlapOf(versionID string) time.Duration {
 	if PurposeOf(versionID) == Scheduled {
