@@ -44,6 +44,8 @@ func newFakeAWS() *fakeAWS {
 	return &fakeAWS{mode: map[string]string{}, inline: grant.OpenRevocation, trust: allow, tags: map[string]string{}, token: "birth-00000000000000000000000000000000"}
 }
 
+func (f *fakeAWS) at(url string) { f.url = url }
+
 func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	f.mu.Lock()

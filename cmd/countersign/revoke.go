@@ -39,23 +39,30 @@ type revokeFlags struct {
 	file, reason          string
 	yes, direct, printAWS bool
 	patience              time.Duration
+	provider              string // all of its grants
+	rate                  float64
 }
 
 func newRevokeCommand(c *cli) *cobra.Command {
 	var f revokeFlags
 	cmd := &cobra.Command{
-		Use:   "revoke GRANT",
+		Use:   "revoke GRANT | --provider NAME",
 		Short: "Take access away now, live sessions too",
 		Long: `Take a grant's access away: a Deny on the role comes first and ends what live
 sessions can do at their next call, then nobody can enter any more. If the API
 doesn't answer within 5 s, the same IAM calls are made with your credentials.
 
-Exit codes: 0 read back as denied, 3 refused, 4 AWS denies it to you,
-5 written but not yet read back.`,
+With --provider all grants of a provider are revoked, shards included: the
+Denies of all of them first, then the rest. Interrupted, the same command goes
+on: what is revoked already is left alone.
+
+Exit codes: 0 read back as denied, 1 some failed, 3 refused, 4 AWS denies it to
+you, 5 written but not yet read back.`,
 		Example: `countersign revoke migration --reason "project ended"
 countersign revoke migration --yes --direct --reason INC-812
+countersign revoke --provider hestio --reason "contract ended"
 countersign revoke migration --print-aws`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 	}
 	f.add(cmd)
 	file := fileFlag(cmd)
@@ -65,8 +72,16 @@ countersign revoke migration --print-aws`,
 	fl.BoolVar(&f.direct, "direct", false, "leave the API out: IAM calls with your own credentials")
 	fl.BoolVar(&f.printAWS, "print-aws", false, "print the one AWS CLI line that does it, and do nothing")
 	fl.DurationVar(&f.patience, "wait", 2*time.Minute, "how long to wait until it is read back")
+	fl.StringVar(&f.provider, "provider", "", "revoke every grant of a provider")
+	addRate(cmd, &f.rate, 5)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.file = *file
+		if (f.provider != "") == (len(args) == 1) {
+			return fail(exitInput, "countersign grants lists them.", "name one grant, or give --provider NAME")
+		}
+		if f.provider != "" {
+			return c.revokeMany(cmd.Context(), f)
+		}
 		name, err := grantArg(args)
 		if err != nil {
 			return err

@@ -20,39 +20,58 @@ type rotation struct {
 }
 
 func newRotateCommand(c *cli) *cobra.Command {
-	var f remoteFlags
-	var req api.RotateRequest
-	var patience time.Duration
+	var f rotateFlags
 	cmd := &cobra.Command{
-		Use:   "rotate GRANT",
+		Use:   "rotate GRANT | --provider NAME | --all",
 		Short: "Replace the external ID now; --leaked: no overlap",
 		Long: `Start a rotation now. The previous external ID stays accepted for the grant's
 overlap; with --leaked it ends as soon as the new one is in, and the provider is
 out until it has read the new one. Refused while an overlap is still open,
 unless --leaked.
 
-Exit codes: 0 the new ID is in, 3 refused, 5 started but not yet in.`,
-		Example: "countersign rotate migration --reason \"engineer left\"\ncountersign rotate migration --leaked --reason INC-812",
-		Args:    cobra.ExactArgs(1),
+With --provider or --all many grants are rotated, shards included, at four
+writes of IAM a second: a revoke always finds room. The run has a number;
+interrupted, the same command with --run NUMBER goes on, and no grant is rotated
+twice. What is revoked, expired, not open yet or has no external ID is left out.
+
+Exit codes: 0 the new IDs are in, 1 some failed, 3 refused, 5 started but not
+yet in.`,
+		Example: `countersign rotate migration --reason "engineer left"
+countersign rotate migration --leaked --reason INC-812
+countersign rotate --provider hestio --leaked --reason INC-812`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&req.Leaked, "leaked", false, "the ID is in the wrong hands: the old one ends at once")
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why, for the log: up to 200 characters")
-	cmd.Flags().DurationVar(&patience, "wait", 3*time.Minute, "how long to wait until the new ID is in")
+	fl := cmd.Flags()
+	fl.BoolVar(&f.Leaked, "leaked", false, "the ID is in the wrong hands: the old one ends at once")
+	fl.StringVar(&f.Reason, "reason", "", "why, for the log: up to 200 characters")
+	fl.DurationVar(&f.patience, "wait", 3*time.Minute, "how long to wait until a new ID is in")
+	fl.BoolVar(&f.all, "all", false, "every grant of the stack and its shards")
+	fl.StringVar(&f.provider, "provider", "", "every grant of a provider")
+	fl.StringVar(&f.Run, "run", "", "go on with the run of this number")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "don't ask before many IDs are cut")
+	addRate(cmd, &f.rate, 4)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
+		many, err := f.target(args)
+		if err != nil {
+			return err
+		}
+		if many {
+			return c.rotateMany(ctx, f)
+		}
 		name, client, err := f.grantAPI(ctx, args)
 		if err != nil {
 			return err
 		}
 		p := c.progress()
-		answer, err := client.Rotate(ctx, name, req)
+		answer, err := client.Rotate(ctx, name, f.RotateRequest)
 		if err != nil {
 			return remoteError(fmt.Errorf("rotating %s: %w", name, err))
 		}
 		p.step("rotation started: version %s", answer.VersionID)
 		result := rotation{RotateAnswer: answer}
-		waitErr := c.awaitVersion(ctx, client, name, &result, p, patience)
+		waitErr := c.awaitVersion(ctx, client, name, &result, p, f.patience)
 		if c.json {
 			if err := writeJSON(c.stdout, result); err != nil {
 				return err

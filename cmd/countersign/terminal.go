@@ -64,12 +64,13 @@ func roughly(d time.Duration) string {
 type progress struct {
 	c     *cli
 	start time.Time
+	quiet bool
 }
 
-func (c *cli) progress() progress { return progress{c, c.now()} }
+func (c *cli) progress() progress { return progress{c, c.now(), c.json} }
 
 func (p progress) step(format string, args ...any) {
-	if p.c.json {
+	if p.quiet {
 		return
 	}
 	seconds := p.c.now().Sub(p.start).Seconds()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -36,12 +37,17 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
+type fakeAccount interface {
+	http.Handler
+	at(url string)
+}
+
 // atTerminal runs the program on a terminal where a person types an answer, and gives what they saw.
-func atTerminal(t *testing.T, f *fakeAWS, typed string, args ...string) (seen string, code int) {
+func atTerminal(t *testing.T, f fakeAccount, typed string, args ...string) (seen string, code int) {
 	t.Helper()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	f.url = server.URL
+	f.at(server.URL)
 	for key, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
 		"AWS_PROFILE": "", "NO_COLOR": "1",
@@ -93,6 +99,24 @@ func TestRevokeAsksOnATerminal(t *testing.T) {
 				t.Errorf("exit %d, revoked %v, want %d, %v; seen:\n%s", code, revoked, tc.code, tc.revoked, seen)
 			}
 		})
+	}
+}
+
+// One question for all grants, with their names, and a last line that is written anew.
+func TestRevokeOfManyAsksOnceOnATerminal(t *testing.T) {
+	for typed, code := range map[string]int{"n\n": exitRefused, "y\n": exitDone} {
+		f := newFakeFleet()
+		seen, got := atTerminal(t, f, typed, "revoke", "--provider", "hestio", "--reason", "contract ended", "--rate", "1000")
+		const question = "  backup, deploys, metrics, open\nRevoke these 4 grants of hestio? Live sessions end too. [y/N]"
+		if got != code || !strings.Contains(seen, question) || strings.Count(seen, "[y/N]") != 1 {
+			t.Errorf("%q: exit %d, want %d; seen:\n%s", typed, got, code, seen)
+		}
+		if asked := len(f.calls) > 0; asked != (code == exitDone) {
+			t.Errorf("%q: %v", typed, f.calls)
+		}
+		if code == exitDone && !strings.Contains(seen, "denied\n3 of 4: 3 denied\r\x1b[K") {
+			t.Errorf("no last line in:\n%q", seen)
+		}
 	}
 }
 

@@ -1,0 +1,339 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/countersign/countersign/internal/api"
+	"github.com/countersign/countersign/internal/aws/apigateway"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/spf13/cobra"
+)
+
+// member is one of many grants that a command acts on.
+type member struct {
+	name   grant.Name
+	stack  stack
+	client *apigateway.Client // nil: the stack's API doesn't answer
+	api.Status
+}
+
+// outcome is what became of a member.
+type outcome struct {
+	Grant    string   `json:"grant"`
+	Outcome  string   `json:"outcome"`
+	Version  string   `json:"versionId,omitempty"`
+	RevokeID string   `json:"revokeId,omitempty"`
+	Accepted []api.ID `json:"accepted,omitempty"`
+	Why      string   `json:"why,omitempty"`
+	Next     string   `json:"next,omitempty"`
+
+	code int // that the program would end with if this were the only grant; zero: exitFailed
+}
+
+// The outcomes that ask for something, and those that the code knows by name. All others are good.
+const (
+	outFailed  = "failed"
+	outUnseen  = "not seen"  // accepted, and not there yet
+	outRefused = "refused"   // nothing is wrong but the time
+	outUntried = "not tried" // interrupted before its turn, or in it
+	outLeft    = "left out"  // there is nothing to do: this one is good
+	outDenied  = "denied"    // the Deny stands, the trust policy isn't closed
+)
+
+// failedWith is the outcome of an error.
+func (m member) failedWith(err error) outcome {
+	o := outcome{Grant: string(m.name), Outcome: outFailed, Why: err.Error()}
+	if e, ok := errors.AsType[*exitError](remoteError(err)); ok {
+		o.Why, o.Next, o.code = e.Error(), e.next, e.code
+		switch e.code {
+		case exitRefused:
+			o.Outcome = outRefused
+		case exitNotSeen:
+			o.Outcome = outUnseen
+		}
+	}
+	return o
+}
+
+// members lists the grants of the stack and its shards, of one provider or, where that is "", of all.
+func (f remoteFlags) members(ctx context.Context, cfg aws.Config, provider string, list func(context.Context, stack) ([]member, error)) ([]member, error) {
+	var out []member
+	var known []string
+	var failed error
+	err := f.stacks(ctx, cfg, func(s stack) bool {
+		all, err := list(ctx, s)
+		if err != nil {
+			failed = fmt.Errorf("listing grants of %s: %w", s.name, err)
+			return false
+		}
+		for _, m := range all {
+			known = append(known, m.Provider)
+			if provider == "" || m.Provider == provider || m.Provider == "" {
+				out = append(out, m)
+			}
+		}
+		return true
+	})
+	if err := cmp.Or(err, failed); err != nil {
+		return nil, remoteError(err)
+	}
+	slices.Sort(known)
+	known = slices.DeleteFunc(slices.Compact(known), func(name string) bool { return name == "" })
+	if provider != "" && !slices.Contains(known, provider) {
+		return nil, fail(exitInput, cmp.Or(printable(strings.Join(known, ", ")), "None")+" is what has grants.", "no grant of provider %.60q in %s", provider, f.stack)
+	}
+	return out, nil
+}
+
+// listed asks the stack's API.
+func (s stack) listed(ctx context.Context, cfg aws.Config) ([]member, error) {
+	client, err := s.api(cfg)
+	if err != nil {
+		return nil, err
+	}
+	all, err := client.Grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []member
+	for _, status := range all.Grants {
+		out = append(out, member{grant.Name(status.Grant), s, client, status})
+	}
+	return out, nil
+}
+
+// pace is how a command goes about many grants.
+type pace struct {
+	every time.Duration // between the starts of two grants
+	width int           // at most so many at a time
+}
+
+// addRate adds --rate. IAM's budget is the account's, unpublished, and shared with whoever else writes.
+func addRate(cmd *cobra.Command, rate *float64, normal float64) {
+	cmd.Flags().Float64Var(rate, "rate", normal, "writes of IAM a second, with --provider or --all")
+}
+
+func checkRate(rate float64) error {
+	if rate < 0.01 || rate > 1000 {
+		return fail(exitInput, "5 is what an account is taken to have.", "--rate takes 0.01 to 1000 writes a second")
+	}
+	return nil
+}
+
+// every is the time that so many writes are worth.
+func every(rate float64, writes int) time.Duration {
+	return time.Duration(float64(writes) / rate * float64(time.Second))
+}
+
+// onEach does something with each member, some at a time, and prints what comes of it. Once ctx ends it starts none.
+func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, act func(context.Context, member) outcome) []outcome {
+	out := make([]outcome, len(members))
+	type result struct {
+		n int
+		outcome
+	}
+	results := make(chan result)
+	started, running := 0, 0
+	next := make(chan struct{}, 1)
+	next <- struct{}{}
+	for started < len(members) || running > 0 {
+		var turn <-chan struct{}
+		if started < len(members) && running < p.width {
+			turn = next
+		}
+		select {
+		case <-turn:
+			if ctx.Err() != nil {
+				for ; started < len(members); started++ {
+					out[started] = outcome{Grant: string(members[started].name), Outcome: outUntried}
+				}
+				continue
+			}
+			n := started
+			started, running = started+1, running+1
+			go func() { results <- result{n, act(ctx, members[n])} }()
+			go func() {
+				_ = c.wait(ctx, p.every)
+				next <- struct{}{}
+			}()
+		case r := <-results:
+			running--
+			out[r.n] = r.outcome
+			m.done(r.outcome)
+		}
+	}
+	return out
+}
+
+// meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew.
+type meter struct {
+	progress
+	verb   string // what is done, as "rotated"
+	total  int
+	counts map[string]int
+	live   bool
+}
+
+func (c *cli) meter(verb string, total int) *meter {
+	return &meter{c.progress(), verb, total, map[string]int{}, !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
+}
+
+const eraseLine = "\r\x1b[K"
+
+// done prints the line of a grant.
+func (m *meter) done(o outcome) {
+	m.counts[o.Outcome]++
+	m.clear()
+	line := o.Grant + "  " + o.Outcome
+	if o.Why != "" {
+		line += ": " + o.Why
+	}
+	m.step("%s", line)
+	if m.live {
+		m.c.tell("%s", m.summary())
+	}
+}
+
+// end prints how many there are of each outcome.
+func (m *meter) end() {
+	m.clear()
+	m.step("%s", m.summary())
+}
+
+// clear takes the last line away, so that another one can stand there.
+func (m *meter) clear() {
+	if m.live {
+		m.c.tell(eraseLine)
+	}
+}
+
+// summary says how far it is: "37 of 400: 35 rotated, 2 refused".
+func (m *meter) summary() string {
+	done := 0
+	for _, n := range m.counts {
+		done += n
+	}
+	return fmt.Sprintf("%d of %d: %s", done, m.total, counted(m.counts))
+}
+
+// counted is "35 rotated, 2 refused", the most frequent first.
+func counted(counts map[string]int) string {
+	var words []string
+	for outcome := range counts {
+		words = append(words, outcome)
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	for i, word := range words {
+		words[i] = fmt.Sprintf("%d %s", counts[word], word)
+	}
+	return strings.Join(words, ", ")
+}
+
+// outcomeTable is one line a grant, and below it what has to be done.
+func outcomeTable(all []outcome, now time.Time) string {
+	rows := [][]string{{"GRANT", "OUTCOME", "NOW"}}
+	b := block{}
+	for _, o := range all {
+		detail := o.RevokeID
+		switch text := strings.TrimSpace(sentence(o.Why) + " " + capital(sentence(o.Next))); {
+		case o.Outcome == outLeft:
+			detail = o.Why
+		case len(o.Accepted) > 0:
+			detail = acceptedText(o.Accepted, now)
+		case text != "":
+			b.head(printable(o.Grant), printable(text))
+		}
+		rows = append(rows, []string{printable(o.Grant), printable(o.Outcome), printable(cmp.Or(detail, "-"))})
+	}
+	return table(rows) + b.String()
+}
+
+func capital(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// verdict is the error that a command on many grants ends with, nil if all is well. again is the command that goes on.
+func verdict(all []outcome, verb, again string) error {
+	left, interrupted, codes := 0, "", map[int]bool{}
+	for _, o := range all {
+		switch o.Outcome {
+		case outRefused, outUnseen:
+			codes[o.exit()] = true
+		case outUntried, outDenied, outFailed:
+			codes[o.exit()], codes[exitFailed] = true, codes[exitFailed] || o.exit() != exitDenied
+			if o.Outcome != outFailed {
+				interrupted = "interrupted: "
+			}
+		default:
+			continue
+		}
+		left++
+	}
+	if left == 0 {
+		return nil
+	}
+	code := exitRefused
+	for _, c := range []int{exitNotSeen, exitDenied, exitFailed} { // the worst one last
+		if codes[c] {
+			code = c
+		}
+	}
+	return fail(code, "What is done stays done. To go on: "+again, "%s%d of %d grants are not %s", interrupted, left, len(all), verb)
+}
+
+func (o outcome) exit() int {
+	switch o.Outcome {
+	case outRefused:
+		return exitRefused
+	case outUnseen:
+		return exitNotSeen
+	}
+	return cmp.Or(o.code, exitFailed)
+}
+
+// commandLine is a command with its arguments as a shell takes them.
+func commandLine(words ...string) string {
+	var out []string
+	for _, word := range words {
+		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(shellPlain, r) }) {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, " ")
+}
+
+const shellPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@+"
+
+// where are the flags that say which stack it is, as they were given.
+func (f remoteFlags) where() (words []string) {
+	if f.stack != defaultStack {
+		words = append(words, "--stack", f.stack)
+	}
+	if f.profile != "" {
+		words = append(words, "--profile", f.profile)
+	}
+	if f.region != "" {
+		words = append(words, "--region", f.region)
+	}
+	return words
+}
+
+// printOutcomes writes the table, or v as JSON.
+func (c *cli) printOutcomes(all []outcome, v any) error {
+	if c.json {
+		return writeJSON(c.stdout, v)
+	}
+	_, err := fmt.Fprint(c.stdout, outcomeTable(all, c.now()))
+	return err
+}
