@@ -1,6 +1,7 @@
 // Package gate is the one writer of a role's trust policy.
 //
-// Every change is: read, work out, write, read back until IAM says what was written, and evaluate that the right ones get
+// Every change is: read, work out, write (a throttled write compares first whether the document is still the one that was
+// read), read back until IAM says what was written, and evaluate that the right ones get
 // in and nobody else. It trusts what package trust decides and never edits a document by itself. It never opens a closed
 // role: that takes a plan whose gate says so. IAM has no compare-and-swap, so another writer can win; then the change is
 // reported as a conflict, and level-triggered callers look again.
@@ -18,7 +19,8 @@ import (
 )
 
 // Roles reads and writes trust policies. What was written may take a while until Role shows it; an error of SetTrust may
-// mean that it worked (grant.ErrUnavailable). Writing the same document again changes nothing.
+// mean that it worked (grant.ErrUnavailable). Writing the same document again changes nothing. grant.ErrThrottled should come
+// without further tries: the gate's own ones look whether the document is still the same.
 type Roles interface {
 	Role(ctx context.Context, roleName string) (grant.Role, error)
 	SetTrust(ctx context.Context, roleName string, document []byte) error
@@ -31,7 +33,7 @@ type Gate struct {
 	Wait  func(ctx context.Context, d time.Duration) error
 	Log   *slog.Logger
 
-	// Patience is how long reading back may take. Zero: as long as the context leaves, less Margin.
+	// Patience is how long writing, and reading back, may take. Zero: as long as the context leaves, less Margin.
 	Patience time.Duration
 }
 
@@ -85,7 +87,7 @@ func (g Gate) Replace(ctx context.Context, p grant.Plan, before *trust.Document,
 	if diff.Empty() {
 		return diff, nil
 	}
-	if err := g.Roles.SetTrust(ctx, role, want.Bytes()); err != nil {
+	if err := g.write(ctx, p, before, want); err != nil {
 		return trust.Diff{}, fmt.Errorf("writing trust of %s: %w", role, err)
 	}
 	g.Log.InfoContext(ctx, "trust policy written", "grant", string(p.Grant), "role_arn", p.RoleARN, "changes", diff.Lines)
@@ -97,6 +99,32 @@ func (g Gate) Replace(ctx context.Context, p grant.Plan, before *trust.Document,
 		return diff, fmt.Errorf("checking trust of %s: %w", role, err)
 	}
 	return diff, nil
+}
+
+// write writes what was worked out from before. Where IAM asks to slow down it waits, and compares once more before it tries
+// again: nothing is written by an old read. A document that changed meanwhile is grant.ErrThrottled and grant.ErrConflict.
+func (g Gate) write(ctx context.Context, p grant.Plan, before, want *trust.Document) error {
+	began := g.Now()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		err := g.Roles.SetTrust(ctx, p.RoleName(), want.Bytes())
+		if !errors.Is(err, grant.ErrThrottled) || g.over(ctx, began, wait) || g.Wait(ctx, wait) != nil {
+			return err
+		}
+		now, _, unread := g.Read(ctx, p)
+		switch {
+		case unread != nil:
+			return errors.Join(err, unread)
+		case !now.Equal(before):
+			return errors.Join(err, grant.ErrConflict)
+		}
+	}
+}
+
+// over says whether the time is over if there is one more wait.
+func (g Gate) over(ctx context.Context, began time.Time, wait time.Duration) bool {
+	next := g.Now().Add(wait)
+	deadline, ok := ctx.Deadline()
+	return ok && next.After(deadline.Add(-Margin)) || g.Patience > 0 && next.After(began.Add(g.Patience))
 }
 
 // readBack looks until IAM shows the document that was written.
@@ -116,8 +144,7 @@ func (g Gate) readBack(ctx context.Context, p grant.Plan, before, want *trust.Do
 		case !passing(err):
 			return nil, err
 		}
-		next := g.Now().Add(wait)
-		if deadline, ok := ctx.Deadline(); ok && next.After(deadline.Add(-Margin)) || g.Patience > 0 && next.After(began.Add(g.Patience)) {
+		if g.over(ctx, began, wait) {
 			return nil, grant.ErrNotYetVisible
 		}
 		if err := g.Wait(ctx, wait); err != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 	"github.com/countersign/countersign/internal/simtest"
@@ -121,8 +123,8 @@ func (f *fleet) measure(operators []string) (m figures) {
 	return m
 }
 
-// rotated asserts that each grant has the version that it was to get, and how often a step failed.
-func (f *fleet) rotated(version func(n int) string, failedSteps int) {
+// rotated asserts that each grant has the version that it was to get, and that no rotation is left over or given up.
+func (f *fleet) rotated(version func(n int) string) {
 	f.t.Helper()
 	for n, p := range f.plans {
 		got, _, err := f.Read(f.ctx, p.Grant, grant.StageCurrent)
@@ -131,22 +133,23 @@ func (f *fleet) rotated(version func(n int) string, failedSteps int) {
 			f.t.Errorf("%s has version %s, want %s; the engine is at %+v", p.Grant, got, version(n), r)
 		}
 	}
-	failed := 0
-	for _, i := range f.Invocations() {
-		if i.Err != nil {
-			failed++
-			f.t.Logf("%s: %v", i.Function, i.Err)
-		}
-	}
-	if failed != failedSteps {
-		f.t.Errorf("%d steps failed, want %d", failed, failedSteps)
-	}
 }
 
-// Each of these counts is exact: a rotation reads IAM five times and writes it twice, whatever happens around it.
+// failedSteps counts the runs of functions that failed: Secrets Manager then tries the rotation again, from its first step on.
+func (f *fleet) failedSteps() (n int) {
+	for _, i := range f.Invocations() {
+		if i.Err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// These counts are exact: what a rotation and a revocation ask of IAM, whatever happens around them, throttling aside.
 const (
-	rotationReads  = 5
-	rotationWrites = 2
+	rotationReads    = 5
+	rotationWrites   = 2
+	revocationWrites = 2
 )
 
 func TestManyGrantsRotateAtTheSameMoment(t *testing.T) {
@@ -154,10 +157,14 @@ func TestManyGrantsRotateAtTheSameMoment(t *testing.T) {
 		f := newFleet(t, seed)
 		f.allAtOnce()
 		f.run(time.Hour)
-		f.rotated(uuid, 0)
+		f.rotated(uuid)
 		m := f.measure(nil)
-		if m.writes != many*rotationWrites || m.calls-m.throttled != many*(rotationReads+rotationWrites) {
-			t.Errorf("seed %d: %+v, want %d writes and %d reads", seed, m, many*rotationWrites, many*rotationReads)
+		if n := f.failedSteps(); n != 0 {
+			t.Errorf("seed %d: %d steps failed and had to be tried again", seed, n)
+		}
+		// A throttled write is compared before it is tried again: one more read each.
+		if want := many*(rotationReads+rotationWrites) + 2*m.throttled; m.writes != many*rotationWrites || m.calls != want {
+			t.Errorf("seed %d: %+v, want %d writes and %d calls", seed, m, many*rotationWrites, want)
 		}
 		if m.ended < fastest-time.Second || m.ended > 5*time.Minute {
 			t.Errorf("seed %d: the last write came after %s; %d writes take %s at least", seed, m.ended, m.writes, fastest)
@@ -173,8 +180,11 @@ func TestARevocationAmongManyRotationsHasItsFirstWriteWithinASecond(t *testing.T
 		f.allAtOnce()
 		operators := f.revokeEvery(5*time.Second, 40)
 		f.run(time.Hour)
-		f.rotated(uuid, 0)
+		f.rotated(uuid)
 		m := f.measure(operators)
+		if n := f.failedSteps(); n != 0 {
+			t.Errorf("seed %d: %d steps failed and had to be tried again", seed, n)
+		}
 		if m.firstWrite > time.Second {
 			t.Errorf("seed %d: a Deny took %s", seed, m.firstWrite)
 		}
@@ -188,7 +198,7 @@ func TestARevocationAmongManyRetirementsHasItsFirstWriteWithinASecond(t *testing
 	f := newFleet(t, 1)
 	f.allAtOnce()
 	f.run(25 * time.Hour)
-	f.rotated(uuid, 0)
+	f.rotated(uuid)
 	f.ResetCalls()
 	f.began = f.Now()
 	const stacks = 10
@@ -213,4 +223,86 @@ func TestARevocationAmongManyRetirementsHasItsFirstWriteWithinASecond(t *testing
 	}
 	t.Logf("%d retirements and %d revocations: %d writes in %s, %d calls throttled; the slowest Deny took %s",
 		many, len(operators), m.writes, m.ended.Round(time.Second), m.throttled, m.firstWrite.Round(time.Millisecond))
+}
+
+// What the command line does with --all: a rotation each half second, which is four writes of five a second.
+func TestARevocationAmongPacedRotationsHasItsFirstWriteWithinASecond(t *testing.T) {
+	f := newFleet(t, 1)
+	refused := 0
+	f.Go(f.ctx, "command", func(ctx context.Context) error {
+		for _, p := range f.plans {
+			err := f.Ask(ctx, simtest.Operator, http.MethodPost, "/grants/"+string(p.Grant)+"/rotate", api.RotateRequest{Run: "4f2a9c01d3e7"}, nil)
+			if _, ok := errors.AsType[*simtest.Refused](err); ok {
+				refused++
+			} else if err != nil {
+				return err
+			}
+			if err := f.Wait(ctx, 500*time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	operators := f.revokeEvery(7*time.Second, 20)
+	f.run(time.Hour)
+	const early = 17 // the revocation of each 20th grant, every 7 s, outruns the command's 10 s from the fourth one on
+	rotated := 0
+	for _, p := range f.plans {
+		version, _, err := f.Read(f.ctx, p.Grant, grant.StageCurrent)
+		f.must(err)
+		if grant.InRun(version, grant.OnDemand, "4f2a9c01d3e7") {
+			rotated++
+		}
+	}
+	if refused != early || rotated != many-early || f.failedSteps() != 0 {
+		t.Errorf("%d refused, %d rotated, %d steps failed; want %d, %d and none", refused, rotated, f.failedSteps(), early, many-early)
+	}
+	m := f.measure(operators)
+	if want := rotated*rotationWrites + len(operators)*revocationWrites; m.writes != want || m.firstWrite > time.Second {
+		t.Errorf("%d writes, want %d; the slowest Deny took %s", m.writes, want, m.firstWrite)
+	}
+	t.Logf("%d rotations and %d revocations: %d writes in %s, %d calls throttled; the slowest Deny took %s",
+		rotated, len(operators), m.writes, m.ended.Round(time.Second), m.throttled, m.firstWrite.Round(time.Millisecond))
+}
+
+// What the command line does with revoke --provider, while everything rotates besides: the Denies of all first, at the whole
+// budget's rate, then Deny and trust policy of each. Rotations get what is left: some find no room within their function's
+// five minutes, and none is given up.
+func TestManyGrantsAreDeniedBeforeAnyIsClosed(t *testing.T) {
+	f := newFleet(t, 1)
+	f.allAtOnce()
+	var denied time.Duration
+	f.Go(f.ctx, "command", func(ctx context.Context) error {
+		for _, pass := range []struct {
+			denyOnly bool
+			every    time.Duration
+		}{{true, time.Second / iamWrites}, {false, revocationWrites * time.Second / iamWrites}} {
+			for _, p := range f.plans {
+				body := api.RevokeRequest{Reason: "contract ended", DenyOnly: pass.denyOnly}
+				if err := f.Ask(ctx, simtest.Operator, http.MethodPost, "/grants/"+string(p.Grant)+"/revoke", body, nil); err != nil {
+					return err
+				}
+				if pass.denyOnly {
+					denied = f.Now().Sub(f.began)
+				}
+				if err := f.Wait(ctx, pass.every); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	f.run(time.Hour)
+	for _, p := range f.plans {
+		if s, err := f.Status(f.ctx, p.Grant); err != nil || s.State != api.Closed || len(s.Missing) > 0 {
+			t.Errorf("%s is %s, missing %v, %v", p.Grant, s.State, s.Missing, err)
+		}
+	}
+	f.rotated(uuid)
+	if least := many * time.Second / iamWrites; denied < least-time.Second || denied > 2*least {
+		t.Errorf("the last Deny alone came after %s, want %s to %s", denied, least, 2*least)
+	}
+	m := f.measure(nil)
+	t.Logf("%d revocations beside %d rotations: all denied after %s, the last write after %s, %d writes, %d calls throttled, %d steps tried again later",
+		many, many, denied.Round(time.Second), m.ended.Round(time.Second), m.writes, m.throttled, f.failedSteps())
 }

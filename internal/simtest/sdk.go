@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -26,6 +27,7 @@ type SDK struct {
 	wait     func(ctx context.Context, d time.Duration) error
 	attempts int
 	backoff  func(attempt int) time.Duration
+	urgent   bool
 }
 
 // roleAPI is what functions need of IAM.
@@ -42,7 +44,7 @@ func standard(w *sim.World, seed uint64) SDK {
 			return longestBackoff
 		}
 		return time.Duration(random.Int64N(int64(time.Second) << attempt))
-	}}
+	}, false}
 }
 
 // urgent is what takes access away.
@@ -50,7 +52,7 @@ func urgent(w *sim.World, seed uint64) SDK {
 	random := rand.New(rand.NewPCG(seed, 2))
 	return SDK{w.IAM, w.Wait, urgentAttempts, func(int) time.Duration {
 		return urgentBackoff/3 + time.Duration(random.Int64N(int64(urgentBackoff-urgentBackoff/3)))
-	}}
+	}, true}
 }
 
 func (s SDK) try(ctx context.Context, call func() error) error {
@@ -69,9 +71,17 @@ func (s SDK) Role(ctx context.Context, roleName string) (r grant.Role, err error
 	return r, err
 }
 
-// SetTrust is UpdateAssumeRolePolicy.
+// SetTrust is UpdateAssumeRolePolicy. What is throttled goes back to the caller, unless it takes access away.
 func (s SDK) SetTrust(ctx context.Context, roleName string, document []byte) error {
-	return s.try(ctx, func() error { return s.IAM.SetTrust(ctx, roleName, document) })
+	var throttled error
+	err := s.try(ctx, func() error {
+		err := s.IAM.SetTrust(ctx, roleName, document)
+		if errors.Is(err, grant.ErrThrottled) && !s.urgent {
+			throttled, err = err, nil
+		}
+		return err
+	})
+	return cmp.Or(throttled, err)
 }
 
 // InlinePolicy is GetRolePolicy.

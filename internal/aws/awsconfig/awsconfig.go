@@ -87,6 +87,15 @@ func standard(options func(*retry.StandardOptions)) aws.Retryer {
 		"ConcurrentModification", "ConcurrentModificationException", "Throttled")
 }
 
+// Unthrottled is a retryer that leaves a throttled call to the caller, who has to look again before the next try.
+func Unthrottled(r aws.Retryer) aws.Retryer { return unthrottled{r} }
+
+type unthrottled struct{ aws.Retryer }
+
+func (u unthrottled) IsErrorRetryable(err error) bool {
+	return !retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err).Bool() && u.Retryer.IsErrorRetryable(err)
+}
+
 // HTTPClient gives up on connections and answers well before a function's own time is up.
 func HTTPClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().

@@ -21,18 +21,20 @@ type Service struct {
 	Throttle string // error codes
 	Denied   string
 	Internal string
+
+	HandsBack bool // a throttled call isn't tried again: its caller has to look first
 }
 
 // The services, as their API references document them.
 var (
-	IAM            = Service{XMLError, "Throttling", "AccessDenied", "ServiceFailure"}
-	STS            = Service{XMLError, "Throttling", "AccessDenied", "InternalFailure"}
-	SES            = Service{XMLError, "Throttling", "AccessDenied", "InternalFailure"}
-	SNS            = Service{XMLError, "Throttled", "AuthorizationError", "InternalError"}
-	SecretsManager = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServiceError"}
-	SSM            = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServerError"}
-	EventBridge    = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalFailure"}
-	SQS            = Service{JSONError, "com.amazonaws.sqs#RequestThrottled", "com.amazonaws.sqs#KmsAccessDenied", "InternalFailure"}
+	IAM            = Service{XMLError, "Throttling", "AccessDenied", "ServiceFailure", false}
+	STS            = Service{XMLError, "Throttling", "AccessDenied", "InternalFailure", false}
+	SES            = Service{XMLError, "Throttling", "AccessDenied", "InternalFailure", false}
+	SNS            = Service{XMLError, "Throttled", "AuthorizationError", "InternalError", false}
+	SecretsManager = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServiceError", false}
+	SSM            = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServerError", false}
+	EventBridge    = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalFailure", false}
+	SQS            = Service{JSONError, "com.amazonaws.sqs#RequestThrottled", "com.amazonaws.sqs#KmsAccessDenied", "InternalFailure", false}
 )
 
 // ThrottleAnswer is the service's "slow down".
@@ -52,15 +54,21 @@ func (s Service) Contract(t *testing.T, success Answer, call func(context.Contex
 	gateway := Raw(http.StatusBadGateway, "text/html", "<html><body>"+quoted.String()+"</body></html>")
 	attempts := awsconfig.Attempts
 
-	for _, tc := range []struct {
+	type row struct {
 		name   string
 		script []Answer
 		want   error // nil: success
 		calls  int
-	}{
-		{"answered", []Answer{success}, nil, 1},
+	}
+	throttled := []row{
 		{"throttled once, then answered", []Answer{s.ThrottleAnswer(), success}, nil, 2},
 		{"throttled until the attempts are spent", Times(attempts, s.ThrottleAnswer()), grant.ErrThrottled, attempts},
+	}
+	if s.HandsBack {
+		throttled = []row{{"throttled, handed back", []Answer{s.ThrottleAnswer()}, grant.ErrThrottled, 1}}
+	}
+	for _, tc := range append(throttled, []row{
+		{"answered", []Answer{success}, nil, 1},
 		{"the answer lost, then answered", []Answer{Lost, success}, nil, 2},
 		{"every answer lost", Times(attempts, Lost), grant.ErrUnavailable, attempts},
 		{"broken once, then answered", []Answer{broken, success}, nil, 2},
@@ -69,7 +77,7 @@ func (s Service) Contract(t *testing.T, success Answer, call func(context.Contex
 		{"access denied", []Answer{s.Error(http.StatusForbidden, s.Denied, "User: arn:aws:sts::444455556666:assumed-role/r/s is not authorized")}, grant.ErrDenied, 1},
 		{"credentials expired", []Answer{s.Error(http.StatusForbidden, "ExpiredTokenException", "The security token included in the request is expired")}, grant.ErrDenied, 1},
 		{"validation that quotes the request", []Answer{s.Error(http.StatusBadRequest, "ValidationException", quoted.String())}, errOther, 1},
-	} {
+	}...) {
 		t.Run(tc.name, func(t *testing.T) {
 			server := New(t, tc.script...)
 			err := call(t.Context(), server.Config())

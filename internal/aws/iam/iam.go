@@ -21,13 +21,18 @@ import (
 )
 
 // Client calls IAM.
-type Client struct{ api *iam.Client }
+type Client struct {
+	api    *iam.Client
+	urgent bool
+}
 
 // New makes a client.
-func New(cfg aws.Config) *Client { return &Client{iam.NewFromConfig(cfg)} }
+func New(cfg aws.Config) *Client { return &Client{api: iam.NewFromConfig(cfg)} }
 
 // NewUrgent makes a client for whoever takes access away: what is throttled is tried again at once.
-func NewUrgent(cfg aws.Config) *Client { return New(awsconfig.Urgent(cfg)) }
+func NewUrgent(cfg aws.Config) *Client {
+	return &Client{api: iam.NewFromConfig(awsconfig.Urgent(cfg)), urgent: true}
+}
 
 // Role reads a role by its name, without path (GetRole). grant.ErrNotFound where there is none.
 func (c *Client) Role(ctx context.Context, roleName string) (grant.Role, error) {
@@ -53,10 +58,15 @@ func (c *Client) Role(ctx context.Context, roleName string) (grant.Role, error) 
 }
 
 // SetTrust replaces a role's trust policy (UpdateAssumeRolePolicy). IAM has no compare-and-swap: the last writer wins.
-// grant.ErrUnavailable means that it may have worked.
+// grant.ErrUnavailable means that it may have worked. What is throttled isn't tried again here but by an urgent client: the
+// document may have changed meanwhile.
 func (c *Client) SetTrust(ctx context.Context, roleName string, document []byte) error {
 	_, err := c.api.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
 		RoleName: &roleName, PolicyDocument: new(string(document)),
+	}, func(o *iam.Options) {
+		if !c.urgent {
+			o.Retryer = awsconfig.Unthrottled(o.Retryer)
+		}
 	})
 	return awserr.From(err, document)
 }

@@ -105,7 +105,9 @@ func TestEveryCallKeepsTheAdaptersContract(t *testing.T) {
 		"PutInlinePolicy": {done("PutRolePolicy"), putPolicy, []string{secretID, document}},
 		"TagRole":         {done("TagRole"), tagRole, nil},
 	} {
-		t.Run(name, func(t *testing.T) { awstest.IAM.Contract(t, tc.success, tc.call, tc.secrets...) })
+		service := awstest.IAM
+		service.HandsBack = name == "SetTrust"
+		t.Run(name, func(t *testing.T) { service.Contract(t, tc.success, tc.call, tc.secrets...) })
 	}
 }
 
@@ -273,4 +275,42 @@ func TestAnAnswerCutOffIsNoAnswer(t *testing.T) {
 			awstest.Withheld(t, err, secretID)
 		})
 	}
+}
+
+// A throttled write of a trust policy goes back to its caller, who compares first. Who takes access away doesn't wait for that.
+func TestWhoTriesAThrottledWriteAgain(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		client  func(aws.Config) *iam.Client
+		call    func(*iam.Client) error
+		refused int // times in a row, before it would work
+		asked   int
+		err     error
+	}{
+		{"trust policy", iam.New, writeTrust, 1, 1, grant.ErrThrottled},
+		{"trust policy, taking away", iam.NewUrgent, writeTrust, 9, 10, nil},
+		{"inline policy", iam.New, writeInline, 2, 3, nil},
+		{"inline policy, taking away", iam.NewUrgent, writeInline, 9, 10, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			script := make([]awstest.Answer, 0, c.refused+1)
+			for range c.refused {
+				script = append(script, awstest.XMLError(http.StatusBadRequest, "Throttling", "Rate exceeded"))
+			}
+			if c.err == nil {
+				script = append(script, done("UpdateAssumeRolePolicy"))
+			}
+			server := awstest.New(t, script...)
+			err := c.call(c.client(server.Config()))
+			if !errors.Is(err, c.err) || len(server.Calls()) != c.asked {
+				t.Errorf("%d requests, %v; want %d, %v", len(server.Calls()), err, c.asked, c.err)
+			}
+		})
+	}
+}
+
+func writeTrust(c *iam.Client) error { return c.SetTrust(context.Background(), role, []byte(document)) }
+
+func writeInline(c *iam.Client) error {
+	return c.PutInlinePolicy(context.Background(), role, grant.RevocationPolicy, []byte(grant.DenyRevocation))
 }
