@@ -25,7 +25,7 @@ type fakeFleet struct {
 	url string
 
 	mu      sync.Mutex
-	mode    map[string]string // api: down; GRANT: overlap, fails, slow, noted, whose
+	mode    map[string]string // api: down; GRANT: overlap, fails, forbidden, slow, restoring, whose
 	calls   []string
 	denied  map[string]bool // roles with the Deny
 	current map[string]string
@@ -82,6 +82,9 @@ func (f *fakeFleet) status(name string) api.Status {
 		if strings.HasPrefix(s.VersionID, "rotate-") {
 			s.Accepted = []api.ID{{Fingerprint: "#4f2a9c"}, {Fingerprint: "#0a1b2c", Until: time.Now().Add(24 * time.Hour)}}
 		}
+	}
+	if f.mode[name] == "restoring" && s.RevokeID == "rv-20260801T160200Z-0a1b2c3d" {
+		s.RestoreTo = "restore-20260801T160200Z-0a1b2c3d-44556677"
 	}
 	if f.mode[name] == "whose" {
 		s = api.Status{Grant: name, Fault: "reading plan of " + name + ": access denied", CheckedAt: time.Now()}

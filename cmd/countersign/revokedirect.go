@@ -99,7 +99,7 @@ func (d direct) tag(ctx context.Context, roles *iam.Client, revokeID string, noS
 func (d direct) look(ctx context.Context) (bool, error) {
 	roles := iam.New(d.cfg)
 	inline, err := roles.InlinePolicy(ctx, d.roleName(), grant.RevocationPolicy)
-	if err != nil || !grant.ReadRevocation(inline).Denies {
+	if r := grant.ReadRevocation(inline); err != nil || !r.Denies || r.RestoreTo != "" { // a restore under way is to be undone
 		return false, err
 	}
 	role, err := roles.Role(ctx, d.roleName())

@@ -49,7 +49,7 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 				Grant: string(m.name), Outcome: outFailed, Why: "it can't be told whose it is: " + m.Fault,
 				Next: "If it is this provider's: countersign revoke " + string(m.name),
 			}
-		case m.State == api.Closed && len(m.Missing) == 0 && m.Fault == "":
+		case m.State == api.Closed && len(m.Missing) == 0 && m.Fault == "" && m.RestoreTo == "":
 			out[m.name] = outcome{Grant: string(m.name), Outcome: "revoked before", RevokeID: m.RevokeID}
 		default:
 			todo = append(todo, m)
