@@ -175,14 +175,20 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 // meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew.
 type meter struct {
 	progress
-	verb   string // what is done, as "rotated"
 	total  int
 	counts map[string]int
 	live   bool
 }
 
-func (c *cli) meter(verb string, total int) *meter {
-	return &meter{c.progress(), verb, total, map[string]int{}, !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
+func (c *cli) meter(total int) *meter {
+	return &meter{c.progress(), total, map[string]int{}, !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
+}
+
+// next is the meter of what comes after, by the same clock.
+func (m *meter) next(total int) *meter {
+	after := m.c.meter(total)
+	after.start = m.start
+	return after
 }
 
 const eraseLine = "\r\x1b[K"

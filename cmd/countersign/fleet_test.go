@@ -133,7 +133,7 @@ func TestManyGrantsAreTakenAtTheirPace(t *testing.T) {
 				var mu sync.Mutex
 				var started []time.Duration
 				began := time.Now()
-				out := cli.onEach(t.Context(), members, c.pace, cli.meter("rotated", len(members)), func(context.Context, member) outcome {
+				out := cli.onEach(t.Context(), members, c.pace, cli.meter(len(members)), func(context.Context, member) outcome {
 					mu.Lock()
 					started = append(started, time.Since(began)/time.Millisecond)
 					mu.Unlock()

@@ -258,16 +258,19 @@ func (c *cli) awaitDenied(ctx context.Context, name grant.Name, look func(contex
 		"the Deny of %s is written and not yet read back", name)
 }
 
+const notUndone = "IAM may take seconds to a few minutes to spread this. Not undone by it: sessions of other roles entered from here, " +
+	"open shells and connections, "
+
 // aftermath says what a revoke does not do, and what undoing it takes.
 func (c *cli) aftermath(f revokeFlags, name grant.Name) string {
-	left := []string{"sessions of other roles entered from here", "open shells and connections", "what was built or shared meanwhile"}
+	made := "what was built or shared meanwhile"
 	if a, err := access.Load(f.file); err == nil {
 		if e, ok := a.Find(name); ok && !e.Grant.MayShareResources {
-			left[2] = "what was built or copied meanwhile"
+			made = "what was built or copied meanwhile"
 		}
 	}
 	b := block{}
-	b.wrapFlat("IAM may take seconds to a few minutes to spread this. Not undone by it: " + strings.Join(left, ", ") + ".")
+	b.wrapFlat(notUndone + made + ".")
 	b.wrapFlat("Undo: countersign restore " + string(name) + " --reason … (nothing else reopens it, a deploy neither)")
 	b.wrapFlat("No countersign at hand: countersign revoke " + string(name) + " --print-aws")
 	return b.String()

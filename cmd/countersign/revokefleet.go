@@ -65,10 +65,10 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 		}
 	}
 	again := commandLine(append([]string{"countersign", "revoke", "--provider", f.provider, "--reason", f.reason}, f.where()...)...)
-	m := c.meter("denied", len(todo))
+	m := c.meter(len(todo))
 	denied := c.onEach(ctx, todo, pace{every(f.rate, writesOfDeny), 8}, m, func(ctx context.Context, one member) outcome { return c.denyOne(ctx, cfg, f, one) })
 	m.end()
-	m = c.meter("revoked", len(members))
+	m = m.next(len(members))
 	for _, one := range members {
 		if o, known := out[one.name]; known {
 			m.done(o)
@@ -81,6 +81,9 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 		out[todo[i].name] = o
 	}
 	m.end()
+	if len(todo) > 0 {
+		c.say("%swhat was built or shared meanwhile. Undo: countersign restore GRANT --reason …", notUndone)
+	}
 	all := inOrder(members, out)
 	if err := c.printOutcomes(all, struct {
 		Provider string    `json:"provider"`

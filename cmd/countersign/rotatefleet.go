@@ -80,7 +80,7 @@ func (c *cli) rotateMany(ctx context.Context, f rotateFlags) error {
 	if !c.json {
 		c.tell("  %s\n", printable(again)) // in one line, to be copied
 	}
-	m := c.meter("rotated", len(members))
+	m := c.meter(len(members))
 	var todo []member
 	out := map[grant.Name]outcome{}
 	for _, one := range members {
