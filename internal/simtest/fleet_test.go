@@ -3,6 +3,7 @@ package simtest_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"slices"
@@ -21,6 +22,9 @@ const (
 	iamWrites = 5   // a second, by everybody in the account together
 	fastest   = many * 2 * time.Second / iamWrites
 )
+
+// fleets is how many seeds the tests with scheduled rotations take, from 0 on.
+var fleets = flag.Uint64("fleets", 1, "seeds of the tests with many grants")
 
 // fleet is an account with many grants, all open, and a small budget of IAM writes.
 type fleet struct {
@@ -153,7 +157,7 @@ const (
 )
 
 func TestManyGrantsRotateAtTheSameMoment(t *testing.T) {
-	for seed := range uint64(1) {
+	for seed := range *fleets {
 		f := newFleet(t, seed)
 		f.allAtOnce()
 		f.run(time.Hour)
@@ -175,7 +179,7 @@ func TestManyGrantsRotateAtTheSameMoment(t *testing.T) {
 }
 
 func TestARevocationAmongManyRotationsHasItsFirstWriteWithinASecond(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range *fleets {
 		f := newFleet(t, seed)
 		f.allAtOnce()
 		operators := f.revokeEvery(5*time.Second, 40)
