@@ -107,9 +107,9 @@ func (f *fakeFleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/s"):
 		f.serveAPI(w, r, body, note)
 	case target != "": // SSM, Secrets Manager
-		var in struct{ Name, SecretId string }
+		var in struct{ Name, SecretID string }
 		_ = json.Unmarshal(body, &in)
-		name := strings.TrimPrefix(in.Name+strings.TrimPrefix(in.SecretId, "countersign/"), "/countersign/")
+		name := strings.TrimPrefix(in.Name+strings.TrimPrefix(in.SecretID, "countersign/"), "/countersign/")
 		note(target[strings.LastIndexByte(target, '.')+1:] + " " + name)
 		if in.Name == "" {
 			awstest.JSON("{}")(w)

@@ -133,7 +133,7 @@ func (m member) interrupted() outcome {
 
 // denyOne ends a grant's live sessions, and nothing else.
 func (c *cli) denyOne(ctx context.Context, cfg aws.Config, f revokeFlags, m member) outcome {
-	var err error = grant.ErrUnavailable
+	err := grant.ErrUnavailable
 	if m.client != nil {
 		_, err = m.client.Revoke(ctx, m.name, api.RevokeRequest{Reason: f.reason, DenyOnly: true})
 	}
