@@ -1,8 +1,9 @@
-// Package operate is the function behind the API's everyday part: list the grants, show one, rotate one now.
+// Package operate is the function behind the API's everyday part: list the grants, show one, rotate one now, pause its schedule.
 //
 // It tells what IAM and Secrets Manager say at that moment, external IDs as fingerprints only. It trusts the signature that
 // API Gateway checked and the plan. It reads no secret's value, writes nothing in IAM, and refuses to rotate a closed grant
-// or one whose previous ID still lives, unless that one leaked.
+// or one whose previous ID still lives, unless that one leaked. A pause is a tag: it delays what the schedule starts, and
+// neither a revoke nor what an operator asks for.
 package operate
 
 import (
@@ -36,9 +37,11 @@ type Secrets interface {
 	Rotate(ctx context.Context, secretARN, token string) error
 	// MoveStage fails where fromVersion doesn't carry the label. "" means none.
 	MoveStage(ctx context.Context, secretARN, stage, toVersion, fromVersion string) error
+	// Tag sets tags and leaves others alone.
+	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
 
-// Handler lists, shows and rotates.
+// Handler lists, shows, rotates and pauses.
 type Handler struct {
 	Grants  grant.Roles
 	Account string // whose callers may operate
@@ -51,7 +54,7 @@ type Handler struct {
 	Log  *slog.Logger
 }
 
-// Handle answers GET /grants, GET /grants/{grant} and POST /grants/{grant}/rotate. The error is always nil.
+// Handle answers GET /grants, GET /grants/{grant} and POST /grants/{grant}/rotate, /pause and /resume. The error is always nil.
 func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, error) {
 	response, err := h.answer(ctx, r)
 	if err != nil {
@@ -82,22 +85,36 @@ func (h *Handler) answer(ctx context.Context, r door.Request) (door.Response, er
 		return door.Answer(http.StatusOK, h.Status(ctx, name)), nil
 	case method == http.MethodPost && verb == "rotate":
 		var body api.RotateRequest
-		if err := door.Body(r, &body); err != nil {
-			return door.Response{}, err
-		}
-		if err := door.Reason(body.Reason); err != nil {
-			return door.Response{}, err
-		}
-		if body.Run != "" {
-			if err := grant.CheckRun(body.Run); err != nil {
-				return door.Response{}, door.Refuse(http.StatusBadRequest, "leave it out, or repeat the one that was printed", "%v", err)
+		return act(r, &body, &body.Reason, http.StatusAccepted, func() (any, error) {
+			if body.Run != "" {
+				if err := grant.CheckRun(body.Run); err != nil {
+					return nil, door.Refuse(http.StatusBadRequest, "leave it out, or repeat the one that was printed", "%v", err)
+				}
 			}
-		}
-		answer, err := h.Rotate(ctx, name, caller, body)
-		if err != nil {
-			return door.Response{}, err
-		}
-		return door.Answer(http.StatusAccepted, answer), nil
+			return h.Rotate(ctx, name, caller, body)
+		})
+	case method == http.MethodPost && verb == "pause":
+		var body api.PauseRequest
+		return act(r, &body, &body.Reason, http.StatusOK, func() (any, error) { return h.Pause(ctx, name, caller, body) })
+	case method == http.MethodPost && verb == "resume":
+		var body api.ResumeRequest
+		return act(r, &body, &body.Reason, http.StatusOK, func() (any, error) { return h.Resume(ctx, name, caller, body) })
 	}
-	return door.Response{}, door.Refuse(http.StatusNotFound, "GET /grants, GET /grants/{grant}, POST /grants/{grant}/rotate", "there is nothing at this path")
+	return door.Response{}, door.Refuse(http.StatusNotFound,
+		"GET /grants, GET /grants/{grant}, POST /grants/{grant}/rotate, pause or resume", "there is nothing at this path")
+}
+
+// act reads a request's body, checks the reason in it, and answers with what do gives.
+func act(r door.Request, body any, reason *string, status int, do func() (any, error)) (door.Response, error) {
+	if err := door.Body(r, body); err != nil {
+		return door.Response{}, err
+	}
+	if err := door.Reason(*reason); err != nil {
+		return door.Response{}, err
+	}
+	answer, err := do()
+	if err != nil {
+		return door.Response{}, err
+	}
+	return door.Answer(status, answer), nil
 }

@@ -58,6 +58,7 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 		RoleARN: p.RoleARN, SecretARN: p.SecretARN, RotateEvery: p.RotateEvery, Expires: p.Expires, CheckedAt: now.UTC(),
 		VersionID:   s.secret.At(grant.StageCurrent),
 		LastRotated: s.secret.LastRotated, NextRotation: s.secret.NextRotation, LastUsed: s.role.LastUsed,
+		PausedUntil: grant.PausedUntil(s.secret.Tags, now),
 	}
 	if err != nil {
 		status.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")

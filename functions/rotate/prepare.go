@@ -36,6 +36,10 @@ func (r *rotation) create(ctx context.Context) error {
 	case err != nil && !errors.Is(err, grant.ErrNotFound):
 		return err
 	}
+	// A rotation that has stored its ID goes on: the ID may be in the trust policy already.
+	if until := grant.PausedUntil(s.Tags, r.Now()); !there && !until.IsZero() && grant.BySchedule(r.token) {
+		return fmt.Errorf("until %s: %w", until.Format(time.RFC3339), grant.ErrPaused)
+	}
 	now, err := r.version(ctx, current)
 	if err != nil {
 		return err
@@ -202,7 +206,7 @@ func (r *rotation) replace(ctx context.Context, doc *trust.Document, t trust.Pla
 
 // jitter waits a random moment before a rotation that AWS's schedule started: IAM's budget of writes is small.
 func (r *rotation) jitter(ctx context.Context) error {
-	if grant.CauseOf(r.token) != "scheduled" || r.purpose == grant.Birth || r.spread {
+	if !grant.BySchedule(r.token) || r.spread {
 		return nil
 	}
 	r.spread = true

@@ -121,7 +121,11 @@ func (h *Handler) Handle(ctx context.Context, e Event) error {
 		err = run(r, ctx)
 	}
 	if err != nil {
-		r.log.ErrorContext(ctx, "step failed", "reason", err.Error())
+		if errors.Is(err, grant.ErrPaused) {
+			r.log.InfoContext(ctx, "rotation put off", "reason", err.Error())
+		} else {
+			r.log.ErrorContext(ctx, "step failed", "reason", err.Error())
+		}
 		r.refused(ctx, err)
 		return fmt.Errorf("%s of %s: %w", step, name, err)
 	}
@@ -168,6 +172,7 @@ func (r *rotation) refused(ctx context.Context, cause error) {
 func (r *rotation) hopeless(cause error) bool {
 	for _, kind := range []error{
 		grant.ErrOverlapOpen, grant.ErrForeignValue, grant.ErrBackwards, grant.ErrClosed, grant.ErrBadToken, grant.ErrNotConfigured,
+		grant.ErrPaused, // until it ends; then the next window, or the same token, starts anew
 	} {
 		if errors.Is(cause, kind) {
 			return true

@@ -31,9 +31,11 @@ type Status struct {
 	LastRotated time.Time `json:"lastRotated,omitzero"`
 	// NextRotation is the end of the next window, as Secrets Manager gives it.
 	NextRotation time.Time `json:"nextRotation,omitzero"`
-	LastUsed     time.Time `json:"lastUsed,omitzero"`
-	Expires      time.Time `json:"expires,omitzero"`
-	CheckedAt    time.Time `json:"checkedAt"`
+	// PausedUntil is until when the schedule starts no rotation; zero: it does.
+	PausedUntil time.Time `json:"pausedUntil,omitzero"`
+	LastUsed    time.Time `json:"lastUsed,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"`
+	CheckedAt   time.Time `json:"checkedAt"`
 
 	RevokeID string `json:"revokeId,omitempty"`
 	// RestoreTo is the version that a closed grant will be open to, once somebody has asked for a restore.
@@ -99,6 +101,23 @@ type RotateAnswer struct {
 	Grant     string `json:"grant"`
 	VersionID string `json:"versionId"`
 	Done      bool   `json:"done,omitempty"` // the run has rotated the grant before
+}
+
+// PauseRequest is the body of POST /grants/{grant}/pause.
+type PauseRequest struct {
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"` // at most 90 days from now; zero: 14 days
+}
+
+// ResumeRequest is the body of POST /grants/{grant}/resume.
+type ResumeRequest struct {
+	Reason string `json:"reason"`
+}
+
+// PauseAnswer says until when the schedule starts no rotation.
+type PauseAnswer struct {
+	Grant string    `json:"grant"`
+	Until time.Time `json:"until,omitzero"` // zero: it isn't paused
 }
 
 // Problem is the body of every answer that isn't 2xx.

@@ -27,4 +27,5 @@ var (
 	ErrForeignValue  = errors.New("secret value is not in our form")
 	ErrOtherRole     = errors.New("secret value names another role") // with ErrForeignValue: the plan's role was replaced
 	ErrBadToken      = errors.New("rotation token is no pending version")
+	ErrPaused        = errors.New("scheduled rotations are paused") // as an operator wants it: nobody has to look
 )

@@ -150,6 +150,11 @@ func CauseOf(versionID string) string {
 	return "scheduled"
 }
 
+// BySchedule says whether AWS's schedule started the rotation that made a version: no purpose of ours stands at its head.
+func BySchedule(versionID string) bool {
+	return PurposeOf(versionID) == Scheduled && CauseOf(versionID) == "scheduled"
+}
+
 // NewToken makes a ClientRequestToken, 39 characters at most: purpose, hyphen, 32 hex digits.
 func NewToken(rand io.Reader, p Purpose) (string, error) {
 	buf := make([]byte, 16)

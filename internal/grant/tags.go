@@ -7,6 +7,7 @@ const (
 	TagGrant    = TagPrefix + "grant"              // the grant's name: by the template, on role and secret
 	TagRevoked  = TagPrefix + string(FactRevoked)  // revoke id: by revoke, and by reconcile for a Deny without one
 	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
+	TagPaused   = TagPrefix + "paused"             // until when no scheduled rotation starts, see PausedUntil: by operate
 )
 
 // Fact is a change that has to be announced. Its tag holds the change's id; the tag of Announced holds the same id once
