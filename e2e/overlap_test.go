@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/countersign/countersign/e2e/lab"
+	"github.com/countersign/countersign/internal/api"
 )
 
 // overlapEnds rotates the grant with the short overlap and waits for the previous ID's end. Meanwhile the guard and the
@@ -99,4 +100,39 @@ func (s *story) oldest(t *testing.T, grant string) lab.Version {
 	}
 	t.Fatalf("%s has no version from its birth", grant)
 	return lab.Version{}
+}
+
+// pauseHolds lets a window of the daily grant open while it is paused: nothing is rotated and nothing is stuck. The chapter
+// after it opens the next one.
+func (s *story) pauseHolds(t *testing.T) {
+	const grant = "nightly"
+	before := s.current(t, grant)
+	secret := must[string](t)(s.Secret(t.Context(), grant))
+	s.countersign(t, 0, "pause", grant, "--for", "2d", "--reason", "change freeze")
+	var status api.Status
+	decode(t, s.countersign(t, 0, "show", grant, "--json").Stdout, &status)
+	if left := time.Until(status.PausedUntil); left < 47*time.Hour || left > 48*time.Hour {
+		t.Errorf("paused until %s", status.PausedUntil)
+	}
+	putOff := func() (n int) {
+		for _, line := range must[[]string](t)(s.LogLines(t.Context(), "/aws/lambda/countersign-rotate")) {
+			if strings.Contains(line, `"rotation put off"`) {
+				n++
+			}
+		}
+		return n
+	}
+	if err := s.OpenNextWindow(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "a rotation is put off", func() bool { return putOff() > 0 })
+	s.untilQuiet(t)
+	if now := s.current(t, grant); now.ID != before.ID {
+		t.Errorf("%s became current while paused", now.ID)
+	}
+	if v, pending := lab.Labelled(must[[]lab.Version](t)(s.Versions(t.Context(), grant)), "AWSPENDING"); pending && v.ID != before.ID {
+		t.Errorf("%s is left pending", v.ID)
+	}
+	wantAllowed(t, "the ID from before, while paused", s.enters(t, s.engineer, grant, before.ExternalID))
+	s.countersign(t, 0, "resume", grant, "--reason", "freeze called off")
 }

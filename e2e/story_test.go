@@ -65,6 +65,7 @@ func TestCountersign(t *testing.T) {
 		s.part(t, "the command-line tool shows the grants", s.shows)
 	})
 	s.chapter(t, "the overlap ends by IAM's own clock, with no function running", s.overlapEnds)
+	s.chapter(t, "a pause holds the schedule back", s.pauseHolds)
 	s.chapter(t, "a scheduled rotation fires by itself", s.scheduleFires)
 	s.chapter(t, "a revoke ends a live session at its next call", s.revoke)
 	s.chapter(t, "a rotation while revoked opens nothing", s.rotateWhileRevoked)

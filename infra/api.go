@@ -26,6 +26,8 @@ func (s *ServiceProviderAccess) routes() []route {
 		{"POST", "grants/{grant}/revoke", s.revoke},
 		{"POST", "grants/{grant}/restore", s.revoke},
 		{"POST", "grants/{grant}/rotate", s.operate},
+		{"POST", "grants/{grant}/pause", s.operate},
+		{"POST", "grants/{grant}/resume", s.operate},
 	}
 }
 
@@ -44,6 +46,8 @@ func (s *ServiceProviderAccess) createAPI() {
 		{"grants/{grant}/revoke", "grants/{grant}", "revoke", "ApiRevoke"},
 		{"grants/{grant}/restore", "grants/{grant}", "restore", "ApiRestore"},
 		{"grants/{grant}/rotate", "grants/{grant}", "rotate", "ApiRotate"},
+		{"grants/{grant}/pause", "grants/{grant}", "pause", "ApiPause"},
+		{"grants/{grant}/resume", "grants/{grant}", "resume", "ApiResume"},
 	} {
 		folder[r.path] = awsapigateway.NewCfnResource(s.Construct, &r.id, &awsapigateway.CfnResourceProps{
 			RestApiId: s.api.Ref(), ParentId: folder[r.parent], PathPart: &r.part,
@@ -83,7 +87,10 @@ func (s *ServiceProviderAccess) createAPI() {
 }
 
 func routeID(r route) string {
-	name := map[string]string{"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/restore": "Restore", "grants/{grant}/rotate": "Rotate"}[r.path]
+	name := map[string]string{
+		"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/rotate": "Rotate",
+		"grants/{grant}/restore": "Restore", "grants/{grant}/pause": "Pause", "grants/{grant}/resume": "Resume",
+	}[r.path]
 	return "Api" + name + r.method
 }
 

@@ -73,7 +73,8 @@ func (s *ServiceProviderAccess) createFunctions() {
 		allow("UseKey", "kms:Decrypt").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.revoke = s.function("revoke", "takes access away", apiTimeout,
 		announce, tagsOnly(writtenByRevoke()...), allow("Check", "sqs:SendMessage").on(check))
-	s.operate = s.function("operate", "lists grants and starts rotations", apiTimeout)
+	s.operate = s.function("operate", "lists grants, starts and pauses rotations", apiTimeout,
+		tagsOnly(writtenByOperate()...))
 	s.notify = s.function("notify", "tells people and providers", notifyTimeout,
 		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()))...)
 

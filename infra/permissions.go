@@ -59,7 +59,8 @@ func (s *ServiceProviderAccess) permitFunctions() {
 	s.permit("Roles", s.operate, roles,
 		"iam:GetRole", "iam:GetRolePolicy")
 	s.permit("Secrets", s.operate, secrets,
-		"secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage")
+		"secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage",
+		"secretsmanager:TagResource")
 
 	s.permit("Secrets", s.notify, secrets,
 		"secretsmanager:ListSecretVersionIds")
@@ -167,6 +168,9 @@ func writtenByReconcile() []string {
 		grant.FactRotated.AnnouncedTag(), grant.FactFailed.AnnouncedTag(),
 	}
 }
+
+// writtenByOperate is the pause alone: it delays, and opens nothing.
+func writtenByOperate() []string { return []string{grant.TagPaused} }
 
 func writtenByRevoke() []string {
 	return []string{grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag()}

@@ -80,7 +80,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"operate": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every,
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:RotateSecret": secrets, "secretsmanager:UpdateSecretVersionStage": secrets,
-			"lambda:InvokeFunction": {rotate},
+			"secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
 		},
 		"notify": {
 			"secretsmanager:ListSecretVersionIds": secrets,
@@ -161,6 +161,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 		"countersign:revoked":           {"reconcile", "revoke"},
 		"countersign:revoked-announced": {"reconcile", "revoke"},
 		"countersign:restored":          {"reconcile"},
+		"countersign:paused":            {"operate"},
 		"countersign:grant":             nil,
 		"owner":                         nil,
 	} {

@@ -118,7 +118,7 @@ func (s *ServiceProviderAccess) denyOtherWriters() []statement {
 		s.denyOthers("Values", []*function{s.rotate}, writeSecret...),
 		s.denyOthers("Labels", []*function{s.rotate, s.revoke, s.operate}, "secretsmanager:UpdateSecretVersionStage"),
 		s.denyOthers("Rotations", []*function{s.reconcile, s.revoke, s.operate}, "secretsmanager:RotateSecret", "secretsmanager:CancelRotateSecret"),
-		s.denyOthers("Tags", []*function{s.rotate, s.reconcile, s.revoke}, "secretsmanager:TagResource"),
+		s.denyOthers("Tags", []*function{s.rotate, s.reconcile, s.revoke, s.operate}, "secretsmanager:TagResource"),
 		s.denyOthers("Rest", nil, "secretsmanager:UntagResource", "secretsmanager:PutResourcePolicy",
 			"secretsmanager:DeleteResourcePolicy", "secretsmanager:DeleteSecret"),
 	}

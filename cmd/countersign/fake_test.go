@@ -36,6 +36,7 @@ type fakeAWS struct {
 	inline string
 	trust  string
 	tags   map[string]string
+	paused time.Time
 	token  string // version id of the current external ID
 }
 
@@ -186,6 +187,16 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 			f.token = version
 		}
 		answer(http.StatusAccepted, api.RotateAnswer{Grant: "migration", VersionID: version})
+	case "grants/migration/pause":
+		var in api.PauseRequest
+		_ = json.Unmarshal(body, &in)
+		if f.paused = in.Until; in.Until.IsZero() {
+			f.paused = time.Now().Add(grant.DefaultPause).UTC().Truncate(time.Second)
+		}
+		answer(http.StatusOK, api.PauseAnswer{Grant: "migration", Until: f.paused})
+	case "grants/migration/resume":
+		f.paused = time.Time{}
+		answer(http.StatusOK, api.PauseAnswer{Grant: "migration"})
 	case "grants/migration/revoke":
 		f.tags[grant.TagRevoked] = fakeRevokeID
 		f.inline = string(grant.DenyFor(fakeRevokeID))
@@ -237,7 +248,8 @@ func (f *fakeAWS) status() api.Status {
 		Grant: "migration", State: api.Open, Provider: p.Provider, ProviderAccount: p.ProviderAccount, Account: p.Account, Region: p.Region,
 		RoleARN: p.RoleARN, SecretARN: p.SecretARN, VersionID: f.token, RotateEvery: p.RotateEvery, LastRotated: now.Add(-100 * time.Hour),
 		NextRotation: now.Add(640 * time.Hour), LastUsed: now.Add(-3 * time.Hour), Expires: now.Add(2000 * time.Hour), CheckedAt: now,
-		Accepted: []api.ID{{Fingerprint: trust.Fingerprint(fakeID)}, {Fingerprint: trust.Fingerprint(fakeOldID), Until: now.Add(12*time.Minute + 30*time.Second)}},
+		PausedUntil: f.paused,
+		Accepted:    []api.ID{{Fingerprint: trust.Fingerprint(fakeID)}, {Fingerprint: trust.Fingerprint(fakeOldID), Until: now.Add(12*time.Minute + 30*time.Second)}},
 	}
 	doc, err := trust.Parse([]byte(f.trust))
 	closure := grant.ClosureOf([]byte(f.inline), doc, f.tags)

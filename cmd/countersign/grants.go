@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/countersign/countersign/internal/api"
@@ -80,13 +81,13 @@ func (c *cli) grantTable(all []api.Status) string {
 			row[i] = printable(row[i])
 		}
 		rows = append(rows, row)
-		faults = append(faults, notesOf(s)...)
+		faults = append(faults, notesOf(s, now)...)
 	}
 	return table(rows) + strings.Join(faults, "")
 }
 
-// notesOf are lines on what of a grant needs a look.
-func notesOf(s api.Status) []string {
+// notesOf are lines on what of a grant isn't as usual.
+func notesOf(s api.Status, now time.Time) []string {
 	var out []string
 	note := func(format string, args ...any) {
 		b := block{}
@@ -95,6 +96,9 @@ func notesOf(s api.Status) []string {
 	}
 	if s.Fault != "" {
 		note("could not be read in full: %s", s.Fault)
+	}
+	if s.PausedUntil.After(now) {
+		note("paused: %s", pausedText(s.PausedUntil, now))
 	}
 	if len(s.Drift) > 0 {
 		note("drift: %s", strings.Join(s.Drift, "; "))

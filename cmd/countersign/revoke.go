@@ -99,7 +99,7 @@ countersign revoke migration --print-aws`,
 
 func checkReason(reason string) error {
 	if strings.TrimSpace(reason) == "" {
-		return fail(exitInput, `As --reason "project ended": it is kept in the event and in the log.`, "--reason is missing")
+		return fail(exitInput, `As --reason "project ended": it is kept in the log, and in a revoke's event.`, "--reason is missing")
 	}
 	if utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fail(exitInput, "", "--reason takes up to %d printable characters", maxReason)

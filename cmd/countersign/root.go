@@ -49,7 +49,8 @@ countersign explain`,
 		}
 	}
 	in(forCustomer, newInitCommand(c), newValidateCommand(c))
-	in(forOperator, newGrantsCommand(c), newShowCommand(c), newRotateCommand(c), newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c))
+	in(forOperator, newGrantsCommand(c), newShowCommand(c), newRotateCommand(c), newPauseCommand(c), newResumeCommand(c),
+		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c))
 	in(forReviewer, newExplainCommand(c), newTrustCommand(c))
 	in(forAnyone, newVersionCommand(c))
 	root.InitDefaultCompletionCmd()

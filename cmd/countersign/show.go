@@ -73,6 +73,9 @@ func showText(s api.Status, now time.Time) string {
 	if s.DeadBefore.After(now) {
 		b.row("restored", "sessions from before "+clock(s.DeadBefore, now)+" stay dead: enter from then on")
 	}
+	if s.PausedUntil.After(now) {
+		b.row("paused", pausedText(s.PausedUntil, now))
+	}
 	b.row("last used", lastUsed(s, now))
 	for _, d := range s.Drift {
 		b.row("drift", printable(d))
@@ -137,6 +140,7 @@ func ageText(s api.Status, now time.Time) string {
 		parts = append(parts, roughly(now.Sub(s.LastRotated))+" old")
 	}
 	switch {
+	case s.PausedUntil.After(now):
 	case !s.NextRotation.IsZero() && s.NextRotation.After(now):
 		parts = append(parts, "next window ends in "+roughly(s.NextRotation.Sub(now)))
 	case s.RotateEvery != "":

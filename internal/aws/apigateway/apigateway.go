@@ -96,6 +96,18 @@ func (c *Client) Rotate(ctx context.Context, name grant.Name, r api.RotateReques
 	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "rotate")
 }
 
+// Pause holds scheduled rotations back, and tells until when.
+func (c *Client) Pause(ctx context.Context, name grant.Name, r api.PauseRequest) (api.PauseAnswer, error) {
+	var out api.PauseAnswer
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "pause")
+}
+
+// Resume ends a pause.
+func (c *Client) Resume(ctx context.Context, name grant.Name, r api.ResumeRequest) (api.PauseAnswer, error) {
+	var out api.PauseAnswer
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "resume")
+}
+
 // Revoke takes the access away. After grant.ErrUnavailable it may have worked.
 func (c *Client) Revoke(ctx context.Context, name grant.Name, r api.RevokeRequest) (api.RevokeAnswer, error) {
 	var out api.RevokeAnswer

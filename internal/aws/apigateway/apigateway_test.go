@@ -52,6 +52,18 @@ func TestEachCallIsOneSignedRequest(t *testing.T) {
 			_, err := c.Rotate(ctx, "migration", api.RotateRequest{Reason: "left", Leaked: true})
 			return err
 		}},
+		{"pause", "POST /v1/grants/migration/pause", `{"reason":"freeze","until":"2027-01-11T00:00:00Z"}`, func(c *apigateway.Client) error {
+			_, err := c.Pause(ctx, "migration", api.PauseRequest{Reason: "freeze", Until: time.Date(2027, 1, 11, 0, 0, 0, 0, time.UTC)})
+			return err
+		}},
+		{"pause without an end", "POST /v1/grants/migration/pause", `{"reason":"freeze"}`, func(c *apigateway.Client) error {
+			_, err := c.Pause(ctx, "migration", api.PauseRequest{Reason: "freeze"})
+			return err
+		}},
+		{"resume", "POST /v1/grants/migration/resume", `{"reason":"over"}`, func(c *apigateway.Client) error {
+			_, err := c.Resume(ctx, "migration", api.ResumeRequest{Reason: "over"})
+			return err
+		}},
 		{"revoke", "POST /v1/grants/migration/revoke", `{"reason":"ended"}`, func(c *apigateway.Client) error {
 			_, err := c.Revoke(ctx, "migration", api.RevokeRequest{Reason: "ended"})
 			return err
