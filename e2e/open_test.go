@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,6 +135,39 @@ func (s *story) leaked(t *testing.T) {
 		t.Errorf("version %s, want one that begins with cut-", after.ID)
 	}
 	wantAllowed(t, "the new ID", s.enters(t, s.engineer, grant, after.ExternalID))
+}
+
+// plans compares what is deployed with the file that it was deployed from, and with one that differs.
+func (s *story) plans(t *testing.T) {
+	same := filepath.Join(s.Dir, "first.yaml")
+	s.countersign(t, 0, "plan", "--file", same, "--exit-code")
+	yaml := string(must[[]byte](t)(os.ReadFile(same)))
+	for from, to := range map[string]string{"name: legacy": "name: later", "permissions: [ReadOnlyAccess]": "permissions: [SecurityAudit]"} {
+		if !strings.Contains(yaml, from) {
+			t.Fatalf("%q is not in %s", from, same)
+		}
+		yaml = strings.Replace(yaml, from, to, 1)
+	}
+	other := filepath.Join(s.Dir, "other.yaml")
+	if err := os.WriteFile(other, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var plan struct {
+		Grants []struct{ Grant, Change string }
+	}
+	decode(t, s.countersign(t, 5, "plan", "--file", other, "--exit-code", "--json").Stdout, &plan)
+	got := map[string]string{}
+	for _, g := range plan.Grants {
+		got[g.Grant] = g.Change
+	}
+	want := map[string]string{"migration": "unchanged", "nightly": "changed", "platform": "unchanged", "later": "new", "legacy": "removed"}
+	if !maps.Equal(got, want) {
+		t.Errorf("plan %v, want %v", got, want)
+	}
+	refused := must[lab.Output](t)(s.Countersign(t.Context(), s.clerk, "plan", "--file", same))
+	if refused.Code != 4 || refused.Stdout != "" {
+		t.Errorf("somebody who may read nothing gets exit %d: %s", refused.Code, refused.Stdout)
+	}
 }
 
 func (s *story) shows(t *testing.T) {

@@ -63,6 +63,7 @@ func TestCountersign(t *testing.T) {
 		s.part(t, "the provider reads its ID from its own account", s.pickUp)
 		s.part(t, "a leaked ID ends at once", s.leaked)
 		s.part(t, "the command-line tool shows the grants", s.shows)
+		s.part(t, "a plan tells what a deploy would change", s.plans)
 	})
 	s.chapter(t, "the overlap ends by IAM's own clock, with no function running", s.overlapEnds)
 	s.chapter(t, "a pause holds the schedule back", s.pauseHolds)

@@ -96,7 +96,7 @@ func (s *ServiceProviderAccess) createRole(g *grantParts) {
 		}
 		doc := parsed(string(p.Document))
 		policy := awsiam.NewCfnManagedPolicy(scope, new("Permission"+s.hash(p.File)[:8]), &awsiam.CfnManagedPolicyProps{
-			Description: new(fmt.Sprintf("Countersign: %s of grant %s", p.File, e.Name)), PolicyDocument: doc,
+			Description: new(grant.PolicyDescription(p.File, e.Name)), PolicyDocument: doc,
 			Roles: &[]any{g.role.Ref()},
 		})
 		for _, b := range binding {

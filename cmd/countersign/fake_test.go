@@ -80,7 +80,7 @@ func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
 		awstest.XMLError(http.StatusForbidden, "AccessDenied", "not authorized to perform: iam:"+action)(w)
 		return
 	}
-	if form.Get("RoleName") != fakeRole {
+	if form.Get("PolicyArn") == "" && form.Get("RoleName") != fakeRole {
 		awstest.XMLError(http.StatusNotFound, "NoSuchEntity", "The role with name "+form.Get("RoleName")+" cannot be found.")(w)
 		return
 	}
@@ -95,6 +95,13 @@ func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
 	case "GetRole":
 		result = "<Role><RoleName>" + fakeRole + "</RoleName><Arn>" + f.plan().RoleARN + "</Arn><Path>/</Path><RoleId>AROAEXAMPLE</RoleId>" +
 			"<CreateDate>2026-01-05T09:00:00Z</CreateDate><AssumeRolePolicyDocument>" + url.QueryEscape(f.trust) + "</AssumeRolePolicyDocument></Role>"
+	case "ListAttachedRolePolicies":
+		result = "<AttachedPolicies><member><PolicyArn>arn:aws:iam::aws:policy/AmazonS3FullAccess</PolicyArn></member>" +
+			"<member><PolicyArn>arn:aws:iam::444455556666:policy/made</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>"
+	case "GetPolicy":
+		result = "<Policy><DefaultVersionId>v1</DefaultVersionId><Description>" + grant.PolicyDescription("read.json", "migration") + "</Description></Policy>"
+	case "GetPolicyVersion":
+		result = "<PolicyVersion><Document>" + url.QueryEscape(strings.ReplaceAll(readJSON, " ", "")) + "</Document></PolicyVersion>"
 	case "TagRole":
 		f.tags[grant.TagRevoked] = form.Get("Tags.member.1.Value")
 	}
@@ -123,6 +130,7 @@ func (f *fakeAWS) plan() grant.Plan {
 		Grant: "migration", Provider: "hestio", ProviderAccount: "111122223333", Account: "444455556666", Region: "eu-west-1",
 		RoleARN: "arn:aws:iam::444455556666:role/" + fakeRole, Prefix: "hestio", Principals: []string{"arn:aws:iam::111122223333:root"},
 		SecretARN: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-AbCdEf", RotateEvery: "monthly",
+		Overlap: grant.Duration(24 * time.Hour),
 	}
 }
 

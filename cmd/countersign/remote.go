@@ -21,6 +21,8 @@ import (
 // defaultStack is the name under which the CDK app deploys.
 const defaultStack = "ServiceProviderAccess"
 
+var errNoStack = errors.New("no stack")
+
 // remoteFlags say where the grants are deployed.
 type remoteFlags struct{ stack, profile, region string }
 
@@ -68,7 +70,7 @@ func (f remoteFlags) stacks(ctx context.Context, cfg aws.Config, yield func(stac
 			return nil
 		}
 		if errors.Is(err, grant.ErrNotFound) {
-			return fail(exitInput, "--stack and --region say where it is deployed.", "no stack %s in %s", name, cfg.Region)
+			return fail(exitInput, "--stack and --region say where it is deployed.", "%w %s in %s", errNoStack, name, cfg.Region)
 		}
 		if err != nil {
 			return remoteError(fmt.Errorf("reading outputs of %s: %w", name, err))

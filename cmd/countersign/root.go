@@ -48,7 +48,7 @@ countersign explain`,
 			root.AddCommand(cmd)
 		}
 	}
-	in(forCustomer, newInitCommand(c), newValidateCommand(c))
+	in(forCustomer, newInitCommand(c), newValidateCommand(c), newPlanCommand(c))
 	in(forOperator, newGrantsCommand(c), newShowCommand(c), newRotateCommand(c), newPauseCommand(c), newResumeCommand(c),
 		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c))
 	in(forReviewer, newExplainCommand(c), newTrustCommand(c))

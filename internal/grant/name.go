@@ -44,6 +44,21 @@ func (n Name) Secret() string { return SecretPrefix + string(n) }
 // DefaultRole is the role's name where access.yaml gives none.
 func (n Name) DefaultRole() string { return DefaultRolePrefix + string(n) }
 
+// PolicyDescription is the description of the managed policy that is made from a file of access.yaml.
+func PolicyDescription(file string, n Name) string {
+	return "Countersign: " + file + " of grant " + string(n)
+}
+
+// PolicyFile reads the file from a PolicyDescription, "" where it is none of this grant.
+func PolicyFile(description string, n Name) string {
+	rest, ours := strings.CutPrefix(description, "Countersign: ")
+	file, its := strings.CutSuffix(rest, " of grant "+string(n))
+	if !ours || !its {
+		return ""
+	}
+	return file
+}
+
 // NameOfSecret reads the grant's name from its secret's ARN. Secrets Manager appends a hyphen and six characters.
 func NameOfSecret(arn string) (Name, error) {
 	parts := strings.SplitN(arn, ":", 7)
