@@ -176,6 +176,39 @@ func TestAPauseStopsOnlyWhatTheScheduleStarts(t *testing.T) {
 	})
 }
 
+// Clearing the pending label is the one write of a rotation that is put off. Where it fails, the next try makes up for it.
+func TestAPutOffRotationClearsItsLabelInTheEnd(t *testing.T) {
+	for name, fault := range map[string]sim.Fault{
+		"throttled": sim.Throttle, "the caller died before": sim.CrashBefore, "the caller died after": sim.CrashAfter, "the answer was lost": sim.Lose,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			w.paused(48 * time.Hour)
+			w.start(token(1))
+			hit := 0
+			w.Schedule = func(c sim.Call) sim.Outcome {
+				if c.Action == "UpdateSecretVersionStage" && hit == 0 {
+					hit++
+					return sim.Outcome{Fault: fault}
+				}
+				return sim.Outcome{}
+			}
+			w.Sleep(w.ctx, time.Hour)
+			w.Schedule = nil
+			if hit == 0 {
+				t.Fatal("the label was never cleared")
+			}
+			if pending, _ := w.labelled(grant.StagePending); pending == token(1) {
+				t.Error("it still is pending and blocks every rotation")
+			}
+			_, old := w.labelled(grant.StageCurrent)
+			w.rotated("rotate-0123456789abcdef0123456789abcdef")
+			_, fresh := w.labelled(grant.StageCurrent)
+			w.lets(old, fresh)
+		})
+	}
+}
+
 func TestResumeLetsTheScheduleOn(t *testing.T) {
 	w := opened(t)
 	_, old := w.labelled(grant.StageCurrent)
