@@ -18,16 +18,17 @@ import (
 var accepted = map[string]string{
 	"CheckQueue AwsSolutions-SQS3": "a check that is lost is made up for by the hourly look at every grant",
 
-	"Api AwsSolutions-APIG2":          "the handlers check name and body, and log who sent a wrong one",
-	"ApiGrantsGET AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
-	"ApiGrantGET AwsSolutions-COG4":   "IAM authorises: operators are the account's principals",
-	"ApiRevokePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
-	"ApiRotatePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
-	"ApiPausePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
-	"ApiResumePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
-	"ApiStage AwsSolutions-APIG1":     "API logs need a role that is set for the whole account and Region; the handlers log the caller",
-	"ApiStage AwsSolutions-APIG6":     "API logs need a role that is set for the whole account and Region; the handlers log the caller",
-	"ApiStage AwsSolutions-APIG3":     "only signed requests of the account's principals come through, 10 a second; a web ACL costs more than the rest",
+	"Api AwsSolutions-APIG2":           "the handlers check name and body, and log who sent a wrong one",
+	"ApiGrantsGET AwsSolutions-COG4":   "IAM authorises: operators are the account's principals",
+	"ApiGrantGET AwsSolutions-COG4":    "IAM authorises: operators are the account's principals",
+	"ApiRevokePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
+	"ApiRestorePOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals",
+	"ApiRotatePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
+	"ApiPausePOST AwsSolutions-COG4":   "IAM authorises: operators are the account's principals",
+	"ApiResumePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
+	"ApiStage AwsSolutions-APIG1":      "API logs need a role that is set for the whole account and Region; the handlers log the caller",
+	"ApiStage AwsSolutions-APIG6":      "API logs need a role that is set for the whole account and Region; the handlers log the caller",
+	"ApiStage AwsSolutions-APIG3":      "only signed requests of the account's principals come through, 10 a second; a web ACL costs more than the rest",
 
 	"Notify/Role AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ses:<AWS::Region>:<AWS::AccountId>:identity/*]": "in SES's sandbox the recipients' identities are asked too; the sender is a condition",
 
