@@ -90,6 +90,8 @@ func news(f facts, d decision) []item {
 func lostRotation(f facts) bool {
 	version := f.current.versionID
 	switch {
+	case f.tags[grant.FactGranted.AnnouncedTag()] == version: // a role's own ID, with which it was adopted
+		return false
 	case f.plan.NoExternalID || grant.PurposeOf(version) == grant.Birth || grant.PurposeOf(version) == grant.Restore || f.tags[grant.FactRotated.AnnouncedTag()] == version:
 		return false
 	case f.tags[grant.FactRotated.Tag()] == version:
