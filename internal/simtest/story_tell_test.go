@@ -1,6 +1,8 @@
 package simtest_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/api"
@@ -196,4 +199,23 @@ func (s *story) failedRuns() string {
 		out += fmt.Sprintf("; %s failed %d×", function, failed[function])
 	}
 	return out
+}
+
+// fits holds an event to the schema that we publish of its type.
+func (s *story) fits(e events.Envelope) {
+	src, err := events.Schema(e.DetailType)
+	s.must(err)
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(src))
+	s.must(err)
+	c := jsonschema.NewCompiler()
+	s.must(c.AddResource("urn:schema", schema))
+	compiled, err := c.Compile("urn:schema")
+	s.must(err)
+	body, err := json.Marshal(e)
+	s.must(err)
+	event, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	s.must(err)
+	if err := compiled.Validate(event); err != nil {
+		s.t.Errorf("%s doesn't fit its schema: %v", e.DetailType, err)
+	}
 }

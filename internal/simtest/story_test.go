@@ -113,6 +113,7 @@ func (s *story) ends() {
 	said := s.log.String()
 	for _, e := range s.Bus(simtest.BusName).Archive() {
 		said += string(e.Detail)
+		s.fits(e)
 	}
 	for _, letter := range s.Letters() {
 		said += letter.Subject + letter.Text + letter.HTML
