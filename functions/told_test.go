@@ -32,3 +32,33 @@ func TestAnIDThatWasEditedOutIsPutBackAndAnnounced(t *testing.T) {
 		t.Errorf("announced %d times", n)
 	}
 }
+
+// Secrets Manager gives a rotation up without a word, and starts no other one from then on.
+func TestARotationThatWasGivenUpIsToldOnce(t *testing.T) {
+	for step, done := range map[string][]string{
+		"setSecret": {"createSecret"}, "finishSecret": {"createSecret", "setSecret", "testSecret"},
+	} {
+		w := opened(t)
+		_, id := w.labelled(grant.StageCurrent)
+		w.Sleep(w.ctx, 48*time.Hour)
+		w.start(token(1))
+		for _, name := range done {
+			w.must(w.step(name, token(1)))
+		}
+		w.Advance(time.Hour)
+		w.looks()
+		if _, ok := last[*events.RotationFailed](w); ok {
+			t.Error("it may still be tried again")
+		}
+		for range 2 {
+			w.Advance(2 * time.Hour)
+			w.looks()
+		}
+		if e, ok := last[*events.RotationFailed](w); !ok || e.VersionID != token(1) || e.Step != step || e.Next == "" {
+			t.Errorf("announced %+v", e)
+		}
+		if n := countOf(w.told(), "Rotation Failed"); n != 1 || !w.enters(provider, id) {
+			t.Errorf("announced %d times", n)
+		}
+	}
+}
