@@ -64,17 +64,13 @@ func (n *names) value(name string) (string, bool) {
 	return map[string]string{"none": "", "wrong": "a-wrong-id"}[name], name == "none" || name == "wrong"
 }
 
-// day is a time in the story.
+// day is a time in the story, to the minute: seconds are the functions' to choose.
 func (n *names) day(at time.Time) string {
 	since := at.Sub(n.start)
 	if since < 0 {
 		return "before day 1"
 	}
-	clock := "15:04:05"
-	if at.Second() == 0 {
-		clock = "15:04"
-	}
-	return fmt.Sprintf("day %d %s", 1+int(since/(24*time.Hour)), at.UTC().Format(clock))
+	return fmt.Sprintf("day %d %s", 1+int(since/(24*time.Hour)), at.UTC().Format("15:04"))
 }
 
 // version names a version by its purpose and its external ID's number.
