@@ -289,7 +289,7 @@ func TestADeletedPrincipalStopsTheRotationAndBothIDsStay(t *testing.T) {
 		t.Fatal("finished")
 	}
 	e, ok := last[*events.RotationFailed](w)
-	if !ok || e.Step != "finishsecret" || e.Next == "" || !strings.Contains(e.Reason, "delet") {
+	if !ok || e.Step != "finishSecret" || e.Next == "" || !strings.Contains(e.Reason, "delet") {
 		t.Errorf("announced %+v", e)
 	}
 	if version, _ := w.labelled(grant.StageCurrent); version == token(1) {

@@ -150,7 +150,16 @@ func (h *Handler) mend(ctx context.Context, g gate.Gate, f facts, want trust.Pla
 	if _, err := g.Replace(ctx, f.plan, fresh, want); err != nil {
 		return diff.Drift, false, err
 	}
-	return diff.Drift, true, nil
+	return append(diff.Drift, f.lockedOut()...), true, nil
+}
+
+// lockedOut says so where the trust policy kept the current external ID out. No rotation leaves it like that, nor does the
+// template: somebody has edited it.
+func (f facts) lockedOut() []string {
+	if f.current.id.IsZero() || f.doc.Born() || f.doc.Closed() || f.current.id.AcceptedBy(f.doc) {
+		return nil
+	}
+	return []string{"the trust policy did not accept the current external ID; mended"}
 }
 
 // needsPerson says whether trying again can't help.

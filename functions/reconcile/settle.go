@@ -54,6 +54,12 @@ func news(f facts, d decision) []item {
 			Where: where, VersionID: failure.VersionID, Step: failure.Step, Reason: reason, Next: next,
 		}, true})
 	}
+	if failure := stuck(f); failure.VersionID != "" {
+		reason, next := failure.Words(f.plan.Grant)
+		out = append(out, item{grant.FactFailed, failure.String(), events.RotationFailed{
+			Where: where, VersionID: failure.VersionID, Step: failure.Step, Reason: reason, Next: next,
+		}, false})
+	}
 	if d.state != Open || d.fault != nil {
 		return out
 	}
@@ -86,10 +92,28 @@ func news(f facts, d decision) []item {
 	return out
 }
 
+// tries is longer than Secrets Manager goes on trying a rotation. AWS says "multiple times", and no time.
+const tries = 2 * time.Hour
+
+// stuck is a rotation that made its ID long ago and has not promoted it, unless its failure was told already.
+func stuck(f facts) grant.Failure {
+	p := f.pending
+	if f.doc == nil || p.err != nil || p.versionID == "" || f.now.Sub(p.created) < tries || grant.ParseFailure(f.tags[grant.FactFailed.Tag()]).VersionID == p.versionID {
+		return grant.Failure{}
+	}
+	step := "setSecret"
+	if p.id.AcceptedBy(f.doc) {
+		step = "finishSecret"
+	}
+	return grant.Failure{VersionID: p.versionID, Step: step, Code: grant.Stuck}
+}
+
 // lostRotation says whether the current ID was promoted and not announced, nor is about to be.
 func lostRotation(f facts) bool {
 	version := f.current.versionID
 	switch {
+	case f.tags[grant.FactGranted.AnnouncedTag()] == version: // a role's own ID, with which it was adopted
+		return false
 	case f.plan.NoExternalID || grant.PurposeOf(version) == grant.Birth || grant.PurposeOf(version) == grant.Restore || f.tags[grant.FactRotated.AnnouncedTag()] == version:
 		return false
 	case f.tags[grant.FactRotated.Tag()] == version:

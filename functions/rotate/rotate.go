@@ -83,22 +83,24 @@ type rotation struct {
 }
 
 // steps by their names in lower case and without underscores: Secrets Manager's own pages spell them in two ways.
-var steps = map[string]func(*rotation, context.Context) error{
-	"createsecret": (*rotation).create,
-	"setsecret":    (*rotation).set,
-	"testsecret":   (*rotation).test,
-	"finishsecret": (*rotation).finish,
+var steps = map[string]struct {
+	name string // as our events spell it
+	run  func(*rotation, context.Context) error
+}{
+	"createsecret": {"createSecret", (*rotation).create},
+	"setsecret":    {"setSecret", (*rotation).set},
+	"testsecret":   {"testSecret", (*rotation).test},
+	"finishsecret": {"finishSecret", (*rotation).finish},
 }
 
 // Handle does one step. An error makes Secrets Manager try the whole rotation again, later.
 func (h *Handler) Handle(ctx context.Context, e Event) error {
-	step := strings.ToLower(strings.ReplaceAll(e.Step, "_", ""))
-	run, ok := steps[step]
+	step, ok := steps[strings.ToLower(strings.ReplaceAll(e.Step, "_", ""))]
 	if !ok {
 		return fmt.Errorf("unknown step %.40q", e.Step)
 	}
 	if e.ClientRequestToken == "" {
-		return fmt.Errorf("step %s without a token: %w", step, grant.ErrBadToken)
+		return fmt.Errorf("step %s without a token: %w", step.name, grant.ErrBadToken)
 	}
 	name, err := grant.NameOfSecret(e.SecretID)
 	if err != nil {
@@ -112,13 +114,13 @@ func (h *Handler) Handle(ctx context.Context, e Event) error {
 		return fmt.Errorf("plan of %s names another secret: %w", name, grant.ErrNotConfigured)
 	}
 	r := &rotation{
-		Handler: h, plan: plan, token: e.ClientRequestToken, step: step, purpose: grant.PurposeOf(e.ClientRequestToken),
+		Handler: h, plan: plan, token: e.ClientRequestToken, step: step.name, purpose: grant.PurposeOf(e.ClientRequestToken),
 		gate: gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log},
-		log:  h.Log.With("grant", string(name), "step", step, "version_id", e.ClientRequestToken),
+		log:  h.Log.With("grant", string(name), "step", step.name, "version_id", e.ClientRequestToken),
 	}
-	err = run(r, ctx)
+	err = step.run(r, ctx)
 	for errors.Is(err, grant.ErrThrottled) && r.comesAgain(ctx) {
-		err = run(r, ctx)
+		err = step.run(r, ctx)
 	}
 	if err != nil {
 		if errors.Is(err, grant.ErrPaused) {
@@ -127,7 +129,7 @@ func (h *Handler) Handle(ctx context.Context, e Event) error {
 			r.log.ErrorContext(ctx, "step failed", "reason", err.Error())
 		}
 		r.refused(ctx, err)
-		return fmt.Errorf("%s of %s: %w", step, name, err)
+		return fmt.Errorf("%s of %s: %w", step.name, name, err)
 	}
 	r.log.InfoContext(ctx, "step done")
 	return nil

@@ -50,7 +50,12 @@ var failures = []failure{
 		"look for a permissions boundary or an organisation's policy, and deploy again"},
 	{"unconfigured", ErrNotConfigured, "the grant is not configured",
 		"deploy again"},
+	{Stuck, nil, "the rotation stopped half-way, and Secrets Manager starts no other one while its version is pending",
+		"give it up by a rotation that does, and that ends the current external ID at once: countersign rotate GRANT --leaked"},
 }
+
+// Stuck is the code of a rotation that nobody refused and nobody goes on with. Reconcile finds it by its age.
+const Stuck = "stuck"
 
 // FailureOf says whether an error of a rotation's step needs a person.
 func FailureOf(err error, versionID, step string) (Failure, bool) {

@@ -257,7 +257,7 @@ func TestFailuresTellWhatToDo(t *testing.T) {
 		grant.ErrOverlapOpen, grant.ErrClosed, grant.ErrOtherRole, grant.ErrForeignValue, grant.ErrBackwards, grant.ErrDrift,
 		grant.ErrUnmodifiable, grant.ErrMalformed, grant.ErrQuota, trust.ErrRefused, grant.ErrDenied, grant.ErrNotConfigured,
 	} {
-		f, ok := grant.FailureOf(fmt.Errorf("doing: %w", err), "version-1", "setsecret")
+		f, ok := grant.FailureOf(fmt.Errorf("doing: %w", err), "version-1", "setSecret")
 		reason, next := f.Words("migration")
 		if !ok || reason == "" || next == "" || strings.Contains(next, "GRANT") {
 			t.Errorf("%v: %q %q", err, reason, next)

@@ -18,7 +18,7 @@ type Fact string
 const (
 	FactGranted  Fact = "granted"     // version id of the first external ID, or "open": by reconcile
 	FactRotated  Fact = "rotated"     // version id: by rotate
-	FactFailed   Fact = "failed"      // a Failure, of a refused rotation: by rotate
+	FactFailed   Fact = "failed"      // a Failure: by rotate; by reconcile of a stuck rotation
 	FactRetired  Fact = "retired"     // version id of the ID that ended: by reconcile
 	FactRevoked  Fact = "revoked"     // revoke id: by revoke
 	FactRestored Fact = "restored"    // revoke id: by reconcile
