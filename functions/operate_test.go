@@ -165,3 +165,11 @@ func TestRotateOnDemand(t *testing.T) {
 		t.Errorf("without an external ID: %d %+v", status, p)
 	}
 }
+
+func TestADeletedSecretIsShown(t *testing.T) {
+	w := opened(t)
+	w.must(w.Secrets.Delete(w.plan.SecretARN))
+	if s := w.show(); s.State != api.Open || !strings.Contains(s.Fault, "aws secretsmanager restore-secret --secret-id "+w.plan.SecretARN) {
+		t.Errorf("%+v", s)
+	}
+}

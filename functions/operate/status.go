@@ -64,6 +64,9 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 		status.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")
 		h.Log.ErrorContext(ctx, "grant not wholly read", "grant", string(name), "reason", status.Fault)
 	}
+	if s.secret.Deleted {
+		status.Fault = "the secret is deleted: no rotation succeeds until somebody restores it (aws secretsmanager restore-secret --secret-id " + p.SecretARN + ")"
+	}
 	status.State = state(s, err, now)
 	if s.closure.Closed() {
 		status.RevokeID, status.Missing, status.RestoreTo = s.closure.RevokeID, s.closure.Missing(), s.closure.RestoreTo
