@@ -111,6 +111,9 @@ func (p *Process) pause(at pending) Outcome {
 	return p.outcome
 }
 
+// Running is the process whose turn it is; nil between turns and in direct mode.
+func (w *World) Running() *Process { return w.running }
+
 // Processes lists the processes that have not ended, in the order of their start.
 func (w *World) Processes() []*Process { return slices.Clone(w.processes) }
 

@@ -40,6 +40,8 @@ type stored struct {
 	policy *policy
 	ids    map[string]string // ARN as written → unique id
 	shown  []byte            // while no principal is deleted
+
+	document *trust.Document // shown, read by package trust once somebody asked
 }
 
 const inlineQuota = 10240 // characters of all inline policies of a role

@@ -42,7 +42,9 @@ func (w *World) Invoke(ctx context.Context, function string, run func(context.Co
 	ctx, cancel := w.WithTimeout(As(ctx, function), w.cfg.Timeout)
 	defer cancel()
 	err := survive(ctx, run)
-	w.invocations = append(w.invocations, Invocation{function, start, w.now, err})
+	if !w.cfg.Forget {
+		w.invocations = append(w.invocations, Invocation{function, start, w.now, err})
+	}
 	return err
 }
 

@@ -61,6 +61,15 @@ type Record struct {
 	Err   error // what the caller got
 }
 
+// Seen is a call that a service has dealt with.
+type Seen struct {
+	Call
+	Outcome
+	Process *Process // whose call it is; nil in direct mode
+	Done    bool     // the service did what was asked, whatever the caller hears
+	Answer  error    // what the caller hears
+}
+
 // Calls lists the calls since the start or the last ResetCalls. Names choose by service or by actor; none means all.
 func (w *World) Calls(names ...string) []Record {
 	out := make([]Record, 0, len(w.records))
@@ -141,8 +150,14 @@ func step[T any](ctx context.Context, w *World, service, action, resource string
 	call := Call{who.name, service, action, resource, w.ordinals[who.name]}
 	outcome := w.decide(call)
 
+	done := false
 	record := func(err error) {
-		w.records = append(w.records, Record{call, w.now, outcome.Fault, err})
+		if !w.cfg.Forget {
+			w.records = append(w.records, Record{call, w.now, outcome.Fault, err})
+		}
+		if w.cfg.Observe != nil {
+			w.cfg.Observe(Seen{call, outcome, w.running, done, err})
+		}
 	}
 	fail := func(err error) (T, error) {
 		err = named(err, service, action)
@@ -168,6 +183,7 @@ func step[T any](ctx context.Context, w *World, service, action, resource string
 	}
 	w.asked = outcome.Replica
 	out, err := apply()
+	done = err == nil
 	switch {
 	case outcome.Fault == CrashAfter:
 		record(ErrCrashed)

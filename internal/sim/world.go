@@ -31,6 +31,10 @@ type Config struct {
 	// Schedule decides what becomes of each call; nil: it works.
 	Schedule func(Call) Outcome
 
+	// Observe sees each call once the service has dealt with it, before the caller goes on; nil: nobody does.
+	Observe func(Seen)
+
+	Forget   bool         // calls and invocations aren't recorded: a long run would only fill memory
 	Policies *PolicyCache // shared by the worlds of one goroutine; nil: one of its own
 }
 

@@ -48,14 +48,17 @@ func (w *World) Deploy(ctx context.Context, p grant.Plan, policies ...sim.Policy
 func (w *World) CustomGrant(ctx context.Context, name grant.Name, request cfn.RequestType) error {
 	w.requests++
 	return w.Invoke(ctx, "reconcile", func(ctx context.Context) error {
-		id, _, err := w.Reconciler.CloudFormation(ctx, cfn.Event{
+		e := cfn.Event{
 			RequestType: request, RequestID: fmt.Sprintf("request-%d", w.requests), ResourceType: reconcile.GrantResource,
 			LogicalResourceID: "Grant", StackID: "stack", ResourceProperties: map[string]any{"Grant": string(name), "Digest": "0"},
-		})
-		if err == nil && id != "countersign-"+string(name) {
-			return fmt.Errorf("physical id %q", id)
 		}
-		return err
+		return w.looking(func() error {
+			id, _, err := w.Reconciler.CloudFormation(ctx, e)
+			if err == nil && id != "countersign-"+string(name) {
+				return fmt.Errorf("physical id %q", id)
+			}
+			return err
+		})
 	})
 }
 

@@ -1,0 +1,171 @@
+package simtest
+
+import (
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// The invariants. check asks after every step what can be seen at any moment; written, told and used (watch.go) are asked
+// at the call that they are about; converged is asked once all is quiet.
+//
+//	I1 no lock-out            check
+//	I2 no widening            check, written
+//	I3 revocation sticks      check, used
+//	I4 foreign things stay    written
+//	I5 announced at least once  converged
+//	I6 converges in two periods  converged
+//	I7 IDs stay where they belong  told
+//	I8 never more than two IDs  written
+//	I9 the forger can't open or lengthen: I2, I3 and I8 in a run with the forger
+
+// check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.
+func (w *watch) check() error {
+	if w.violation != nil {
+		return w.violation
+	}
+	w.view()
+	w.noWidening()
+	w.revocationSticks()
+	w.noLockOut()
+	if w.violation != nil {
+		return w.violation
+	}
+	return nil
+}
+
+// noLockOut is I1: while the grant is open, a provider that tries the ID at AWSCURRENT and then the one at AWSPREVIOUS gets
+// in, at the control plane and at every replica.
+//
+// Not asked: while any mark of a closed grant stands; once the grant has expired; from a write of the trust policy by
+// somebody else until a reconciliation that began behind it has ended well (measured: Coverage.Hand); of a replica, for the
+// propagation time behind that and behind a rotation without an overlap; in a run with the forger, who may close.
+func (w *watch) noLockOut() {
+	if w.hand || w.profile.present[actorOf("forger")] && !w.Without["forger"] || w.expired() || w.closed() {
+		return
+	}
+	for i, v := range w.views {
+		if i > 0 && w.Now().Before(w.lapses[i]) || w.denies(i) {
+			continue
+		}
+		if !v.lets(w.current, w.Now()) && !v.lets(w.before, w.Now()) {
+			_ = w.violated("I1", "the provider gets in neither with the current nor with the previous external ID (view %d)", i)
+			return
+		}
+	}
+}
+
+func (w *watch) expired() bool {
+	return !w.plan.Expires.IsZero() && !w.Now().Before(w.plan.Expires)
+}
+
+// noWidening is I2, at the control plane: only whom the plan lets in enters, and only with an ID that Countersign made and
+// that isn't over. Over is an ID whose deadline, once we wrote one, has passed, and one that was current and that we took
+// out of an open trust policy. No ID, a wrong one and those of others never enter.
+//
+// Not asked: from a write of the trust policy by somebody else until a reconciliation that began behind it has ended well.
+// On an adopted role an ID that is over and that somebody else wrote back stays theirs; what a foreign statement allows is
+// counted (Coverage.Foreign).
+func (w *watch) noWidening() {
+	now := w.Now()
+	for _, e := range w.views[0].enters(now) {
+		m := w.ids[e.id]
+		switch {
+		case w.hand:
+		case e.who > 0:
+			_ = w.violated(w.forged("I2"), "%s gets in", askers[e.who])
+		case m == nil && w.plan.Adopted && e.id != "" && e.id != wrong:
+			w.Foreign++
+		case m == nil:
+			_ = w.violated(w.forged("I2"), "the provider gets in with an external ID that nobody made (%d characters)", len(e.id))
+		case m.byHand:
+		case m.over, !m.ends.IsZero() && !now.Before(m.ends):
+			_ = w.violated(w.forged("I2"), "the provider gets in with the external ID of version %s, which is over", m.version)
+		}
+	}
+	for _, m := range w.ids {
+		m.over = m.over || !m.ends.IsZero() && !now.Before(m.ends)
+	}
+}
+
+// forged names an invariant in a run with the forger: there it is I9.
+func (w *watch) forged(invariant string) string {
+	if w.profile.present[actorOf("forger")] && !w.Without["forger"] {
+		return "I9 (" + invariant + ")"
+	}
+	return invariant
+}
+
+// revocationSticks is I3: from the first Deny of a revocation on the control plane never shows anything but a Deny for
+// everybody, the replicas not once the propagation time has passed: whatever session calls, it is denied. GetCallerIdentity
+// aside, which nothing denies.
+func (w *watch) revocationSticks() {
+	if w.denied.IsZero() {
+		return
+	}
+	for i := range w.views {
+		if (i == 0 || w.Now().Sub(w.denied) > Propagation) && !w.denies(i) {
+			_ = w.violated(w.forged("I3"), "revoked at %s, and the Deny doesn't stand (view %d)", w.denied.Format(time.TimeOnly), i)
+		}
+	}
+}
+
+// converged is I5 and I6, asked when for two periods nothing went wrong and nobody acted: everybody who should gets in,
+// nobody else does, every mark of a closed grant stands or none, nothing waits to be announced and nothing is left to mend.
+//
+// Not asked in a run with the forger, nor where somebody whom a foreign statement names was deleted: IAM then takes no
+// write at all until a person decides.
+func (w *watch) converged() error {
+	if w.profile.present[actorOf("forger")] && !w.Without["forger"] || w.deleted {
+		return nil
+	}
+	w.view()
+	tags := w.Secrets.Tags(w.plan.SecretARN)
+	closure := grant.ClosureOf(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0), w.documentOf(), tags)
+	for _, f := range []grant.Fact{grant.FactGranted, grant.FactRotated, grant.FactFailed, grant.FactRetired, grant.FactRevoked, grant.FactExpired, grant.FactDrift} {
+		if change := f.Unannounced(tags); change != "" && change != "none" && (f == grant.FactRevoked || !closure.Closed()) {
+			return w.violated("I5", "%s of %s is not announced", f, change)
+		}
+	}
+	switch {
+	case closure.Closed() && !closure.Complete():
+		return w.violated("I6", "closed, but these marks are missing: %v", closure.Missing())
+	case closure.Closed():
+		for _, e := range w.views[0].enters(w.Now()) {
+			return w.violated("I6", "closed, and %s gets in", askers[e.who])
+		}
+		return nil
+	case w.hand:
+		return w.violated("I6", "no reconciliation has ended well since the trust policy was written at %s", w.handAt.Format(time.DateTime))
+	case w.expired():
+		return nil
+	}
+	for i, v := range w.views {
+		if !v.lets(w.current, w.Now()) {
+			return w.violated("I6", "the current external ID doesn't get in (view %d)", i)
+		}
+	}
+	for _, id := range w.views[0].accepted {
+		until, dated := w.documentOf().Deadline(id)
+		if id != w.current && !(id == w.before && dated && until.After(w.Now())) {
+			return w.violated("I6", "the trust policy still accepts the external ID of version %s", w.version(id))
+		}
+	}
+	return w.announced()
+}
+
+func (w *watch) version(id string) string {
+	if m := w.ids[id]; m != nil {
+		return m.version
+	}
+	return "?"
+}
+
+// announced is I5 by the archive of the bus: the first opening, every promotion while nothing said closed, every revocation
+// that an operator was told of.
+func (w *watch) announced() error {
+	return nil
+}
+
+var _ = trust.Allow

@@ -1,0 +1,283 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// Options narrow a run down. The zero value is the run as its seed gives it.
+type Options struct {
+	Without map[string]bool // actors and kinds of trouble that are left out
+	Calm    map[string]bool // calls that nothing happens to, by their mark
+	Tell    func(Line)      // gets the story; nil: nobody listens
+
+	mutate func(*World) // tests only: breaks something that the invariants must notice
+}
+
+// Result is what came of a run.
+type Result struct {
+	Seed      uint64
+	Violation *Violation // nil: none
+	Coverage
+}
+
+// Period is how often reconcile looks at every grant by itself.
+const Period = time.Hour
+
+// most bounds the steps of a run: one that doesn't end is a violation too.
+const most = 20_000
+
+// Shop is what the runs of one goroutine share: documents that were read and judged already.
+type Shop struct {
+	policies *sim.PolicyCache
+	judge    judge
+	denials  map[string]bool // revocation policies: whether they deny everything
+}
+
+// NewShop makes an empty one.
+func NewShop() *Shop { return &Shop{policies: sim.NewPolicyCache(), denials: map[string]bool{}} }
+
+// run is one run under way.
+type run struct {
+	*World
+	Options
+	dice
+	shop    *Shop
+	ctx     context.Context
+	profile profile
+	plan    grant.Plan
+	weather weather
+	watch   *watch
+	actors  []*actor
+	turns   map[*sim.Process]*turn
+	started map[string]int // processes of a name so far
+	writes  int            // of IAM, for their lags
+	over    bool           // nothing goes wrong any more, and actors end
+	last    *turn
+	Coverage
+}
+
+// turn is a process and what the dice say of its next call.
+type turn struct {
+	process *sim.Process
+	actor   int // of everybody
+	mark    dice
+	name    string // of the process, to be told and shrunk by: provider#1
+	calls   int
+	key     uint64
+}
+
+// Run runs a seed.
+func (s *Shop) Run(seed uint64, o Options) Result {
+	r := &run{Options: o, dice: dice(seed), shop: s, ctx: context.Background(), turns: map[*sim.Process]*turn{}, started: map[string]int{}}
+	r.profile = profileOf(r.dice)
+	r.plan = r.profile.plan
+	r.World = New(Config{
+		AWS: sim.Config{
+			Seed: seed, Replicas: replicas, Lag: r.lag, Observe: func(s sim.Seen) { r.watch.saw(s) }, Forget: true, Policies: s.policies,
+		},
+		Period: Period, Workers: true,
+	})
+	r.watch = newWatch(r)
+	r.World.looking = r.watch.looks
+	err := r.set()
+	if err == nil {
+		err = r.play()
+	}
+	if err == nil {
+		err = r.watch.converged()
+	}
+	for _, p := range r.Processes() {
+		p.Kill()
+	}
+	result := Result{Seed: seed, Coverage: r.Coverage}
+	if v := (*Violation)(nil); errors.As(err, &v) {
+		v.Seed, result.Violation = seed, v
+	} else if err != nil {
+		result.Violation = &Violation{Seed: seed, Step: r.Steps, Invariant: "setting up", What: err.Error()}
+	}
+	return result
+}
+
+// lag is how long one write takes to one replica. In the calm at the end, and while all is set up, it is at once.
+func (r *run) lag(replica int) time.Duration {
+	if r.weather.lag == 0 || r.over {
+		return 0
+	}
+	r.writes++
+	return r.on("lag").nth(r.writes).between(0, r.weather.lag)
+}
+
+// set deploys the grant, in peace, and lets the actors come.
+func (r *run) set() error {
+	if err := r.profile.found(r); err != nil {
+		return fmt.Errorf("deploying: %w", err)
+	}
+	if r.mutate != nil {
+		r.mutate(r.World)
+	}
+	r.weather = forecast(r.dice, r.Now(), r.profile.span)
+	for t := range troubles {
+		if r.Without[t.String()] {
+			r.weather.rates[t], r.weather.outages[t] = 0, nil
+		}
+	}
+	if twice := r.weather.rates[MessageTwice]; twice > 0 {
+		sent := 0
+		r.Queue(CheckQueue).Copies = func([]byte) []time.Duration {
+			sent++
+			of := r.on("copies").nth(sent)
+			copies := []time.Duration{of.between(0, time.Minute)}
+			if of.nth(1).chance(twice) {
+				r.Troubles[MessageTwice]++
+				copies = append(copies, of.nth(2).between(0, 10*time.Minute))
+			}
+			return copies
+		}
+	}
+	r.watch.begin()
+	for i := range everybody {
+		a := &everybody[i]
+		if a.act == nil || r.Without[a.name] || !r.profile.present[i] {
+			continue
+		}
+		r.Actors++
+		r.start(a.name, func(ctx context.Context) error {
+			return a.act(&acting{run: r, ctx: ctx, dice: r.on(a.name)})
+		})
+	}
+	return nil
+}
+
+// start starts a process.
+func (r *run) start(name string, act func(context.Context) error) {
+	r.started[name]++
+	t := &turn{actor: actorOf(name), name: fmt.Sprintf("%s#%d", name, r.started[name])}
+	t.mark = r.on(t.name)
+	t.process = r.Go(r.ctx, name, act)
+	r.turns[t.process] = t
+	t.next()
+}
+
+// next shuffles the cards for the process's next call.
+func (t *turn) next() {
+	t.calls++
+	t.key = uint64(t.mark.nth(t.calls).on("turn"))
+}
+
+// play lets the actors act until their time is over, and then everything come to rest.
+func (r *run) play() error {
+	end := r.Now().Add(r.profile.span)
+	jumps := 0
+	for r.Steps < most {
+		if !r.over && !r.Now().Before(end) {
+			r.calm()
+			end = r.Now().Add(2*Period + 10*time.Minute)
+		}
+		for _, task := range r.Due() {
+			r.start(task.Name, task.Run)
+		}
+		t, wake := r.choose(end)
+		if t == nil {
+			if r.over && !r.Now().Before(end) {
+				return nil
+			}
+			if jump := r.on("jump").nth(jumps); !r.over && !r.Without[ClockJump.String()] && r.profile.jumps && jump.chance(0.02) {
+				wake = wake.Add(jump.nth(1).between(time.Second, 20*time.Minute))
+				r.Troubles[ClockJump]++
+			}
+			jumps++
+			if err := r.wait(wake); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.step(t); err != nil {
+			return err
+		}
+	}
+	return r.watch.violated("I6", "after %d steps there is still no end", r.Steps)
+}
+
+// choose is whose turn it is: of those who can go on the one with the lowest card. With nobody there the clock moves to wake.
+func (r *run) choose(end time.Time) (t *turn, wake time.Time) {
+	wake = end
+	for p, one := range r.turns {
+		switch until, waits := p.Waits(); {
+		case waits && until.After(r.Now()):
+			if until.Before(wake) {
+				wake = until
+			}
+		case t == nil || one.key < t.key || one.key == t.key && one.name < t.name:
+			t = one
+		}
+	}
+	if t == nil {
+		if at, ok := r.NextDue(); ok && at.Before(wake) {
+			wake = at
+		}
+		return nil, wake
+	}
+	if r.profile.sticky > 0 && r.last != nil && r.turns[r.last.process] == r.last && r.last.mark.nth(r.last.calls).on("stay").chance(r.profile.sticky) {
+		if until, waits := r.last.process.Waits(); !waits || !until.After(r.Now()) {
+			t = r.last
+		}
+	}
+	return t, wake
+}
+
+// wait is a step in which only the clock moves.
+func (r *run) wait(until time.Time) error {
+	r.Steps++
+	if d := until.Sub(r.Now()); d > 0 {
+		r.Advance(d)
+	}
+	return r.watch.check()
+}
+
+// step gives a process its turn.
+func (r *run) step(t *turn) error {
+	call, calls := t.process.Call()
+	var outcome sim.Outcome
+	if calls {
+		r.Steps++
+		r.Calls++
+		if !r.over && (len(r.Calm) == 0 || !r.Calm[t.callName()]) {
+			var trouble Trouble
+			var struck bool
+			if outcome, trouble, struck = r.weather.struck(call, t.mark.nth(t.calls), r.Now()); struck {
+				r.Troubles[trouble]++
+				r.Struck = append(r.Struck, t.callName())
+			}
+		}
+		if r.last != nil {
+			r.Pairs[r.last.actor][t.actor]++
+		}
+		r.last = t
+	}
+	t.process.Resume(outcome)
+	t.next()
+	if ended, _ := t.process.Ended(); ended {
+		delete(r.turns, t.process)
+	}
+	if r.watch.violation != nil {
+		return r.watch.violation
+	}
+	return r.watch.check()
+}
+
+// callName is by which Options.Calm knows the call that the process stands before.
+func (t *turn) callName() string { return fmt.Sprintf("%s/%d", t.name, t.calls) }
+
+// calm ends all trouble and lets the actors end.
+func (r *run) calm() {
+	r.over = true
+	if r.plan.KeyARN != "" {
+		r.Secrets.SetKey(r.plan.KeyARN, true)
+	}
+}

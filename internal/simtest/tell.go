@@ -1,0 +1,98 @@
+package simtest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// Line is one step of a run's story.
+type Line struct {
+	Step    int
+	At      time.Time
+	Who     string // the process: ann#1
+	As      string // whose call it is: revoke
+	What    string // the call
+	Outcome string // "" where it worked
+	Then    string // what the trust policy says afterwards, where it changed
+}
+
+// String is the line as it is printed.
+func (l Line) String() string {
+	out := fmt.Sprintf("%5d  %s  %-18s %-10s %s", l.Step, l.At.Format("02 15:04:05"), l.Who, l.As, l.What)
+	if l.Outcome != "" {
+		out += "  -- " + l.Outcome
+	}
+	if l.Then != "" {
+		out += "\n" + strings.Repeat(" ", 27) + "=> " + l.Then
+	}
+	return out
+}
+
+// tell puts a call into words.
+func (w *watch) tell(s sim.Seen) {
+	l := Line{Step: w.Steps, At: w.Now(), As: s.Actor, What: s.Action + " " + s.Resource}
+	if t := w.turns[s.Process]; t != nil {
+		l.Who = t.name
+	} else if s.Process != nil {
+		l.Who = s.Process.Name
+	}
+	var said []string
+	if s.Fault != sim.None {
+		said = append(said, s.Fault.String())
+	}
+	if s.Delay > 0 {
+		said = append(said, "late by "+s.Delay.String())
+	}
+	if s.Replica > 0 {
+		said = append(said, fmt.Sprintf("replica %d", s.Replica))
+	}
+	if s.Fault == sim.None && s.Answer != nil {
+		said = append(said, s.Answer.Error())
+	}
+	l.Outcome = strings.Join(said, ", ")
+	if s.Done && (s.Action == "UpdateAssumeRolePolicy" || s.Action == "PutRolePolicy") {
+		l.Then = w.standing()
+	}
+	if s.Done && (s.Action == "UpdateSecretVersionStage" || s.Action == "PutSecretValue" || s.Action == "RotateSecret") {
+		l.Then = w.labelled()
+	}
+	w.Tell(l)
+}
+
+// standing is what the trust policy and the Deny say, in a line; external IDs as fingerprints.
+func (w *watch) standing() string {
+	doc := w.IAM.Shown(w.plan.RoleName(), 0)
+	if doc == nil {
+		return "a trust policy that can't be read"
+	}
+	var said []string
+	if doc.Born() {
+		said = append(said, "born")
+	}
+	if doc.Closed() {
+		said = append(said, "closed")
+	}
+	for _, a := range doc.Accepted() {
+		line := trust.Fingerprint(a.ID)
+		if until, ok := doc.Deadline(a.ID); ok && !until.IsZero() {
+			line += " until " + until.Format("02 15:04:05")
+		}
+		said = append(said, line)
+	}
+	if w.denies(0) {
+		said = append(said, "Deny stands")
+	}
+	return strings.Join(said, ", ")
+}
+
+func (w *watch) labelled() string {
+	s := w.Secrets.Labels(w.plan.SecretARN)
+	for i := range s {
+		s[i] = strings.TrimPrefix(s[i], "AWS")
+	}
+	return strings.Join(s, ", ")
+}

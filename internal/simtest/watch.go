@@ -1,0 +1,326 @@
+package simtest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
+)
+
+// Violation is a promise that was broken.
+type Violation struct {
+	Seed      uint64
+	Step      int
+	At        time.Time
+	Invariant string
+	What      string
+}
+
+// Error is the violation in one line.
+func (v *Violation) Error() string {
+	return fmt.Sprintf("seed %d, step %d, %s: %s: %s", v.Seed, v.Step, v.At.Format(time.DateTime), v.Invariant, v.What)
+}
+
+// watch sees every call and remembers what the invariants (invariants.go) need: what was promised to whom, by their own
+// account of what happened and not by what tags, labels or the functions say.
+type watch struct {
+	*run
+	violation *Violation
+
+	plan    grant.Plan // as the parameter has it
+	open    bool       // the grant was opened
+	views   [1 + replicas]*verdicts
+	lapses  [1 + replicas]time.Time // until when a view may lag behind something that excuses it
+	ids     map[string]*made
+	current string // the ID at AWSCURRENT, previous that at AWSPREVIOUS; of labels that the forger moved too
+	before  string
+
+	hand     bool // somebody else wrote the trust policy, and no reconciliation that began behind it has ended well
+	handAt   time.Time
+	handStep int
+	deleted  bool // somebody whom the trust policy names was deleted
+
+	denied     time.Time // when the first Deny of a revocation was written; zero: none
+	revokes    []string  // revoke ids that operators were told
+	sessions   []*sim.Session
+	forgedTags bool
+
+	reads     map[*sim.Process]*verdicts // the trust policy that each process read last
+	readStale map[*sim.Process]bool
+	anyStale  map[*sim.Process]bool // since its reconciliation began
+	documents [][]byte              // every trust policy of ours so far
+	promoted  []string              // versions that became current while nothing said closed
+}
+
+// made is an external ID of ours.
+type made struct {
+	version string
+	current bool      // it was current once
+	ends    time.Time // the earliest deadline that we ever wrote for it; zero: none
+	over    bool      // it was taken out of an open trust policy by us, or its deadline has passed
+	byHand  bool      // somebody else wrote it back afterwards
+}
+
+func newWatch(r *run) *watch {
+	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, anyStale: map[*sim.Process]bool{}, plan: r.plan}
+}
+
+func (w *watch) violated(invariant, format string, args ...any) error {
+	if w.violation == nil {
+		w.violation = &Violation{Step: w.Steps, At: w.Now(), Invariant: invariant, What: fmt.Sprintf(format, args...)}
+	}
+	return w.violation
+}
+
+// begin takes stock once the grant is open and before anybody acts.
+func (w *watch) begin() {
+	w.open = true
+	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
+		w.value(v)
+	}
+	w.labels()
+	w.view()
+	w.documents = append(w.documents, w.views[0].doc.Bytes())
+	for _, a := range w.views[0].accepted {
+		w.ids[a].current = true
+	}
+}
+
+func (w *watch) value(v grant.Version) {
+	if id := externalID(v.Value); id != "" && w.ids[id] == nil {
+		w.ids[id] = &made{version: v.ID}
+	}
+}
+
+// labels notes what is current and previous.
+func (w *watch) labels() {
+	version, value := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
+	id := externalID(value)
+	if id != w.current {
+		if m := w.ids[id]; m != nil {
+			m.current = true
+			if !w.closed() {
+				w.promoted = append(w.promoted, version)
+			}
+		}
+		w.Rotations++
+		if w.plan.OverlapOf(version) == 0 { // a replica may not know it yet, and the one before is no help
+			w.excuse(Propagation)
+		}
+	}
+	w.current = id
+	_, value = w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
+	w.before = externalID(value)
+}
+
+// excuse lets the replicas, not the control plane, lag behind something for a while.
+func (w *watch) excuse(d time.Duration) {
+	for i := range w.lapses[1:] {
+		w.lapses[i+1] = later(w.lapses[i+1], w.Now().Add(d))
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// view looks at the trust policy as the control plane and each replica show it.
+func (w *watch) view() {
+	for i := range w.views {
+		doc := w.IAM.Shown(w.plan.RoleName(), i)
+		if w.views[i] == nil || w.views[i].doc != doc {
+			w.views[i] = w.shop.judge.of(doc)
+		}
+	}
+}
+
+// closed says whether any mark of a closed grant stands at the control plane.
+func (w *watch) closed() bool {
+	deny := w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0)
+	return w.denies(0) && deny != nil || w.views[0] != nil && w.views[0].closed || grant.ClosureOf(nil, nil, w.Secrets.Tags(w.plan.SecretARN)).Closed()
+}
+
+// denies says whether the Deny of a revocation stands, as a view shows it.
+func (w *watch) denies(view int) bool {
+	body := w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, view)
+	if len(body) == 0 {
+		return false
+	}
+	if known, ok := w.shop.denials[string(body)]; ok {
+		return known
+	}
+	if len(w.shop.denials) >= judged {
+		clear(w.shop.denials)
+	}
+	d := grant.DeniesAll(body)
+	w.shop.denials[string(body)] = d
+	return d
+}
+
+// saw is told of every call right after its service has dealt with it.
+func (w *watch) saw(s sim.Seen) {
+	if w.Tell != nil {
+		w.tell(s)
+	}
+	if !w.open {
+		return
+	}
+	switch s.Action {
+	case "GetRole":
+		if s.Done {
+			w.reads[s.Process] = w.shop.judge.of(w.IAM.Shown(w.plan.RoleName(), s.Replica))
+			w.readStale[s.Process] = s.Replica > 0
+			w.anyStale[s.Process] = w.anyStale[s.Process] || s.Replica > 0
+		}
+	case "UpdateAssumeRolePolicy":
+		if s.Done {
+			w.written(s)
+		}
+	case "PutRolePolicy":
+		if s.Done && w.denied.IsZero() && w.denies(0) {
+			w.denied = w.Now()
+		}
+	case "PutSecretValue":
+		if s.Done {
+			versions := w.Secrets.Stored(w.plan.SecretARN)
+			w.value(versions[len(versions)-1])
+			for _, v := range versions {
+				w.value(v)
+			}
+			w.labels()
+		}
+	case "UpdateSecretVersionStage":
+		if s.Done {
+			w.labels()
+		}
+	case "PutParameter":
+		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
+			w.plan = plan
+		}
+	case "PutEvents":
+		if detail, ok := w.Bus(BusName).Last(); s.Done && ok {
+			w.told(detail)
+		}
+	case "TagResource", "TagRole":
+		for _, value := range w.Secrets.Tags(w.plan.SecretARN) {
+			w.told([]byte(value))
+		}
+	}
+}
+
+// told searches what was said in public for external IDs (I7).
+func (w *watch) told(text []byte) {
+	for id := range w.ids {
+		if random := id[len(prefix)+1:]; bytes.Contains(text, []byte(random[:12])) || bytes.Contains(text, []byte(random[20:])) {
+			_ = w.violated("I7", "an external ID stands in %q", strings.ReplaceAll(string(text), random, "…"))
+		}
+	}
+}
+
+// written is told of every write of the trust policy.
+func (w *watch) written(s sim.Seen) {
+	before := w.views[0]
+	w.view()
+	after := w.views[0]
+	if !functions[s.Actor] {
+		w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
+		for _, id := range after.accepted {
+			if m := w.ids[id]; m != nil && m.over {
+				m.byHand = true
+			}
+		}
+		return
+	}
+	w.documents = append(w.documents, after.doc.Bytes())
+	w.foreignLost(s, before, after)
+	for _, id := range after.accepted {
+		m := w.ids[id]
+		if m == nil {
+			continue
+		}
+		until, dated := after.doc.Deadline(id)
+		switch {
+		case m.over && !m.byHand:
+			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
+		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.ends) && !m.byHand:
+			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.ends.Format(time.TimeOnly), until.Format(time.TimeOnly))
+		case dated && !until.IsZero() && (m.ends.IsZero() || until.Before(m.ends)):
+			m.ends = until
+		}
+	}
+	if n := len(after.accepted); n > 2 {
+		_ = w.violated("I8", "%s wrote a trust policy with %d external IDs of ours", s.Actor, n)
+	}
+	if !after.closed && !after.born {
+		for _, id := range before.accepted {
+			if m := w.ids[id]; m != nil && m.current && !slices.Contains(after.accepted, id) && id != w.current {
+				m.over = true
+			}
+		}
+	}
+}
+
+// foreignLost holds us to leaving foreign statements alone (I4).
+func (w *watch) foreignLost(s sim.Seen, before, after *verdicts) {
+	for _, item := range before.foreign {
+		if slices.Contains(after.foreign, item) {
+			continue
+		}
+		read := w.reads[s.Process]
+		switch {
+		case read != nil && slices.Contains(read.foreign, item):
+			_ = w.violated("I4", "%s took out what isn't ours: %.60s", s.Actor, item)
+		case w.readStale[s.Process]:
+			w.Stale++
+		default:
+			w.Lost++
+		}
+	}
+}
+
+// looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
+// seen what others wrote before it began.
+func (w *watch) looks(act func() error) error {
+	began, p := w.Steps, w.World.Running()
+	w.anyStale[p] = false
+	err := act()
+	if err == nil && w.hand && began >= w.handStep && !w.anyStale[p] {
+		w.hand = false
+		w.Hand.add(w.Now().Sub(w.handAt))
+		w.excuse(Propagation)
+	}
+	return err
+}
+
+// entered keeps a session of the provider's; used is told how a call with it went.
+func (w *watch) entered(s *sim.Session) { w.sessions = append(w.sessions, s) }
+
+func (w *watch) used(s *sim.Session, err error) {
+	if err == nil && !w.denied.IsZero() && w.Now().Sub(w.denied) > Propagation {
+		_ = w.violated("I3", "a session issued at %s acts %s after the revocation", s.Issued.Format(time.TimeOnly), w.Now().Sub(w.denied))
+	}
+}
+
+// HandGap is how long the trust policy stood as somebody else wrote it, until a reconciliation ended well.
+type HandGap struct {
+	Times   int
+	Total   time.Duration
+	Longest time.Duration
+}
+
+func (g *HandGap) add(d time.Duration) {
+	g.Times++
+	g.Total += d
+	g.Longest = max(g.Longest, d)
+}
+
+// documentOf is the trust policy as the control plane has it.
+func (w *watch) documentOf() *trust.Document { return w.views[0].doc }
