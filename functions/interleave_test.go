@@ -207,3 +207,27 @@ func TestAnAnnouncementThatWasLostComesAtTheNextLook(t *testing.T) {
 		t.Errorf("announced %+v", e)
 	}
 }
+
+// The bus was down when an ID ended, and another rotation came before it was up again.
+func TestAnEndThatWasNotAnnouncedIsNotForgottenByTheNextRotation(t *testing.T) {
+	w := opened(t)
+	first, _ := w.labelled(grant.StageCurrent)
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 25*time.Hour)
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	if _, err := w.look(); err == nil {
+		t.Fatal("the bus was down")
+	}
+	w.Schedule = nil
+	w.rotated(token(2))
+	w.looks()
+	if e, ok := last[*events.PreviousRetired](w); !ok || e.VersionID != first {
+		t.Errorf("announced %+v, want the end of %s", e, first)
+	}
+}

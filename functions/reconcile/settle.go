@@ -60,6 +60,10 @@ func news(f facts, d decision) []item {
 			Where: where, VersionID: failure.VersionID, Step: failure.Step, Reason: reason, Next: next,
 		}, false})
 	}
+	before := f.previous
+	if change := grant.FactRetired.Unannounced(tags); change != "" && change != before.versionID { // labels moved on since
+		out = append(out, item{grant.FactRetired, change, events.PreviousRetired{Where: where, VersionID: change}, true})
+	}
 	if d.state != Open || d.fault != nil {
 		return out
 	}
@@ -81,7 +85,7 @@ func news(f facts, d decision) []item {
 			Where: where, VersionID: version, Cause: grant.CauseOf(version), PreviousUntil: d.until,
 		}, true})
 	}
-	if before := f.previous; before.err == nil && before.versionID != "" && d.until.IsZero() && tags[grant.FactRetired.AnnouncedTag()] != before.versionID {
+	if before.err == nil && before.versionID != "" && d.until.IsZero() && tags[grant.FactRetired.AnnouncedTag()] != before.versionID {
 		out = append(out, item{grant.FactRetired, before.versionID, events.PreviousRetired{Where: where, VersionID: before.versionID}, false})
 	}
 	if end := f.plan.Expires; !end.IsZero() && !f.now.Before(end) {
