@@ -55,6 +55,9 @@ func wanted(f facts) (grant.IDs, time.Time) {
 	until, keep := gate.Deadline(f.doc, gate.Promotion{
 		Previous: f.previous.id, Created: f.current.created, Overlap: f.plan.OverlapOf(f.current.versionID),
 	}, f.now)
+	if f.doc.Born() && f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 {
+		keep = false // a cut is under way, which ends the previous one first: the document that said so is gone
+	}
 	if !keep {
 		ids.Retired = []grant.ID{f.previous.id}
 		return ids, time.Time{}

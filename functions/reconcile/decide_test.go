@@ -90,13 +90,14 @@ func TestDecide(t *testing.T) {
 		{"a foreign pending value", document(t, current(a)), at(a, "v1", 48*time.Hour), none, version{versionID: "v2", err: grant.ErrForeignValue}, a + " . .", Open, nil, false},
 
 		{"promoted", document(t, current(b), previous(a, until)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " " + until, Open, nil, false},
-		{"the label moved and no more", document(t, current(a, b)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " 2026-02-05T12:00:00Z", Open, nil, false},
+		{"the label moved and no more", document(t, current(a, b)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " 2026-02-05T11:00:00Z", Open, nil, false},
 		{"the label of a cut moved and no more", document(t, current(a, b)), at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"a deadline has passed", document(t, current(b), previous(a, passed)), at(b, "v2", 33*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"the previous ID is not accepted", document(t, current(b)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"born again in an overlap", born, at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . " + a + " " + until, Open, nil, false},
 		{"born again behind it", born, at(b, "v2", 25*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"born again after a cut", born, at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
+		{"born again while a cut is under way", born, at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), version{versionID: "cut-3", err: grant.ErrNotFound}, b + " . .", Open, nil, false},
 		{"the ID before was another role's", born, at(b, "birth-2", time.Hour), version{versionID: "v1", created: now.Add(-time.Hour), err: grant.ErrOtherRole}, none, b + " . .", Open, nil, false},
 		{"somebody else's ID", document(t, current(c)), at(a, "v1", time.Hour), none, none, a + " . .", Open, nil, false},
 

@@ -177,7 +177,7 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 func (r *rotation) promoted(doc *trust.Document, p promotion) (trust.Plan, time.Time) {
 	ids := grant.IDs{Current: p.new.id}
 	if p.old.err == nil && !p.old.id.IsZero() {
-		until, keep := gate.Deadline(doc, gate.Promotion{Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token)}, r.Now())
+		until, keep := gate.Deadline(doc, gate.Promotion{Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved}, r.Now())
 		if keep {
 			ids.Previous, ids.Until = p.old.id, until
 		} else {

@@ -12,14 +12,15 @@ type Promotion struct {
 	Previous grant.ID
 	Created  time.Time     // of the current version, by AWS
 	Overlap  time.Duration // that the current version's id stands for; zero: a cut
+	Now      bool          // AWSCURRENT moves to it just now, by the caller; else it moved before, nobody knows when
 }
 
 // Deadline is until when a document may accept the previous ID, to the second. keep is false where it ends now, or ended.
 //
-// What the document says is only ever shortened. An ID with a deadline keeps it. One without, whose promotion was not
-// finished, gets the overlap from now on. One that the document doesn't accept stays out; only where the birth document was put
-// back, and so nothing of it is known, the deadline is worked out from the version's date, which is never later than
-// the first one.
+// What the document says is only ever shortened. An ID with a deadline keeps it. The step that promotes gives the overlap
+// from now on. Whoever comes later works the deadline out from the version's date, which is never later than the first
+// one: the document may be an older one that was put back, and tells nothing then. An ID that the document doesn't accept
+// stays out, but where the birth document was put back.
 func Deadline(doc *trust.Document, p Promotion, now time.Time) (until time.Time, keep bool) {
 	if p.Previous.IsZero() || p.Overlap <= 0 {
 		return time.Time{}, false
@@ -32,9 +33,9 @@ func Deadline(doc *trust.Document, p Promotion, now time.Time) (until time.Time,
 		if full.Before(until) {
 			until = full
 		}
-	case p.Previous.AcceptedBy(doc):
+	case p.Now && p.Previous.AcceptedBy(doc):
 		until = full
-	case doc.Born():
+	case p.Previous.AcceptedBy(doc), doc.Born():
 		until = p.Created.Add(p.Overlap)
 		if full.Before(until) {
 			until = full // a version from the future

@@ -307,10 +307,10 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 	}{
 		{"its deadline stands", dated("2026-02-05T03:00:25Z"), 24 * time.Hour, created, "2026-02-05T03:00:25Z"},
 		{"its deadline is too far away", dated("2099-01-01T00:00:00Z"), 24 * time.Hour, created, "2026-02-05T12:00:00Z"},
-		{"it lost its deadline", dated(""), 24 * time.Hour, created, "2026-02-05T12:00:00Z"},
+		{"it lost its deadline", dated(""), 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
 		{"its deadline has passed", dated("2026-02-04T12:00:00Z"), 24 * time.Hour, created, ""},
-		{"a promotion that was not finished", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created, "2026-02-05T12:00:00Z"},
-		{"one that hung for days", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created.AddDate(0, 0, -9), "2026-02-05T12:00:00Z"},
+		{"a promotion that was not finished", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
+		{"an older document was put back behind the deadline", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created.AddDate(0, 0, -9), ""},
 		{"a cut", dated("2026-02-05T03:00:25Z"), 0, created, ""},
 		{"the document doesn't accept it", document(statement(trust.SidCurrent, newID, "")), 24 * time.Hour, created, ""},
 		{"the birth document was put back", bornDoc, 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
@@ -325,6 +325,10 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
+	}
+	promoting := gate.Promotion{Previous: id(t, oldID), Created: created.AddDate(0, 0, -9), Overlap: 24 * time.Hour, Now: true}
+	if until, keep := gate.Deadline(document(statement(trust.SidCurrent, oldID, "")), promoting, now); !keep || !until.Equal(date("2026-02-05T12:00:00Z")) {
+		t.Errorf("promoted just now, although the rotation hung for days: %s", until)
 	}
 	if _, keep := gate.Deadline(bornDoc, gate.Promotion{Created: created, Overlap: time.Hour}, now); keep {
 		t.Error("no ID has a deadline")

@@ -98,7 +98,7 @@ func (a *acting) redeploy(change func(*grant.Plan)) {
 	change(&p)
 	ctx := sim.As(a.ctx, "cloudformation")
 	d := a.draw()
-	if documents := a.watch.documents; d.chance(0.35) && len(documents) > 0 {
+	if documents := a.watch.older(); d.chance(0.35) && len(documents) > 0 {
 		_ = a.IAM.SetTrust(ctx, p.RoleName(), pick(d.nth(1), documents)) // a rollback to some older state
 	} else if a.insist(3, func() error { return a.Redeploy(ctx, p) }) == nil {
 		a.Plans[p.Grant] = p

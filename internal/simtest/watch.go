@@ -248,7 +248,7 @@ func (w *watch) written(s sim.Seen) {
 		}
 		until, dated := after.doc.Deadline(id)
 		switch {
-		case m.over && !m.byHand:
+		case m.over && !m.byHand && !(dated && !until.IsZero() && !w.Now().Before(until)):
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
 		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.ends) && !m.byHand:
 			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.ends.Format(time.TimeOnly), until.Format(time.TimeOnly))
@@ -320,6 +320,17 @@ func (g *HandGap) add(d time.Duration) {
 	g.Times++
 	g.Total += d
 	g.Longest = max(g.Longest, d)
+}
+
+// older are the documents that a rollback may put back. On an adopted role only those that hold the current ID: Countersign
+// refuses to guess where it belongs in any other, and says so.
+func (w *watch) older() (list [][]byte) {
+	for _, d := range w.documents {
+		if !w.plan.Adopted || bytes.Contains(d, []byte(w.current)) {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // documentOf is the trust policy as the control plane has it.
