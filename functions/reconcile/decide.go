@@ -34,6 +34,10 @@ func decide(f facts) decision {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, the younger %s previous: %w",
 			f.current.versionID, f.previous.versionID, grant.ErrBackwards)}
 	}
+	if pending := f.pending; pending.err == nil && younger(pending, f.current) && undated(pending.id, f.doc) && !f.current.id.AcceptedBy(f.doc) && !f.doc.Born() {
+		return decision{state: Open, fault: fmt.Errorf("the trust policy accepts the younger version %s and not the current one, %s: %w",
+			pending.versionID, f.current.versionID, grant.ErrBackwards)}
+	}
 	if _, leaving := f.current.id.DeadlineIn(f.doc); leaving {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
 			f.current.versionID, grant.ErrBackwards)}
@@ -42,11 +46,22 @@ func decide(f facts) decision {
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
 }
 
+// younger compares as AWS dates versions: to the second.
+func younger(v, than version) bool {
+	return !v.created.Truncate(time.Second).Before(than.created.Truncate(time.Second))
+}
+
+// undated says whether a trust policy accepts an ID, and not as one that ends.
+func undated(id grant.ID, doc *trust.Document) bool {
+	_, leaving := id.DeadlineIn(doc)
+	return id.AcceptedBy(doc) && !leaving
+}
+
 // wanted are the IDs that the trust policy shall accept: the current one, the previous one until its deadline, and a
 // pending one only if a rotation has put it there.
 func wanted(f facts) (grant.IDs, time.Time) {
 	ids := grant.IDs{Current: f.current.id}
-	if f.pending.err == nil && f.pending.id != f.current.id && f.pending.id.AcceptedBy(f.doc) {
+	if f.pending.err == nil && f.pending.id != f.current.id && younger(f.pending, f.current) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
 	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {

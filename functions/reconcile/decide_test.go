@@ -101,6 +101,8 @@ func TestDecide(t *testing.T) {
 		{"the ID before was another role's", born, at(b, "birth-2", time.Hour), version{versionID: "v1", created: now.Add(-time.Hour), err: grant.ErrOtherRole}, none, b + " . .", Open, nil, false},
 		{"somebody else's ID", document(t, current(c)), at(a, "v1", time.Hour), none, none, a + " . .", Open, nil, false},
 
+		{"the pending label on the ID before", document(t, current(b), previous(a, until)), at(b, "v2", 9*time.Hour), none, at(a, "v1", 48*time.Hour), b + " . .", Open, nil, false},
+		{"the current label on an ID that is over, the pending one on the newest", document(t, current(b)), at(a, "v1", 48*time.Hour), none, at(b, "v2", 9*time.Hour), "", Open, grant.ErrBackwards, false},
 		{"labels backwards", born, at(a, "v1", 48*time.Hour), at(b, "v2", time.Hour), none, "", Open, grant.ErrBackwards, false},
 		{"backwards, and the label is gone", document(t, current(b), previous(a, until)), at(a, "v1", 48*time.Hour), none, none, "", Open, grant.ErrBackwards, false},
 		{"a foreign current value", document(t, current(a)), version{versionID: "v2", err: grant.ErrForeignValue}, at(a, "v1", time.Hour), none, "", Open, grant.ErrForeignValue, false},

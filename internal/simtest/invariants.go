@@ -42,7 +42,7 @@ func (w *watch) check() error {
 // somebody else until a reconciliation that began behind it has ended well (measured: Coverage.Hand); of a replica, for the
 // propagation time behind that and behind a rotation without an overlap; in a run with the forger, who may close.
 func (w *watch) noLockOut() {
-	if w.hand || w.profile.present[actorOf("forger")] && !w.Without["forger"] || w.expired() || w.closed() {
+	if w.hand || w.forging() || w.expired() || w.closed() {
 		return
 	}
 	for i, v := range w.views {
@@ -89,9 +89,11 @@ func (w *watch) noWidening() {
 	}
 }
 
+func (w *watch) forging() bool { return w.profile.present[actorOf("forger")] && !w.Without["forger"] }
+
 // forged names an invariant in a run with the forger: there it is I9.
 func (w *watch) forged(invariant string) string {
-	if w.profile.present[actorOf("forger")] && !w.Without["forger"] {
+	if w.forging() {
 		return "I9 (" + invariant + ")"
 	}
 	return invariant
@@ -117,7 +119,7 @@ func (w *watch) revocationSticks() {
 // Not asked in a run with the forger, nor where somebody whom a foreign statement names was deleted: IAM then takes no
 // write at all until a person decides.
 func (w *watch) converged() error {
-	if w.profile.present[actorOf("forger")] && !w.Without["forger"] || w.deleted {
+	if w.forging() || w.deleted {
 		return nil
 	}
 	w.view()

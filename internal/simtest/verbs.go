@@ -52,7 +52,7 @@ func (w *World) CustomGrant(ctx context.Context, name grant.Name, request cfn.Re
 			RequestType: request, RequestID: fmt.Sprintf("request-%d", w.requests), ResourceType: reconcile.GrantResource,
 			LogicalResourceID: "Grant", StackID: "stack", ResourceProperties: map[string]any{"Grant": string(name), "Digest": "0"},
 		}
-		return w.looking(func() error {
+		return w.looking(true, func() error {
 			id, _, err := w.Reconciler.CloudFormation(ctx, e)
 			if err == nil && id != "countersign-"+string(name) {
 				return fmt.Errorf("physical id %q", id)

@@ -63,8 +63,8 @@ type World struct {
 	Plans  map[grant.Name]grant.Plan // as deployed last
 	Grants grant.Roles               // what the functions find in their environment
 
-	requests int                          // of CloudFormation
-	looking  func(act func() error) error // around reconciliations of all that there is
+	requests int                                       // of CloudFormation
+	looking  func(deploy bool, act func() error) error // around reconciliations of all that there is
 }
 
 // New makes a World without grants.
@@ -80,7 +80,7 @@ func New(cfg Config) *World {
 		log = slog.New(slog.DiscardHandler)
 	}
 	w := &World{World: sim.New(cfg.AWS), Plans: map[grant.Name]grant.Plan{}, Grants: grant.Roles{}}
-	w.looking = func(act func() error) error { return act() }
+	w.looking = func(_ bool, act func() error) error { return act() }
 	const version = "1.0.0"
 	var roles, revokers roleAPI = w.IAM, w.IAM
 	if cfg.SDK {
@@ -114,7 +114,7 @@ func New(cfg Config) *World {
 	})
 	if cfg.Period > 0 {
 		w.Every("reconcile", cfg.Period, func(ctx context.Context) error {
-			return w.looking(func() error { return w.Reconciler.Timer(ctx) })
+			return w.looking(false, func() error { return w.Reconciler.Timer(ctx) })
 		})
 	}
 	if cfg.Workers {
