@@ -98,7 +98,7 @@ func (c *checker) in() error {
 		for _, q := range want.probes(c.at) {
 			for _, id := range ids {
 				q := q.with(id)
-				if c.plan.Evaluate(q).Effect != Allow {
+				if c.plan.effect(q) != Allow {
 					continue // not at this time
 				}
 				if v := c.open.Evaluate(q); v.Effect != Allow {
@@ -124,12 +124,12 @@ func (c *checker) adoptedIn() error {
 			return refuse(s.name(), "it holds the current ID and not the pending one")
 		}
 		for _, q := range s.probes(c.at) {
-			entered := slices.ContainsFunc(c.p.ids(), func(id string) bool { return c.was.Evaluate(q.with(id)).Effect == Allow })
+			entered := slices.ContainsFunc(c.p.ids(), func(id string) bool { return c.was.effect(q.with(id)) == Allow })
 			if !entered || !c.covers(q) {
 				continue
 			}
 			for _, id := range []string{c.p.Current, c.p.Pending} {
-				if id != "" && c.open.Evaluate(q.with(id)).Effect != Allow {
+				if id != "" && c.open.effect(q.with(id)) != Allow {
 					return refuse(s.name(), "%s with %s should get in, and doesn't", q.Principal, Fingerprint(id))
 				}
 			}
@@ -178,14 +178,14 @@ func (c *checker) out() error {
 
 // judge refuses one request that gets in although it must not.
 func (c *checker) judge(q Request, id string) error {
-	if c.closed && q.Action == ActionAssumeRole && c.full.Evaluate(q).Effect != Deny {
+	if c.closed && q.Action == ActionAssumeRole && c.full.effect(q) != Deny {
 		return refuse("", "the role is to be closed, but %s with %s is not denied", q.Principal, Fingerprint(id))
 	}
-	now := c.open.Evaluate(q).Effect
+	now := c.open.effect(q)
 	if now == Deny || c.planned(q, id, now) {
 		return nil
 	}
-	before := c.was.Evaluate(q).Effect
+	before := c.was.effect(q)
 	switch {
 	case now == Allow && before != Allow:
 		return refuse("", "%s with %s gets in, whom neither the document before nor the plan lets in", q.Principal, Fingerprint(id))
@@ -193,7 +193,7 @@ func (c *checker) judge(q Request, id string) error {
 		return refuse("", "%s with %s may get in, whom the document before kept out", q.Principal, Fingerprint(id))
 	case now == Allow && c.p.Role == Created && c.p.Gate != Close && (id == "" || id == wrongID):
 		return refuse("", "%s gets in with %s as external ID: a statement that isn't Countersign's allows it", q.Principal, Fingerprint(id))
-	case now == Allow && c.p.Gate != Close && c.over(id) && c.covers(q) && c.open.Evaluate(q.with(wrongID)).Effect != Allow:
+	case now == Allow && c.p.Gate != Close && c.over(id) && c.covers(q) && c.open.effect(q.with(wrongID)) != Allow:
 		return refuse("", "%s with %s gets in, although that ID is over", q.Principal, Fingerprint(id))
 	}
 	return nil
@@ -202,7 +202,7 @@ func (c *checker) judge(q Request, id string) error {
 // planned says whether the plan lets a request in, or, where it names no principals, whether one of its IDs did before.
 func (c *checker) planned(q Request, id string, now Effect) bool {
 	if c.p.Role == Created {
-		return c.plan != nil && c.plan.Evaluate(q).Effect == Allow
+		return c.plan != nil && c.plan.effect(q) == Allow
 	}
 	if id == "" || c.over(id) || !slices.Contains([]string{c.p.Current, c.p.Pending, c.p.Previous.ID}, id) {
 		return false
@@ -211,7 +211,7 @@ func (c *checker) planned(q Request, id string, now Effect) bool {
 		return c.covers(q)
 	}
 	return slices.ContainsFunc(c.p.ids(), func(id string) bool {
-		before := c.was.Evaluate(q.with(id)).Effect
+		before := c.was.effect(q.with(id))
 		return before == Allow || before == now
 	})
 }

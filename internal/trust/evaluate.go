@@ -55,6 +55,7 @@ type facts struct {
 	action string
 	role   string // ARN of the caller's role, where it is one
 	keys   map[string][]string
+	silent bool // nobody wants to know why
 }
 
 func (f *facts) lookup(lower string) (values []string, present bool) {
@@ -101,8 +102,16 @@ func newFacts(r Request) *facts {
 
 // Evaluate answers as IAM would for the role's side of the call, Deny first. A caller in another account also needs its
 // own account's permission, which this doesn't see.
-func (d *Document) Evaluate(r Request) Verdict {
+func (d *Document) Evaluate(r Request) Verdict { return d.evaluate(newFacts(r)) }
+
+// effect is Evaluate without the explanation.
+func (d *Document) effect(r Request) Effect {
 	f := newFacts(r)
+	f.silent = true
+	return d.evaluate(f).Effect
+}
+
+func (d *Document) evaluate(f *facts) Verdict {
 	if !strings.EqualFold(f.action, ActionAssumeRole) && !strings.EqualFold(f.action, ActionSetSourceIdentity) {
 		return Verdict{Unknown, []string{"only " + ActionAssumeRole + " and " + ActionSetSourceIdentity + " are evaluated"}}
 	}
@@ -110,7 +119,10 @@ func (d *Document) Evaluate(r Request) Verdict {
 		return Verdict{Unknown, []string{"the caller is no principal's ARN"}}
 	}
 	denied, allowed := no, no
-	why := make([]string, 0, len(d.policy.statements)+1)
+	var why []string
+	if !f.silent {
+		why = make([]string, 0, len(d.policy.statements)+1)
+	}
 	for i := range d.policy.statements {
 		s := &d.policy.statements[i]
 		t, reason := s.applies(f, d.policy.variables())
@@ -122,19 +134,23 @@ func (d *Document) Evaluate(r Request) Verdict {
 				allowed = or(allowed, t)
 			}
 		}
-		why = append(why, s.name()+": "+reason)
+		if !f.silent {
+			why = append(why, s.name()+": "+reason)
+		}
 	}
-	effect := Unknown
+	effect, last := Unknown, "unknown: what isn't understood decides"
 	switch {
 	case denied == yes:
-		effect, why = Deny, append(why, "denied: a Deny stands above every Allow")
+		effect, last = Deny, "denied: a Deny stands above every Allow"
 	case allowed == no:
-		effect, why = Deny, append(why, "denied: no statement allows it")
+		effect, last = Deny, "denied: no statement allows it"
 	case denied == no && allowed == yes:
-		effect, why = Allow, append(why, "allowed")
-	default:
-		why = append(why, "unknown: what isn't understood decides")
+		effect, last = Allow, "allowed"
 	}
+	if f.silent {
+		return Verdict{Effect: effect}
+	}
+	why = append(why, last)
 	hidden := append(slices.Clone(f.keys[keyExternalID]), d.policy.ids...)
 	for i := range why {
 		why[i] = hide(why[i], hidden)
@@ -163,6 +179,9 @@ func (s *statement) applies(f *facts, variables bool) (truth, string) {
 		c := &s.conditions[i]
 		switch holds := c.holds(f, variables); holds {
 		case no:
+			if f.silent {
+				return no, ""
+			}
 			return no, "condition " + c.operator.name + " " + c.key + " fails: " + c.explain(f)
 		case maybe:
 			t, open = maybe, "condition "+c.operator.name+" "+c.key+" is not understood"
