@@ -17,6 +17,7 @@ import (
 type IAM struct {
 	w          *World
 	roles      map[string]*role // by the name in lower case
+	found      *role            // asked for last: most calls ask for it again
 	managed    map[string]*policy
 	principals map[string]string // ARN of a role or user anywhere → its unique id
 	ids        map[string]string // unique id → ARN, of those that exist
@@ -100,6 +101,7 @@ func (m *IAM) DeleteRole(name string) {
 	if r := m.roles[strings.ToLower(name)]; r != nil {
 		m.DeletePrincipal(r.arn)
 		delete(m.roles, strings.ToLower(name))
+		m.found = nil
 	}
 }
 
@@ -134,7 +136,11 @@ func (m *IAM) DeletePrincipal(arn string) {
 }
 
 func (m *IAM) find(name string) (*role, error) {
+	if m.found != nil && m.found.name == name {
+		return m.found, nil
+	}
 	if r := m.roles[strings.ToLower(name)]; r != nil {
+		m.found = r
 		return r, nil
 	}
 	return nil, refuse(grant.ErrNotFound, "NoSuchEntity", "The role with name %s cannot be found.", clip(name))

@@ -91,7 +91,7 @@ func (b *Bus) Last() (detail []byte, ok bool) {
 
 // Standing is a grant's plan as the parameter has it now.
 func (p *Parameters) Standing(name grant.Name) (grant.Plan, error) {
-	return grant.ParsePlan([]byte(p.values[name.Parameter()]), name)
+	return p.w.cfg.Policies.plan(p.values[name.Parameter()], name)
 }
 
 // Labels lists a secret's labels with the version that has each: "AWSCURRENT birth-…".

@@ -38,6 +38,7 @@ type PolicyCache struct {
 	identity map[string]parsedPolicy
 	trust    map[string]parsedPolicy
 	shown    map[string]*trust.Document // trust policies as GetRole shows them
+	plans    map[string]grant.Plan      // that nobody changes: functions only read them
 }
 
 type parsedPolicy struct {
@@ -50,7 +51,7 @@ const cacheSize = 50_000
 
 // NewPolicyCache makes an empty cache.
 func NewPolicyCache() *PolicyCache {
-	return &PolicyCache{map[string]parsedPolicy{}, map[string]parsedPolicy{}, map[string]*trust.Document{}}
+	return &PolicyCache{map[string]parsedPolicy{}, map[string]parsedPolicy{}, map[string]*trust.Document{}, map[string]grant.Plan{}}
 }
 
 func (c *PolicyCache) identityPolicy(source []byte) (*policy, error) {
@@ -91,6 +92,22 @@ func (c *PolicyCache) document(shown []byte) (*trust.Document, error) {
 	}
 	c.shown[string(shown)] = d
 	return d, nil
+}
+
+// plan reads a grant's plan.
+func (c *PolicyCache) plan(value string, name grant.Name) (grant.Plan, error) {
+	if p, ok := c.plans[value]; ok && p.Grant == name {
+		return p, nil
+	}
+	p, err := grant.ParsePlan([]byte(value), name)
+	if err != nil {
+		return p, err
+	}
+	if len(c.plans) >= cacheSize {
+		clear(c.plans)
+	}
+	c.plans[value] = p
+	return p, nil
 }
 
 func malformed(format string, args ...any) error {

@@ -37,5 +37,5 @@ func (p *Parameters) Plan(ctx context.Context, name grant.Name) (grant.Plan, err
 	if err != nil {
 		return grant.Plan{}, err
 	}
-	return grant.ParsePlan([]byte(value), name)
+	return p.w.cfg.Policies.plan(value, name)
 }

@@ -1,29 +1,73 @@
 package simtest
 
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
 // Coverage is what runs went through.
 type Coverage struct {
-	Runs      int
 	Steps     int // AWS calls made by anybody, and waits of the clock, once all was set up
 	Calls     int // AWS calls alone
-	Actors    int // the most that were chosen in one run; AWS's own aside
-	Rotations int // that went through, the first one aside
+	Actors    int // that took part
+	Rotations int // that moved the label, the first one aside
 	Troubles  [troubles]int
-	Pairs     [11][11]int // steps of an actor right behind one of another, by everybody's order
-	Struck    []string    // calls that something happened to, of one run
+	Pairs     [crowd][crowd]int // steps of an actor right behind one of another, by everybody's order
+	Struck    []string          // calls that something happened to
 
 	Hand    HandGap
-	Foreign int // moments in which somebody got in by a foreign editor's own statement
+	Foreign int // moments in which the provider got in by a foreign editor's own value on an adopted role
 	Lost    int // foreign edits lost between our last read and our write
 	Stale   int // foreign edits lost because our last read was stale
 }
 
-// Add takes another run's coverage.
-func (c *Coverage) Add(o Coverage) {
-	c.Runs += max(o.Runs, 1)
-	c.Steps += o.Steps
-	c.Calls += o.Calls
-	c.Actors = max(c.Actors, o.Actors)
-	c.Rotations += o.Rotations
+// HandGap is how long the trust policy stood as somebody else wrote it, until a reconciliation ended well.
+type HandGap struct {
+	Times   int
+	Total   time.Duration
+	Longest time.Duration
+}
+
+func (g *HandGap) add(o HandGap) {
+	g.Times += o.Times
+	g.Total += o.Total
+	g.Longest = max(g.Longest, o.Longest)
+}
+
+// Report is what many runs came to.
+type Report struct {
+	Coverage
+	First, Runs uint64 // seeds First to First+Runs-1
+	Took        time.Duration
+	Violations  []*Violation
+
+	Few, Unrotated int   // runs with fewer than three actors, without a complete rotation
+	calls          []int // of each run
+}
+
+// take adds a run. Of the violations it keeps the first ones.
+func (r *Report) take(one Result) {
+	r.Runs++
+	r.Steps += one.Steps
+	r.Calls += one.Calls
+	r.Rotations += one.Rotations
+	r.calls = append(r.calls, one.Calls)
+	if one.Actors < 3 {
+		r.Few++
+	}
+	if one.Rotations == 0 && one.Violation == nil {
+		r.Unrotated++
+	}
+	r.Actors = max(r.Actors, one.Actors)
+	r.addCounts(one.Coverage)
+	if one.Violation != nil {
+		r.Violations = append(r.Violations, one.Violation)
+	}
+}
+
+func (c *Coverage) addCounts(o Coverage) {
 	for i, n := range o.Troubles {
 		c.Troubles[i] += n
 	}
@@ -32,10 +76,83 @@ func (c *Coverage) Add(o Coverage) {
 			c.Pairs[i][j] += n
 		}
 	}
-	c.Hand.Times += o.Hand.Times
-	c.Hand.Total += o.Hand.Total
-	c.Hand.Longest = max(c.Hand.Longest, o.Hand.Longest)
+	c.Hand.add(o.Hand)
 	c.Foreign += o.Foreign
 	c.Lost += o.Lost
 	c.Stale += o.Stale
+}
+
+// merge adds another goroutine's report.
+func (r *Report) merge(o *Report) {
+	r.Runs += o.Runs
+	r.Steps += o.Steps
+	r.Calls += o.Calls
+	r.Rotations += o.Rotations
+	r.Few += o.Few
+	r.Unrotated += o.Unrotated
+	r.Actors = max(r.Actors, o.Actors)
+	r.addCounts(o.Coverage)
+	r.calls = append(r.calls, o.calls...)
+	r.Violations = append(r.Violations, o.Violations...)
+}
+
+// Median is the median number of AWS calls of a run.
+func (r *Report) Median() int {
+	if len(r.calls) == 0 {
+		return 0
+	}
+	slices.Sort(r.calls)
+	return r.calls[len(r.calls)/2]
+}
+
+// Complaints are why the runs prove less than they should: something never happened. Enough runs have none.
+func (r *Report) Complaints() (list []string) {
+	for t, n := range r.Troubles {
+		if n == 0 {
+			list = append(list, "never: "+troubleNames[t])
+		}
+	}
+	for i := range r.Pairs {
+		for j, n := range r.Pairs[i] {
+			if n == 0 {
+				list = append(list, "never: "+everybody[j].name+" right behind "+everybody[i].name)
+			}
+		}
+	}
+	if n := r.Median(); n < 120 {
+		list = append(list, fmt.Sprintf("the median run has %d AWS calls, fewer than 120", n))
+	}
+	if r.Few > 0 || r.Unrotated > 0 {
+		list = append(list, fmt.Sprintf("%d runs with fewer than three actors, %d without a complete rotation", r.Few, r.Unrotated))
+	}
+	return list
+}
+
+// Print writes the report.
+func (r *Report) Print(w io.Writer) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	p("runs         %d, seeds %d to %d\n", r.Runs, r.First, r.First+r.Runs-1)
+	p("steps        %d, of which %d AWS calls; %.0f steps a second\n", r.Steps, r.Calls, float64(r.Steps)/r.Took.Seconds())
+	p("median       %d AWS calls a run\n", r.Median())
+	p("rotations    %d\n", r.Rotations)
+	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n",
+		r.Hand.Times, (r.Hand.Total / time.Duration(max(r.Hand.Times, 1))).Round(time.Second), r.Hand.Longest)
+	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
+	p("\ntrouble\n")
+	for t, n := range r.Troubles {
+		p("  %-24s %d\n", troubleNames[t], n)
+	}
+	p("\nsteps of an actor (column) right behind one of another (row)\n%14s", "")
+	for _, a := range everybody {
+		p(" %9.9s", a.name)
+	}
+	p("\n")
+	for i, a := range everybody {
+		p("%-14s", a.name)
+		for _, n := range r.Pairs[i] {
+			p(" %9d", n)
+		}
+		p("\n")
+	}
+	p("\nviolations   %d\n", len(r.Violations))
 }

@@ -13,11 +13,10 @@ import (
 type profile struct {
 	plan    grant.Plan
 	span    time.Duration // until everything comes to rest
-	present []bool        // of everybody
+	present [crowd]bool   // of everybody
 	sticky  float64       // how often the same process goes on
 	jumps   bool          // the clock may jump
 	mild    bool          // operators don't revoke
-	steady  bool          // the provider's plan has no end
 }
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
@@ -41,9 +40,11 @@ func profileOf(d dice) profile {
 	p.plan.RotateEvery = pick(d.on("every"), []string{"4h", "4h", "6h", "never"})
 	p.plan.Overlap = grant.Duration(pick(d.on("overlap"), []time.Duration{time.Hour, 2 * time.Hour, 150 * time.Minute}))
 	p.plan.Notify.Mail = []string{"jdoe@hestio.example"}
-	p.present = make([]bool, len(everybody))
 	for i, a := range everybody {
 		p.present[i] = d.on(a.name).chance(a.often)
+	}
+	if p.plan.RotateEvery == "never" && !p.present[actorOf("ann")] {
+		p.plan.RotateEvery = "4h"
 	}
 	return p
 }
@@ -62,8 +63,8 @@ func (p profile) found(r *run) error {
 	if _, err := r.IAM.CreateRole(p.plan.RoleName(), []byte(document), sim.RoleOptions{Path: grant.DefaultRolePath}); err != nil {
 		return err
 	}
-	for name, body := range map[string]string{everything.Name: everything.Document, grant.RevocationPolicy: grant.OpenRevocation} {
-		if err := r.IAM.PutInlinePolicy(r.ctx, p.plan.RoleName(), name, []byte(body)); err != nil {
+	for _, policy := range []sim.Policy{everything, {Name: grant.RevocationPolicy, Document: grant.OpenRevocation}} {
+		if err := r.IAM.PutInlinePolicy(r.ctx, p.plan.RoleName(), policy.Name, []byte(policy.Document)); err != nil {
 			return err
 		}
 	}
@@ -84,8 +85,11 @@ type actor struct {
 	act   func(*acting) error // until over; nil: AWS starts it by itself
 }
 
+// crowd is how many there are.
+const crowd = 11
+
 // everybody who takes part.
-var everybody = []actor{
+var everybody = [crowd]actor{
 	{"secretsmanager", 1, nil}, // the rotation engine, with rotate inside
 	{"reconcile", 1, nil},      // by timer and queue
 	{"notify", 1, nil},         // by queue
@@ -122,9 +126,19 @@ func (a *acting) draw() dice {
 	return a.dice.nth(a.drawn)
 }
 
-// rest waits for a while, and says whether the actor shall go on.
+// rush is how far apart the moments are that many choose: the timer's is one of them.
+const rush = 20 * time.Minute
+
+// rest waits for a while, and says whether the actor shall go on. Often it goes on at a moment that others choose as well:
+// what never happens at the same time never gets in each other's way.
 func (a *acting) rest(lo, hi time.Duration) bool {
-	return a.Wait(a.ctx, a.draw().between(lo, hi)) == nil && !a.over
+	d := a.draw()
+	wait := d.between(lo, hi)
+	if hi > rush && d.nth(1).chance(0.6) {
+		since := a.Now().Add(wait).Sub(a.began)
+		wait += rush - since%rush + d.nth(2).between(0, 2*time.Second)
+	}
+	return a.Wait(a.ctx, wait) == nil && !a.over
 }
 
 // insists tries up to n times.

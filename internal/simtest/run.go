@@ -57,7 +57,9 @@ type run struct {
 	turns   map[*sim.Process]*turn
 	started map[string]int // processes of a name so far
 	writes  int            // of IAM, for their lags
+	began   time.Time      // when the actors came
 	over    bool           // nothing goes wrong any more, and actors end
+	locked  bool           // the key is disabled
 	last    *turn
 	Coverage
 }
@@ -121,7 +123,8 @@ func (r *run) set() error {
 	if r.mutate != nil {
 		r.mutate(r.World)
 	}
-	r.weather = forecast(r.dice, r.Now(), r.profile.span)
+	r.began = r.Now()
+	r.weather = forecast(r.dice, r.began, r.profile.span)
 	for t := range troubles {
 		if r.Without[t.String()] {
 			r.weather.rates[t], r.weather.outages[t] = 0, nil
@@ -141,12 +144,16 @@ func (r *run) set() error {
 		}
 	}
 	r.watch.begin()
-	for i := range everybody {
+	for i, present := range r.profile.present {
+		if present && !r.Without[everybody[i].name] {
+			r.Actors++
+		}
+	}
+	for i := range crowd {
 		a := &everybody[i]
 		if a.act == nil || r.Without[a.name] || !r.profile.present[i] {
 			continue
 		}
-		r.Actors++
 		r.start(a.name, func(ctx context.Context) error {
 			return a.act(&acting{run: r, ctx: ctx, dice: r.on(a.name)})
 		})
@@ -179,6 +186,7 @@ func (r *run) play() error {
 			r.calm()
 			end = r.Now().Add(2*Period + 10*time.Minute)
 		}
+		r.key()
 		for _, task := range r.Due() {
 			r.start(task.Name, task.Run)
 		}
@@ -274,10 +282,20 @@ func (r *run) step(t *turn) error {
 // callName is by which Options.Calm knows the call that the process stands before.
 func (t *turn) callName() string { return fmt.Sprintf("%s/%d", t.name, t.calls) }
 
+// key disables the secrets' key while the weather says so.
+func (r *run) key() {
+	if len(r.weather.outages[KeyDisabled]) == 0 {
+		return
+	}
+	down := !r.over && r.weather.down(KeyDisabled, r.Now())
+	if down && !r.locked {
+		r.Troubles[KeyDisabled]++
+	}
+	r.locked = down
+	r.Secrets.SetKey(simulatedKey, !down)
+}
+
 // calm ends all trouble and lets the actors end.
 func (r *run) calm() {
 	r.over = true
-	if r.plan.KeyARN != "" {
-		r.Secrets.SetKey(r.plan.KeyARN, true)
-	}
 }

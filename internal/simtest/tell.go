@@ -1,7 +1,10 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +35,43 @@ func (l Line) String() string {
 	return out
 }
 
+// Story tells a run: who did what in which order, at which virtual time, and what came of it.
+func Story(seed uint64, o Options) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "seed %d", seed)
+	for _, name := range slices.Sorted(maps.Keys(o.Without)) {
+		fmt.Fprintf(&out, ", without %s", name)
+	}
+	fmt.Fprintf(&out, ", %d calls calmed\n", len(o.Calm))
+	o.Tell = func(l Line) { fmt.Fprintln(&out, l) }
+	if v := NewShop().Run(seed, o).Violation; v != nil {
+		fmt.Fprintln(&out, v)
+	}
+	return out.String()
+}
+
+// words are the calls as a story tells them.
+var words = map[string]string{
+	"GetRole": "reads the trust policy", "UpdateAssumeRolePolicy": "writes the trust policy", "GetRolePolicy": "reads the Deny",
+	"PutRolePolicy": "writes the Deny", "TagRole": "tags the role", "GetParameter": "reads the plan", "PutParameter": "writes the plan",
+	"DescribeSecret": "reads labels and tags", "GetSecretValue": "reads an external ID", "PutSecretValue": "stores an external ID",
+	"UpdateSecretVersionStage": "moves a label", "TagResource": "tags the secret", "RotateSecret": "starts a rotation",
+	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "asks for a check", "SendEmail": "sends mail",
+	"AssumeRole": "enters", "Invoke": "was called:",
+}
+
+// told is what of a call's resource a story tells: the kind of the event, the step.
+func told(c sim.Call) string {
+	switch c.Action {
+	case "PutEvents", "Invoke":
+		return c.Resource
+	}
+	return ""
+}
+
 // tell puts a call into words.
 func (w *watch) tell(s sim.Seen) {
-	l := Line{Step: w.Steps, At: w.Now(), As: s.Actor, What: s.Action + " " + s.Resource}
+	l := Line{Step: w.Steps, At: w.Now(), As: s.Actor, What: strings.TrimSpace(cmp.Or(words[s.Action], "calls "+s.Service+":"+s.Action) + " " + told(s.Call))}
 	if t := w.turns[s.Process]; t != nil {
 		l.Who = t.name
 	} else if s.Process != nil {

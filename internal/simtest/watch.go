@@ -79,11 +79,11 @@ func (w *watch) violated(invariant, format string, args ...any) error {
 
 // begin takes stock once the grant is open and before anybody acts.
 func (w *watch) begin() {
-	w.open = true
+	w.open, w.Rotations = true, 0
 	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
 		w.value(v)
 	}
-	w.labels()
+	w.labels("")
 	w.view()
 	w.documents = append(w.documents, w.views[0].doc.Bytes())
 	for _, a := range w.views[0].accepted {
@@ -98,7 +98,7 @@ func (w *watch) value(v grant.Version) {
 }
 
 // labels notes what is current and previous.
-func (w *watch) labels() {
+func (w *watch) labels(actor string) {
 	version, value := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	id := externalID(value)
 	if id != w.current {
@@ -108,7 +108,9 @@ func (w *watch) labels() {
 				w.promoted = append(w.promoted, version)
 			}
 		}
-		w.Rotations++
+		if actor == "rotate" {
+			w.Rotations++
+		}
 		if w.plan.OverlapOf(version) == 0 { // a replica may not know it yet, and the one before is no help
 			w.excuse(Propagation)
 		}
@@ -195,11 +197,11 @@ func (w *watch) saw(s sim.Seen) {
 			for _, v := range versions {
 				w.value(v)
 			}
-			w.labels()
+			w.labels(s.Actor)
 		}
 	case "UpdateSecretVersionStage":
 		if s.Done {
-			w.labels()
+			w.labels(s.Actor)
 		}
 	case "PutParameter":
 		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
@@ -296,7 +298,8 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	err := act()
 	if err == nil && !(deploy && w.forging()) && w.hand && began >= w.handStep && !w.anyStale[p] {
 		w.hand = false
-		w.Hand.add(w.Now().Sub(w.handAt))
+		gap := w.Now().Sub(w.handAt)
+		w.Hand.add(HandGap{1, gap, gap})
 		w.excuse(Propagation)
 	}
 	return err
@@ -309,19 +312,6 @@ func (w *watch) used(s *sim.Session, err error) {
 	if err == nil && !w.denied.IsZero() && w.Now().Sub(w.denied) > Propagation {
 		_ = w.violated("I3", "a session issued at %s acts %s after the revocation", s.Issued.Format(time.TimeOnly), w.Now().Sub(w.denied))
 	}
-}
-
-// HandGap is how long the trust policy stood as somebody else wrote it, until a reconciliation ended well.
-type HandGap struct {
-	Times   int
-	Total   time.Duration
-	Longest time.Duration
-}
-
-func (g *HandGap) add(d time.Duration) {
-	g.Times++
-	g.Total += d
-	g.Longest = max(g.Longest, d)
 }
 
 // older are the documents that a rollback may put back. On an adopted role only those that hold the current ID: Countersign

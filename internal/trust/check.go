@@ -159,12 +159,17 @@ func (c *checker) coversAll(s *statement) bool {
 
 // out asserts who must not get in.
 func (c *checker) out() error {
+	var asked []Request
 	for _, d := range []*Document{c.was, c.open, c.plan} {
 		if d == nil {
 			continue
 		}
 		for i := range d.policy.statements {
 			for _, q := range d.policy.statements[i].probes(c.at) {
+				if slices.ContainsFunc(asked, q.same) {
+					continue // most statements stand in all three
+				}
+				asked = append(asked, q)
 				for _, id := range c.ids {
 					if err := c.judge(q.with(id), id); err != nil {
 						return err
@@ -178,14 +183,16 @@ func (c *checker) out() error {
 
 // judge refuses one request that gets in although it must not.
 func (c *checker) judge(q Request, id string) error {
-	if c.closed && q.Action == ActionAssumeRole && c.full.effect(q) != Deny {
+	f := newFacts(q)
+	f.silent = true
+	if c.closed && q.Action == ActionAssumeRole && c.full.evaluate(f).Effect != Deny {
 		return refuse("", "the role is to be closed, but %s with %s is not denied", q.Principal, Fingerprint(id))
 	}
-	now := c.open.effect(q)
-	if now == Deny || c.planned(q, id, now) {
+	now := c.open.evaluate(f).Effect
+	if now == Deny || c.planned(q, f, id, now) {
 		return nil
 	}
-	before := c.was.effect(q)
+	before := c.was.evaluate(f).Effect
 	switch {
 	case now == Allow && before != Allow:
 		return refuse("", "%s with %s gets in, whom neither the document before nor the plan lets in", q.Principal, Fingerprint(id))
@@ -200,9 +207,9 @@ func (c *checker) judge(q Request, id string) error {
 }
 
 // planned says whether the plan lets a request in, or, where it names no principals, whether one of its IDs did before.
-func (c *checker) planned(q Request, id string, now Effect) bool {
+func (c *checker) planned(q Request, f *facts, id string, now Effect) bool {
 	if c.p.Role == Created {
-		return c.plan != nil && c.plan.effect(q) == Allow
+		return c.plan != nil && c.plan.evaluate(f).Effect == Allow
 	}
 	if id == "" || c.over(id) || !slices.Contains([]string{c.p.Current, c.p.Pending, c.p.Previous.ID}, id) {
 		return false

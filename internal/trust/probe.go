@@ -116,3 +116,9 @@ func (r Request) with(id string) Request {
 	r.Context["sts:ExternalId"] = []string{id}
 	return r
 }
+
+// same says whether two samples ask the same.
+func (r Request) same(other Request) bool {
+	return r.Principal == other.Principal && r.Action == other.Action && r.At.Equal(other.At) &&
+		maps.EqualFunc(r.Context, other.Context, slices.Equal[[]string])
+}
