@@ -19,7 +19,6 @@ func (a *acting) provider() error {
 			}
 			session, err := a.Enter(a.ctx, Provider, a.plan.Grant, id)
 			if err == nil {
-				a.watch.entered(session)
 				sessions = append(sessions, session)
 				break
 			}
@@ -38,7 +37,12 @@ func (a *acting) provider() error {
 // operator revokes, restores, rotates, and says that IDs leaked.
 func (a *acting) operator() error {
 	for a.rest(10*time.Minute, 150*time.Minute) {
-		switch d := a.draw(); {
+		d := a.draw()
+		if a.watch.closed() && d.nth(1).chance(0.6) {
+			a.restore()
+			continue
+		}
+		switch {
 		case !a.profile.mild && d.chance(0.35):
 			_ = a.insist(3, func() error {
 				answer, err := a.Revoke(a.ctx, a.plan.Grant, "project ended")
@@ -56,6 +60,16 @@ func (a *acting) operator() error {
 		}
 	}
 	return nil
+}
+
+// restore asks to have undone what stands.
+func (a *acting) restore() {
+	status, err := a.Status(a.ctx, a.plan.Grant)
+	if err != nil || status.RevokeID == "" {
+		return
+	}
+	a.watch.asked[status.RevokeID] = true
+	_ = a.insist(4, func() error { return a.patient(a.Restore(a.ctx, a.plan.Grant, status.RevokeID, "project goes on")) })
 }
 
 // patient takes a refusal for an answer: asking again would not change it.

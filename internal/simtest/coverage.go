@@ -21,6 +21,9 @@ type Coverage struct {
 	Foreign int // moments in which the provider got in by a foreign editor's own value on an adopted role
 	Lost    int // foreign edits lost between our last read and our write
 	Stale   int // foreign edits lost because our last read was stale
+
+	Restores    int // that lifted a Deny
+	Overwritten int // revocations that a restore overwrote between its last read and its write
 }
 
 // HandGap is how long the trust policy stood as somebody else wrote it, until a reconciliation ended well.
@@ -80,6 +83,8 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Foreign += o.Foreign
 	c.Lost += o.Lost
 	c.Stale += o.Stale
+	c.Restores += o.Restores
+	c.Overwritten += o.Overwritten
 }
 
 // merge adds another goroutine's report.
@@ -138,6 +143,7 @@ func (r *Report) Print(w io.Writer) {
 	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n",
 		r.Hand.Times, (r.Hand.Total / time.Duration(max(r.Hand.Times, 1))).Round(time.Second), r.Hand.Longest)
 	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
+	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
 	p("\ntrouble\n")
 	for t, n := range r.Troubles {
 		p("  %-24s %d\n", troubleNames[t], n)

@@ -17,6 +17,7 @@ type profile struct {
 	sticky  float64       // how often the same process goes on
 	jumps   bool          // the clock may jump
 	mild    bool          // operators don't revoke
+	forged  bool          // the forger takes part
 }
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
@@ -46,6 +47,7 @@ func profileOf(d dice) profile {
 	if p.plan.RotateEvery == "never" && !p.present[actorOf("ann")] {
 		p.plan.RotateEvery = "4h"
 	}
+	p.forged = p.present[actorOf("forger")]
 	return p
 }
 

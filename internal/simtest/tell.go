@@ -92,7 +92,7 @@ func (w *watch) tell(s sim.Seen) {
 	}
 	l.Outcome = strings.Join(said, ", ")
 	if s.Done && (s.Action == "UpdateAssumeRolePolicy" || s.Action == "PutRolePolicy") {
-		l.Then = w.standing()
+		l.Then = w.accepts()
 	}
 	if s.Done && (s.Action == "UpdateSecretVersionStage" || s.Action == "PutSecretValue" || s.Action == "RotateSecret") {
 		l.Then = w.labelled()
@@ -100,8 +100,8 @@ func (w *watch) tell(s sim.Seen) {
 	w.Tell(l)
 }
 
-// standing is what the trust policy and the Deny say, in a line; external IDs as fingerprints.
-func (w *watch) standing() string {
+// accepts is what the trust policy and the Deny say, in a line; external IDs as fingerprints.
+func (w *watch) accepts() string {
 	doc := w.IAM.Shown(w.plan.RoleName(), 0)
 	if doc == nil {
 		return "a trust policy that can't be read"

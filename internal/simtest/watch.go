@@ -45,8 +45,8 @@ type watch struct {
 	handStep int
 	deleted  bool // somebody whom the trust policy names was deleted
 
-	denied     time.Time // when the first Deny of a revocation was written; zero: none
-	revokes    []string  // revoke ids that operators were told
+	revocation          // what of it stands
+	revokes    []string // revoke ids that operators were told
 	sessions   []*sim.Session
 	forgedTags bool
 
@@ -67,7 +67,8 @@ type made struct {
 }
 
 func newWatch(r *run) *watch {
-	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, anyStale: map[*sim.Process]bool{}, plan: r.plan}
+	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
+		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}}
 }
 
 func (w *watch) violated(invariant, format string, args ...any) error {
@@ -162,7 +163,7 @@ func (w *watch) denies(view int) bool {
 	if len(w.shop.denials) >= judged {
 		clear(w.shop.denials)
 	}
-	d := grant.DeniesAll(body)
+	d := grant.ReadRevocation(body).Denies
 	w.shop.denials[string(body)] = d
 	return d
 }
@@ -186,9 +187,13 @@ func (w *watch) saw(s sim.Seen) {
 		if s.Done {
 			w.written(s)
 		}
+	case "GetRolePolicy":
+		if s.Done {
+			w.denyRead[s.Process] = grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, s.Replica)).RevokeID
+		}
 	case "PutRolePolicy":
-		if s.Done && w.denied.IsZero() && w.denies(0) {
-			w.denied = w.Now()
+		if s.Done {
+			w.denyWritten(s)
 		}
 	case "PutSecretValue":
 		if s.Done {
@@ -303,15 +308,6 @@ func (w *watch) looks(deploy bool, act func() error) error {
 		w.excuse(Propagation)
 	}
 	return err
-}
-
-// entered keeps a session of the provider's; used is told how a call with it went.
-func (w *watch) entered(s *sim.Session) { w.sessions = append(w.sessions, s) }
-
-func (w *watch) used(s *sim.Session, err error) {
-	if err == nil && !w.denied.IsZero() && w.Now().Sub(w.denied) > Propagation {
-		_ = w.violated("I3", "a session issued at %s acts %s after the revocation", s.Issued.Format(time.TimeOnly), w.Now().Sub(w.denied))
-	}
 }
 
 // older are the documents that a rollback may put back. On an adopted role only those that hold the current ID: Countersign

@@ -1,0 +1,86 @@
+package simtest
+
+import (
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// revocation is what the invariants remember of revocations and restores (I3), by their own account.
+type revocation struct {
+	denied   time.Time       // when the Deny of the revocation that stands was first written; zero: none stands
+	standing string          // its revoke id, as the Deny says it
+	restored time.Time       // when the last restore lifted a Deny
+	asked    map[string]bool // revoke ids that an operator asked to restore
+	opens    string          // the intent to restore that stands in the Deny: the revoke id that it undoes
+
+	denyRead    map[*sim.Process]string // the revoke id that each process read last
+	overwritten time.Time               // see revocationSticks
+}
+
+// denyWritten is told of every write of CountersignRevocation (I3).
+func (w *watch) denyWritten(s sim.Seen) {
+	r := grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0))
+	if r.Denies {
+		if w.denied.IsZero() || w.standing != r.RevokeID && r.RestoreTo == "" {
+			w.denied = w.Now()
+		}
+		w.standing, w.overwritten, w.opens = r.RevokeID, time.Time{}, ""
+		if r.RestoreTo != "" {
+			w.opens = r.RevokeID
+			if s.Actor != "revoke" || !w.asked[r.RevokeID] {
+				_ = w.violated(w.forged("I3"), "%s wrote an intent to restore that no operator asked for", s.Actor)
+			}
+		}
+		return
+	}
+	switch {
+	case w.denied.IsZero():
+	case w.opens != "" && w.asked[w.opens]:
+		w.Restores++
+		w.denied, w.restored, w.opens = time.Time{}, w.Now(), ""
+		w.excuse(Propagation)
+		for id, m := range w.ids {
+			m.over = m.over || id != w.current
+		}
+	case w.denyRead[s.Process] != w.standing:
+		w.Overwritten++
+		w.denied, w.restored, w.overwritten = time.Time{}, w.Now(), w.Now()
+	default:
+		_ = w.violated(w.forged("I3"), "%s lifted the Deny of %s, which nobody asked to restore", s.Actor, w.standing)
+	}
+}
+
+// revocationSticks is I3 where it can be seen at any moment: from the first Deny of a revocation on the control plane never
+// shows anything but a Deny for everybody, the replicas not once the propagation time has passed, until a restore of this
+// very revocation that an operator asked for. So whatever session calls is denied; GetCallerIdentity aside, which nothing
+// denies.
+//
+// Not asked: where a restore, in the single step between its last read and its write, overwrote a revocation that had come
+// in between. That is counted (Coverage.Overwritten), and the Deny must stand again within two periods.
+func (w *watch) revocationSticks() {
+	if !w.overwritten.IsZero() && w.Now().Sub(w.overwritten) > 2*Period {
+		_ = w.violated(w.forged("I3"), "a restore overwrote a revocation at %s, and nobody has put the Deny back", w.overwritten.Format(time.TimeOnly))
+	}
+	if w.denied.IsZero() {
+		return
+	}
+	for i := range w.views {
+		if (i == 0 || w.Now().Sub(w.denied) > Propagation) && !w.denies(i) {
+			_ = w.violated(w.forged("I3"), "revoked at %s, and the Deny doesn't stand (view %d)", w.denied.Format(time.TimeOnly), i)
+		}
+	}
+}
+
+// used is told how a call with a session of the provider's went: none works behind a revocation, and none from before a
+// restore ever works again.
+func (w *watch) used(s *sim.Session, err error) {
+	switch {
+	case err != nil:
+	case !w.denied.IsZero() && w.Now().Sub(w.denied) > Propagation:
+		_ = w.violated(w.forged("I3"), "a session issued at %s acts %s after the revocation", s.Issued.Format(time.TimeOnly), w.Now().Sub(w.denied))
+	case !w.restored.IsZero() && s.Issued.Before(w.restored.Add(-Propagation)):
+		_ = w.violated(w.forged("I3"), "a session issued at %s acts again after the restore at %s", s.Issued.Format(time.TimeOnly), w.restored.Format(time.TimeOnly))
+	}
+}
