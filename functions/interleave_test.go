@@ -231,3 +231,26 @@ func TestAnEndThatWasNotAnnouncedIsNotForgottenByTheNextRotation(t *testing.T) {
 		t.Errorf("announced %+v, want the end of %s", e, first)
 	}
 }
+
+// A revocation whose event was lost, and which was undone before anybody looked.
+func TestARevocationThatWasUndoneIsStillAnnounced(t *testing.T) {
+	w := opened(t)
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	w.revoked()
+	w.Schedule = nil
+	id := w.revokeID()
+	w.begun(id)
+	w.must(w.RunRotations(w.ctx))
+	w.looks()
+	if e, ok := last[*events.AccessRevoked](w); !ok || e.RevokeID != id {
+		t.Errorf("announced %+v, want the revocation %s", e, id)
+	}
+	if n := countOf(w.told(), "Access Restored"); n != 1 {
+		t.Errorf("%d announcements of the restore", n)
+	}
+}

@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -303,5 +304,41 @@ func TestADeletedPrincipalStopsTheRotationAndBothIDsStay(t *testing.T) {
 	}
 	if strings.Contains(document, "CountersignPrevious") {
 		t.Error("the old ID has a deadline although nothing was promoted")
+	}
+}
+
+// On an adopted role every foreign value stays, so an ID whose rotation was given up has to be known as ours.
+func TestAnAdoptedRoleForgetsTheIDOfARotationThatWasGivenUp(t *testing.T) {
+	w := newWorld(t, 0)
+	w.plan.Adopted, w.plan.Conditions = true, nil
+	first := "hestio-" + strings.Repeat("Va", 16)
+	_, err := w.IAM.CreateRole(w.plan.RoleName(), fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Sid":"Vendor","Effect":"Allow",
+		"Principal":{"AWS":%q},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":[%q,"hestio-%s"]}}}]}`,
+		w.plan.Principals[0], first, strings.Repeat("Zz", 16)), sim.RoleOptions{Path: grant.DefaultRolePath})
+	w.must(err)
+	w.must(w.Create(w.plan))
+	value := fmt.Appendf(nil, `{"grant":"migration","roleArn":%q,"externalId":%q}`, w.plan.RoleARN, first)
+	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, "adopted-0123456789abcdef0123456789abcdef", value))
+	w.looks()
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.start(token(1))
+	w.must(w.step("createSecret", token(1)))
+	w.must(w.step("setSecret", token(1)))
+	given := w.valueOf(token(1))
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, "", token(1))) // as a leak does
+	for name, act := range map[string]func(){
+		"reconcile": w.looks,
+		"the next rotation": func() {
+			w.start(token(2))
+			w.must(w.step("createSecret", token(2)))
+			w.must(w.step("setSecret", token(2)))
+		},
+	} {
+		before := w.document()
+		act()
+		if strings.Contains(w.document(), given) || !strings.Contains(w.document(), first) || !strings.Contains(w.document(), "hestio-ZzZz") {
+			t.Errorf("%s leaves the wrong IDs", name)
+		}
+		w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
 	}
 }

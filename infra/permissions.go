@@ -42,13 +42,13 @@ func (s *ServiceProviderAccess) permitFunctions() {
 	s.permitToTheEnd("Roles", []*function{s.rotate}, rotatedRoles,
 		"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy")
 	s.permitToTheEnd("Secrets", []*function{s.rotate}, secrets,
-		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
 		"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage", "secretsmanager:TagResource")
 
 	s.permitToTheEnd("Roles", []*function{s.reconcile}, roles,
 		"iam:GetRole", "iam:GetRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:TagRole")
 	s.permitToTheEnd("Secrets", []*function{s.reconcile}, secrets,
-		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
 		"secretsmanager:RotateSecret", "secretsmanager:TagResource")
 
 	s.permit("Roles", s.revoke, roles,

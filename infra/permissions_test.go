@@ -61,13 +61,15 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"rotate": {
 			"iam:GetRole": rotated, "iam:GetRolePolicy": rotated, "iam:UpdateAssumeRolePolicy": rotated,
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:GetSecretValue": secrets, "secretsmanager:PutSecretValue": secrets,
+			"secretsmanager:ListSecretVersionIds":     secrets,
 			"secretsmanager:UpdateSecretVersionStage": secrets, "secretsmanager:TagResource": secrets,
 			"kms:Decrypt": {key}, "kms:GenerateDataKey": {key}, "events:PutEvents": {bus},
 		},
 		"reconcile": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every, "iam:UpdateAssumeRolePolicy": every, "iam:PutRolePolicy": every, "iam:TagRole": every,
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:GetSecretValue": secrets,
-			"secretsmanager:RotateSecret": secrets, "secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
+			"secretsmanager:ListSecretVersionIds": secrets,
+			"secretsmanager:RotateSecret":         secrets, "secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
 			"kms:Decrypt": {key}, "events:PutEvents": {bus},
 			"sqs:ReceiveMessage": {check}, "sqs:DeleteMessage": {check}, "sqs:GetQueueAttributes": {check},
 		},

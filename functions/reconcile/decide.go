@@ -34,9 +34,9 @@ func decide(f facts) decision {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, the younger %s previous: %w",
 			f.current.versionID, f.previous.versionID, grant.ErrBackwards)}
 	}
-	if pending := f.pending; pending.err == nil && younger(pending, f.current) && undated(pending.id, f.doc) && !f.current.id.AcceptedBy(f.doc) && !f.doc.Born() {
+	if other := overtaken(f); other != "" {
 		return decision{state: Open, fault: fmt.Errorf("the trust policy accepts the younger version %s and not the current one, %s: %w",
-			pending.versionID, f.current.versionID, grant.ErrBackwards)}
+			other, f.current.versionID, grant.ErrBackwards)}
 	}
 	if _, leaving := f.current.id.DeadlineIn(f.doc); leaving {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
@@ -46,9 +46,27 @@ func decide(f facts) decision {
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
 }
 
+// overtaken is a version that the trust policy shows to have been current after the one that has the label now: it is
+// accepted without an end, and the labelled one isn't at all.
+func overtaken(f facts) (versionID string) {
+	if f.doc.Born() || f.current.id.AcceptedBy(f.doc) {
+		return ""
+	}
+	others := f.strays
+	if f.pending.err == nil {
+		others = append([]gate.Stray{{ID: f.pending.id, VersionID: f.pending.versionID, Created: f.pending.created}}, others...)
+	}
+	for _, s := range others {
+		if younger(s.Created, f.current.created) && undated(s.ID, f.doc) {
+			return s.VersionID
+		}
+	}
+	return ""
+}
+
 // younger compares as AWS dates versions: to the second.
-func younger(v, than version) bool {
-	return !v.created.Truncate(time.Second).Before(than.created.Truncate(time.Second))
+func younger(created, than time.Time) bool {
+	return !created.Truncate(time.Second).Before(than.Truncate(time.Second))
 }
 
 // undated says whether a trust policy accepts an ID, and not as one that ends.
@@ -61,7 +79,10 @@ func undated(id grant.ID, doc *trust.Document) bool {
 // pending one only if a rotation has put it there.
 func wanted(f facts) (grant.IDs, time.Time) {
 	ids := grant.IDs{Current: f.current.id}
-	if f.pending.err == nil && f.pending.id != f.current.id && younger(f.pending, f.current) && undated(f.pending.id, f.doc) {
+	for _, s := range f.strays {
+		ids.Retired = append(ids.Retired, s.ID)
+	}
+	if f.pending.err == nil && f.pending.id != f.current.id && younger(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
 	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {
@@ -74,7 +95,7 @@ func wanted(f facts) (grant.IDs, time.Time) {
 		keep = false // a cut is under way, which ends the previous one first: the document that said so is gone
 	}
 	if !keep {
-		ids.Retired = []grant.ID{f.previous.id}
+		ids.Retired = append(ids.Retired, f.previous.id)
 		return ids, time.Time{}
 	}
 	ids.Previous, ids.Until = f.previous.id, until

@@ -24,6 +24,7 @@ type facts struct {
 	secret  grant.Secret
 
 	current, previous, pending version
+	strays                     []gate.Stray
 }
 
 // version is a labelled version of the secret. err is of decoding its value.
@@ -32,6 +33,11 @@ type version struct {
 	created   time.Time
 	id        grant.ID
 	err       error
+}
+
+// stranger says whether an open grant's trust policy doesn't know the current ID: then it matters whom else it accepts.
+func (f facts) stranger() bool {
+	return !f.closure.Closed() && f.current.err == nil && !f.doc.Born() && !f.current.id.AcceptedBy(f.doc)
 }
 
 // gather looks. The order matters: what closes is read behind the trust policy, and the labels behind what closes.
@@ -87,6 +93,11 @@ func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts,
 		default:
 			v.into.created = got.Created
 			v.into.id, v.into.err = p.DecodeValue(got.Value)
+		}
+	}
+	if f.doc != nil && (p.Adopted || f.stranger()) {
+		if f.strays, err = gate.Strays(ctx, h.Secrets, p, f.doc, f.current.id, f.previous.id, f.pending.id); err != nil {
+			return facts{}, err
 		}
 	}
 	return f, nil

@@ -36,9 +36,8 @@ type Roles interface {
 
 // Secrets reads grants' secrets and starts their first rotation.
 type Secrets interface {
+	gate.Versions
 	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
-	// Version reads by version id; grant.ErrNotFound where the version is absent or empty.
-	Version(ctx context.Context, secretARN, versionID string) (grant.Version, error)
 	// Rotate starts a rotation; the same token again is the same rotation. grant.ErrBusy while another one hasn't ended.
 	Rotate(ctx context.Context, secretARN, token string) error
 }

@@ -64,6 +64,9 @@ func (f facts) reopened() (trust.Plan, error) {
 		return trust.Plan{}, fmt.Errorf("version %s is current, the younger %s previous: %w", f.current.versionID, f.previous.versionID, grant.ErrBackwards)
 	}
 	ids := grant.IDs{Current: f.current.id}
+	for _, s := range f.strays {
+		ids.Retired = append(ids.Retired, s.ID)
+	}
 	for _, v := range []version{f.previous, f.pending} {
 		if v.err == nil && !v.id.IsZero() && v.id != ids.Current && !slices.Contains(ids.Retired, v.id) {
 			ids.Retired = append(ids.Retired, v.id)

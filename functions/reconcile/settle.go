@@ -64,6 +64,9 @@ func news(f facts, d decision) []item {
 	if change := grant.FactRetired.Unannounced(tags); change != "" && change != before.versionID { // labels moved on since
 		out = append(out, item{grant.FactRetired, change, events.PreviousRetired{Where: where, VersionID: change}, true})
 	}
+	if change := grant.FactRevoked.Unannounced(tags); grant.IsRevokeID(change) { // and undone since
+		out = append(out, item{grant.FactRevoked, change, events.AccessRevoked{Where: where, RevokeID: change, By: "unknown"}, true})
+	}
 	if d.state != Open || d.fault != nil {
 		return out
 	}

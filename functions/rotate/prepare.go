@@ -160,7 +160,17 @@ func (r *rotation) set(ctx context.Context) error {
 		r.log.InfoContext(ctx, "closed grant: the trust policy stays as it is")
 		return nil
 	}
-	t, err := r.opening(doc, current, made)
+	var retired []grant.ID
+	if r.plan.Adopted { // a created role's document is the plan's anyway
+		strays, err := gate.Strays(ctx, r.Secrets, r.plan, doc, current.id, made.id)
+		if err != nil {
+			return err
+		}
+		for _, s := range strays {
+			retired = append(retired, s.ID)
+		}
+	}
+	t, err := r.opening(doc, current, made, retired)
 	if err != nil {
 		return err
 	}
@@ -168,7 +178,7 @@ func (r *rotation) set(ctx context.Context) error {
 }
 
 // opening is the trust policy that accepts the new ID too, or why there is none.
-func (r *rotation) opening(doc *trust.Document, current, made version) (trust.Plan, error) {
+func (r *rotation) opening(doc *trust.Document, current, made version, retired []grant.ID) (trust.Plan, error) {
 	if r.purpose == grant.Birth && current.err == nil {
 		return trust.Plan{}, fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
 	}
@@ -192,7 +202,7 @@ func (r *rotation) opening(doc *trust.Document, current, made version) (trust.Pl
 	if until, open := gate.Overlapping(doc, r.Now()); open && r.plan.OverlapOf(r.token) > 0 {
 		return trust.Plan{}, fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 	}
-	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id}), nil
+	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id, Retired: retired}), nil
 }
 
 // replace writes the trust policy. What was found beside the plan is reconcile's to announce.

@@ -45,9 +45,8 @@ type Roles interface {
 
 // Secrets reads and writes versions of grants' secrets.
 type Secrets interface {
+	gate.Versions
 	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
-	// Version reads by version id; grant.ErrNotFound where the version is absent or empty.
-	Version(ctx context.Context, secretARN, versionID string) (grant.Version, error)
 	// PutVersion is idempotent; grant.ErrConflict where the version has another value.
 	PutVersion(ctx context.Context, secretARN, versionID string, value []byte, stages ...string) error
 	// MoveStage fails where fromVersion doesn't carry the label. "" means none.

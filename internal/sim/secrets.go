@@ -223,6 +223,15 @@ func (m *Secrets) read(id string, choose func(*secret) (v *version, what string)
 
 // Versions is ListSecretVersionIds: the versions with a label, newest first.
 func (m *Secrets) Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error) {
+	return m.list(ctx, secretARN, func(v *version) bool { return len(v.stages) > 0 })
+}
+
+// History is ListSecretVersionIds with IncludeDeprecated: every version, newest first.
+func (m *Secrets) History(ctx context.Context, secretARN string) ([]grant.VersionInfo, error) {
+	return m.list(ctx, secretARN, func(*version) bool { return true })
+}
+
+func (m *Secrets) list(ctx context.Context, secretARN string, which func(*version) bool) ([]grant.VersionInfo, error) {
 	return step(ctx, m.w, "secretsmanager", "ListSecretVersionIds", secretARN, func() ([]grant.VersionInfo, error) {
 		s, err := m.find(secretARN)
 		if err != nil {
@@ -230,7 +239,7 @@ func (m *Secrets) Versions(ctx context.Context, secretARN string) ([]grant.Versi
 		}
 		var out []grant.VersionInfo
 		for _, v := range s.versions {
-			if len(v.stages) > 0 {
+			if which(v) {
 				out = append(out, grant.VersionInfo{ID: v.id, Stages: slices.Clone(v.stages), Created: v.created})
 			}
 		}

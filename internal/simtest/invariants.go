@@ -167,7 +167,7 @@ func (w *watch) announced() error {
 			told[d.RevokeID] = true
 		}
 	}
-	if version := w.version(w.current); slices.Contains(w.promoted, version) && !told[version] {
+	if version := w.version(w.current); !w.closed() && slices.Contains(w.promoted, version) && !told[version] {
 		return w.violated("I5", "nobody was told of version %s", version)
 	}
 	for _, id := range w.revokes {

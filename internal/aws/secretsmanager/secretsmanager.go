@@ -92,6 +92,25 @@ func (c *Client) Versions(ctx context.Context, secretARN string) ([]grant.Versio
 	return versions, nil
 }
 
+// History lists the versions, those without a label too, without their values (ListSecretVersionIds): one page of 100. AWS
+// keeps about as many; of what is older nothing is told.
+func (c *Client) History(ctx context.Context, secretARN string) ([]grant.VersionInfo, error) {
+	out, err := c.api.ListSecretVersionIds(ctx, &secretsmanager.ListSecretVersionIdsInput{
+		SecretId: &secretARN, MaxResults: new(int32(100)), IncludeDeprecated: new(true),
+	})
+	if err != nil {
+		return nil, awserr.From(err)
+	}
+	if aws.ToString(out.ARN) == "" {
+		return nil, fmt.Errorf("listing versions of %s: an answer without a secret: %w", secretARN, grant.ErrUnavailable)
+	}
+	versions := make([]grant.VersionInfo, len(out.Versions))
+	for i, v := range out.Versions {
+		versions[i] = grant.VersionInfo{ID: aws.ToString(v.VersionId), Stages: v.VersionStages, Created: aws.ToTime(v.CreatedDate)}
+	}
+	return versions, nil
+}
+
 // PutVersion stores a value under a version id that we choose, with the labels (PutSecretValue). The same id and value
 // again changes nothing; the same id with another value is grant.ErrConflict.
 func (c *Client) PutVersion(ctx context.Context, secretARN, versionID string, value []byte, stages ...string) error {

@@ -62,6 +62,11 @@ func readVersion(ctx context.Context, cfg aws.Config) error {
 	return err
 }
 
+func history(ctx context.Context, cfg aws.Config) error {
+	_, err := secretsmanager.New(cfg).History(ctx, arn)
+	return err
+}
+
 func listVersions(ctx context.Context, cfg aws.Config) error {
 	_, err := secretsmanager.New(cfg).Versions(ctx, arn)
 	return err
@@ -97,6 +102,7 @@ func TestEveryCallKeepsTheAdaptersContract(t *testing.T) {
 		"Describe":     {described, describe, nil},
 		"Version":      {valued, readVersion, nil},
 		"Versions":     {listed, listVersions, nil},
+		"History":      {listed, history, nil},
 		"PutVersion":   {put, putVersion, []string{secretID}},
 		"MoveStage":    {moved, moveStage, nil},
 		"Tag":          {tagged, tag, nil},
@@ -120,6 +126,9 @@ func TestRequestsSayExactlyThis(t *testing.T) {
 		},
 		"one page of 100 versions, the unlabelled ones left out": {
 			listed, "ListSecretVersionIds", listVersions, map[string]any{"SecretId": arn, "MaxResults": 100.0},
+		},
+		"and all of them where rotations that were given up matter": {
+			listed, "ListSecretVersionIds", history, map[string]any{"SecretId": arn, "MaxResults": 100.0, "IncludeDeprecated": true},
 		},
 		"a new version gets our id and our labels": {put, "PutSecretValue", putVersion, map[string]any{
 			"SecretId": arn, "ClientRequestToken": version, "SecretString": value, "VersionStages": []any{grant.StagePending},
@@ -317,7 +326,7 @@ func TestASecretThatCannotBeReadIsNotQuoted(t *testing.T) {
 
 func TestAnAnswerThatSaysNothingIsNoAnswer(t *testing.T) {
 	for name, call := range map[string]func(context.Context, aws.Config) error{
-		"Describe": describe, "Version": readVersion, "Versions": listVersions,
+		"Describe": describe, "Version": readVersion, "Versions": listVersions, "History": history,
 	} {
 		t.Run(name, func(t *testing.T) {
 			awstest.Refused(t, awstest.JSON(`{}`), grant.ErrUnavailable, call)
