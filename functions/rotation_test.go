@@ -309,18 +309,7 @@ func TestADeletedPrincipalStopsTheRotationAndBothIDsStay(t *testing.T) {
 
 // On an adopted role every foreign value stays, so an ID whose rotation was given up has to be known as ours.
 func TestAnAdoptedRoleForgetsTheIDOfARotationThatWasGivenUp(t *testing.T) {
-	w := newWorld(t, 0)
-	w.plan.Adopted, w.plan.Conditions = true, nil
-	first := "hestio-" + strings.Repeat("Va", 16)
-	_, err := w.IAM.CreateRole(w.plan.RoleName(), fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Sid":"Vendor","Effect":"Allow",
-		"Principal":{"AWS":%q},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":[%q,"hestio-%s"]}}}]}`,
-		w.plan.Principals[0], first, strings.Repeat("Zz", 16)), sim.RoleOptions{Path: grant.DefaultRolePath})
-	w.must(err)
-	w.must(w.Create(w.plan))
-	value := fmt.Appendf(nil, `{"grant":"migration","roleArn":%q,"externalId":%q}`, w.plan.RoleARN, first)
-	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, "adopted-0123456789abcdef0123456789abcdef", value))
-	w.looks()
-	w.Sleep(w.ctx, 48*time.Hour)
+	w, first := adopted(t)
 	w.start(token(1))
 	w.must(w.step("createSecret", token(1)))
 	w.must(w.step("setSecret", token(1)))
@@ -341,4 +330,37 @@ func TestAnAdoptedRoleForgetsTheIDOfARotationThatWasGivenUp(t *testing.T) {
 		}
 		w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
 	}
+}
+
+// The owner of an adopted role puts its document back as it was before the rotation.
+func TestAnAdoptedRolesOlderDocumentIsMended(t *testing.T) {
+	w, first := adopted(t)
+	before := w.document()
+	w.rotated(token(1))
+	fresh := w.valueOf(token(1))
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
+	w.lets(first)
+	w.looks()
+	w.lets(first, fresh)
+	w.Sleep(w.ctx, 25*time.Hour)
+	w.looks()
+	w.lets(fresh)
+}
+
+// adopted is a role that was there already, whose statement holds our ID and somebody else's.
+func adopted(t *testing.T) (w *world, first string) {
+	t.Helper()
+	w = newWorld(t, 0)
+	w.plan.Adopted, w.plan.Conditions = true, nil
+	first = "hestio-" + strings.Repeat("Va", 16)
+	_, err := w.IAM.CreateRole(w.plan.RoleName(), fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Sid":"Vendor","Effect":"Allow",
+		"Principal":{"AWS":%q},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":[%q,"hestio-%s"]}}}]}`,
+		w.plan.Principals[0], first, strings.Repeat("Zz", 16)), sim.RoleOptions{Path: grant.DefaultRolePath})
+	w.must(err)
+	w.must(w.Create(w.plan))
+	value := fmt.Appendf(nil, `{"grant":"migration","roleArn":%q,"externalId":%q}`, w.plan.RoleARN, first)
+	w.must(w.Secrets.PutVersion(w.ctx, w.plan.SecretARN, "adopted-0123456789abcdef0123456789abcdef", value))
+	w.looks()
+	w.Sleep(w.ctx, 48*time.Hour)
+	return w, first
 }

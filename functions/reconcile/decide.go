@@ -42,6 +42,14 @@ func decide(f facts) decision {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
 			f.current.versionID, grant.ErrBackwards)}
 	}
+	if f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && f.previous.err == nil && undated(f.previous.id, f.doc) {
+		// An older document was put back: the current ID goes in beside the one before, as its rotation had it.
+		ids := grant.IDs{Current: f.previous.id, Pending: f.current.id}
+		for _, s := range f.strays {
+			ids.Retired = append(ids.Retired, s.ID)
+		}
+		return decision{state: Open, trust: new(f.plan.TrustWith(ids))}
+	}
 	ids, until := wanted(f)
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
 }

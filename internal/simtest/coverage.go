@@ -23,6 +23,7 @@ type Coverage struct {
 	Stale   int // foreign edits lost because our last read was stale
 
 	Restores    int // that lifted a Deny
+	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
 	Overwritten int // revocations that a restore overwrote between its last read and its write
 }
 
@@ -85,6 +86,7 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Stale += o.Stale
 	c.Restores += o.Restores
 	c.Overwritten += o.Overwritten
+	c.Mislabelled += o.Mislabelled
 }
 
 // merge adds another goroutine's report.
