@@ -153,3 +153,27 @@ func TestAScheduleMayBeTriedBeforeTheBirth(t *testing.T) {
 		t.Error("somebody was told")
 	}
 }
+
+// Somebody moved AWSCURRENT back to an ID that is over, and its last step comes again.
+func TestALateStepDoesNotReopenAnIDThatLabelsWereMovedBackTo(t *testing.T) {
+	for name, previous := range map[string]string{"the younger one previous": token(2), "the older one previous": ""} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			first, _ := w.labelled(grant.StageCurrent)
+			w.Sleep(w.ctx, 48*time.Hour)
+			w.rotated(token(1))
+			w.Sleep(w.ctx, 48*time.Hour)
+			w.rotated(token(2))
+			w.Sleep(w.ctx, 48*time.Hour)
+			w.looks()
+			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StageCurrent, token(1), token(2)))
+			if previous == "" {
+				w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePrevious, first, token(2)))
+			}
+			_ = w.step("finishSecret", token(1))
+			w.lets(w.valueOf(token(2)))
+			_, _ = w.look()
+			w.lets(w.valueOf(token(2)))
+		})
+	}
+}

@@ -135,6 +135,8 @@ func (r *rotation) look(ctx context.Context) (promotion, error) {
 		return p, nil
 	case err != nil:
 		return promotion{}, err
+	case p.moved && p.old.err == nil && p.new.created.Before(p.old.created):
+		return promotion{}, fmt.Errorf("version %s is current, the younger %s previous: %w", r.token, before, grant.ErrBackwards)
 	case r.purpose == grant.Birth || p.moved:
 		return p, nil
 	}
@@ -163,7 +165,10 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 			return true, nil
 		}
 		return false, fmt.Errorf("the birth document was put back: %w", grant.ErrDrift)
-	case !p.moved && !p.new.id.AcceptedBy(doc):
+	case p.moved && !p.new.id.AcceptedBy(doc): // the step comes again, late: labels alone let nobody in
+		r.log.WarnContext(ctx, "the current external ID is not in the trust policy: left for reconcile")
+		return true, nil
+	case !p.new.id.AcceptedBy(doc):
 		return false, fmt.Errorf("the new external ID is not in the trust policy, setSecret comes first: %w", grant.ErrDrift)
 	}
 	t, _ := r.promoted(doc, p)

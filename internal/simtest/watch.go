@@ -266,7 +266,7 @@ func (w *watch) written(s sim.Seen) {
 		}
 		until, dated := after.doc.Deadline(id)
 		switch {
-		case m.over && !m.byHand && !(dated && !until.IsZero() && !w.Now().Before(until)):
+		case m.over && !m.byHand && !stood(before, id) && !(dated && !until.IsZero() && !w.Now().Before(until)):
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
 		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.ends) && !m.byHand:
 			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.ends.Format(time.TimeOnly), until.Format(time.TimeOnly))
@@ -284,6 +284,12 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
+}
+
+// stood says whether a trust policy accepted an ID without an end.
+func stood(v *verdicts, id string) bool {
+	_, dated := v.doc.Deadline(id)
+	return slices.Contains(v.accepted, id) && !dated
 }
 
 // foreignLost holds us to leaving foreign statements alone (I4).
