@@ -123,6 +123,10 @@ func (r *run) set() error {
 	if r.mutate != nil {
 		r.mutate(r.World)
 	}
+	r.watch.begin()
+	if err := r.rotateOnce(); err != nil {
+		return fmt.Errorf("rotating once: %w", err)
+	}
 	r.began = r.Now()
 	r.weather = forecast(r.dice, r.began, r.profile.span)
 	for t := range troubles {
@@ -143,7 +147,6 @@ func (r *run) set() error {
 			return copies
 		}
 	}
-	r.watch.begin()
 	for i, present := range r.profile.present {
 		if present && !r.Without[everybody[i].name] {
 			r.Actors++
@@ -159,6 +162,22 @@ func (r *run) set() error {
 		})
 	}
 	return nil
+}
+
+// rotateOnce lets one rotation through in peace, so that every run has one, and in half of the runs its overlap too.
+func (r *run) rotateOnce() error {
+	r.Sleep(r.ctx, 3*time.Hour) // an adopted version has an overlap too
+	ctx := sim.As(r.ctx, "secretsmanager")
+	if err := r.Secrets.Rotate(ctx, r.plan.SecretARN, "rotate-00000000000000000000000000000001"); err != nil {
+		return err
+	}
+	if err := r.RunRotations(ctx); err != nil {
+		return err
+	}
+	if r.on("late").chance(0.5) {
+		r.Sleep(ctx, 3*time.Hour)
+	}
+	return r.watch.check()
 }
 
 // start starts a process.
