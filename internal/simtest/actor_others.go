@@ -41,11 +41,7 @@ func (a *acting) editor() error {
 				who["AWS"] = with(who["AWS"], foreigner)
 			}
 		} else {
-			list = append(list, map[string]any{
-				"Sid": fmt.Sprintf("Theirs%d", n), "Effect": "Allow", "Principal": map[string]any{"AWS": foreigner}, "Action": "sts:AssumeRole",
-				"Condition": map[string]any{"StringEquals": map[string]any{"sts:ExternalId": fmt.Sprintf("theirs-own-%d", n)}},
-			})
-			top["Statement"] = list
+			top["Statement"] = append(list, theirs(n))
 		}
 		out, err := json.Marshal(top)
 		if err != nil {
@@ -61,6 +57,24 @@ func (a *acting) editor() error {
 		}
 	}
 	return nil
+}
+
+// theirs is a statement of the foreign editor's own.
+func theirs(n int) map[string]any {
+	return map[string]any{
+		"Sid": fmt.Sprintf("Theirs%d", n), "Effect": "Allow", "Principal": map[string]any{"AWS": foreigner}, "Action": "sts:AssumeRole",
+		"Condition": map[string]any{"StringEquals": map[string]any{"sts:ExternalId": fmt.Sprintf("theirs-own-%d", n)}},
+	}
+}
+
+func addStatement(document []byte, n int) ([]byte, error) {
+	var top map[string]any
+	if err := json.Unmarshal(document, &top); err != nil {
+		return nil, err
+	}
+	list, _ := top["Statement"].([]any)
+	top["Statement"] = append(list, theirs(n))
+	return json.Marshal(top)
 }
 
 // with adds a value to IAM's scalar or list.

@@ -63,7 +63,9 @@ func (w *watch) expired() bool {
 
 // noWidening is I2, at the control plane: only whom the plan lets in enters, and only with an ID that Countersign made and
 // that isn't over. Over is an ID whose deadline, once we wrote one, has passed, and one that was current and that we took
-// out of an open trust policy. No ID, a wrong one and those of others never enter.
+// out of an open trust policy. We never move a deadline to a later time, but for one case: the step that promotes counts the
+// overlap from the moment in which the label moved, also where reconcile, in between, has counted it from the version's date.
+// No ID, a wrong one and those of others never enter.
 //
 // Not asked: from a write of the trust policy by somebody else until a reconciliation that began behind it has ended well.
 // On an adopted role an ID that is over and that somebody else wrote back stays theirs; what a foreign statement allows is

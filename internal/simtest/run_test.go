@@ -2,6 +2,7 @@ package simtest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/internal/simtest"
 )
@@ -17,5 +18,21 @@ func TestTheSameSeedDoesTheSame(t *testing.T) {
 func TestRuns(t *testing.T) {
 	for _, v := range simtest.Batch(1, 40, 0, 2).Violations {
 		t.Error(v)
+	}
+}
+
+func TestEveryOrderWithACrashAtEveryPoint(t *testing.T) {
+	for _, pair := range simtest.Pairs {
+		t.Run(pair.Name, func(t *testing.T) {
+			began := time.Now()
+			e := simtest.Explore(pair, 15*time.Second)
+			t.Logf("%d states, %d steps, %d ends in %s", e.States, e.Steps, e.Ends, time.Since(began).Round(time.Millisecond))
+			if e.Violation != nil {
+				t.Errorf("%v", e.Violation)
+			}
+			if !e.Complete {
+				t.Error("not complete")
+			}
+		})
 	}
 }

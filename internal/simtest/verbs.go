@@ -188,12 +188,20 @@ func externalID(value []byte) string {
 
 // employ connects the check queue to reconcile, and bus and queue to notify.
 func (w *World) employ() {
+	w.employReconcile()
+	w.employNotify()
+}
+
+func (w *World) employReconcile() {
 	checks := w.Queue(CheckQueue)
 	checks.Configure(6*reconcileTime, nil, 0)
 	checks.Subscribe("reconcile", 1, func(ctx context.Context, batch []sim.Message) ([]string, error) {
 		out, err := w.Reconciler.Queue(ctx, records(batch))
 		return failures(out), err
 	})
+}
+
+func (w *World) employNotify() {
 	letters, dead := w.Queue(MailQueue), w.Queue("countersign-dead")
 	letters.Configure(6*notifyTime, dead, 5)
 	letters.Subscribe("notify", 10, func(ctx context.Context, batch []sim.Message) (failed []string, err error) {
