@@ -3,6 +3,7 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/gate"
@@ -44,14 +45,22 @@ func decide(f facts) decision {
 	}
 	if f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && f.previous.err == nil && undated(f.previous.id, f.doc) {
 		// An older document was put back: the current ID goes in beside the one before, as its rotation had it.
-		ids := grant.IDs{Current: f.previous.id, Pending: f.current.id}
-		for _, s := range f.strays {
-			ids.Retired = append(ids.Retired, s.ID)
-		}
+		ids := grant.IDs{Current: f.previous.id, Pending: f.current.id, Retired: f.over(f.previous.id, f.current.id)}
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids))}
 	}
 	ids, until := wanted(f)
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
+}
+
+// over are the IDs of ours that a trust policy must not accept: those of rotations that were given up, by labels or without.
+func (f facts) over(kept ...grant.ID) (ids []grant.ID) {
+	for _, s := range f.strays {
+		ids = append(ids, s.ID)
+	}
+	if f.pending.err == nil && !slices.Contains(kept, f.pending.id) {
+		ids = append(ids, f.pending.id)
+	}
+	return ids
 }
 
 // overtaken is a version that the trust policy shows to have been current after the one that has the label now: it is
@@ -87,12 +96,10 @@ func undated(id grant.ID, doc *trust.Document) bool {
 // pending one only if a rotation has put it there.
 func wanted(f facts) (grant.IDs, time.Time) {
 	ids := grant.IDs{Current: f.current.id}
-	for _, s := range f.strays {
-		ids.Retired = append(ids.Retired, s.ID)
-	}
 	if f.pending.err == nil && f.pending.id != f.current.id && younger(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
+	ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
 	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {
 		return ids, time.Time{}
 	}

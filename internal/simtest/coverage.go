@@ -22,6 +22,7 @@ type Coverage struct {
 	Lost    int // foreign edits lost between our last read and our write
 	Stale   int // foreign edits lost because our last read was stale
 
+	Overtaken   int // writes of the trust policy over one that came after our last read
 	Restores    int // that lifted a Deny
 	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
 	Overwritten int // revocations that a restore overwrote between its last read and its write
@@ -84,6 +85,7 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Foreign += o.Foreign
 	c.Lost += o.Lost
 	c.Stale += o.Stale
+	c.Overtaken += o.Overtaken
 	c.Restores += o.Restores
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
@@ -145,6 +147,7 @@ func (r *Report) Print(w io.Writer) {
 	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n",
 		r.Hand.Times, (r.Hand.Total / time.Duration(max(r.Hand.Times, 1))).Round(time.Second), r.Hand.Longest)
 	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
+	p("overtaken    %d writes of ours over one that came between our last read and our write\n", r.Overtaken)
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
 	p("\ntrouble\n")
 	for t, n := range r.Troubles {

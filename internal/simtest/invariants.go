@@ -63,8 +63,7 @@ func (w *watch) expired() bool {
 
 // noWidening is I2, at the control plane: only whom the plan lets in enters, and only with an ID that Countersign made and
 // that isn't over. Over is an ID whose deadline, once we wrote one, has passed, and one that was current and that we took
-// out of an open trust policy. We never move a deadline to a later time, but for one case: the step that promotes counts the
-// overlap from the moment in which the label moved, also where reconcile, in between, has counted it from the version's date.
+// out of an open trust policy. We never move a deadline beyond the overlap that began when the label moved.
 // No ID, a wrong one and those of others never enter.
 //
 // Not asked: from a write of the trust policy by somebody else until a reconciliation that began behind it has ended well.
@@ -83,12 +82,12 @@ func (w *watch) noWidening() {
 		case m == nil:
 			_ = w.violated(w.forged("I2"), "the provider gets in with an external ID that nobody made (%d characters)", len(e.id))
 		case m.byHand:
-		case m.over, !m.ends.IsZero() && !now.Before(m.ends):
+		case m.over, !m.ends.IsZero() && !now.Before(m.limit()):
 			_ = w.violated(w.forged("I2"), "the provider gets in with the external ID of version %s, which is over", m.version)
 		}
 	}
 	for _, m := range w.ids {
-		m.over = m.over || !m.ends.IsZero() && !now.Before(m.ends)
+		m.over = m.over || !m.ends.IsZero() && !now.Before(m.limit())
 	}
 }
 

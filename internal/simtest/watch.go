@@ -38,8 +38,7 @@ type watch struct {
 	views   [1 + replicas]*verdicts
 	lapses  [1 + replicas]time.Time // until when a view may lag behind something that excuses it
 	ids     map[string]*made
-	moved   time.Time // when AWSCURRENT moved last
-	current string    // the ID at AWSCURRENT, previous that at AWSPREVIOUS; of labels that the forger moved too
+	current string // the ID at AWSCURRENT, previous that at AWSPREVIOUS; of labels that the forger moved too
 	before  string
 
 	hand        bool // somebody else wrote the trust policy, and no reconciliation that began behind it has ended well
@@ -55,6 +54,7 @@ type watch struct {
 
 	reads     map[*sim.Process]*verdicts // the trust policy that each process read last
 	readStale map[*sim.Process]bool
+	since     map[*sim.Process]int  // calls of it since then
 	anyStale  map[*sim.Process]bool // since its reconciliation began
 	documents [][]byte              // every trust policy of ours so far
 	promoted  []string              // versions that became current while nothing said closed
@@ -65,12 +65,17 @@ type made struct {
 	version string
 	current bool      // it was current once
 	ends    time.Time // the earliest deadline that we ever wrote for it; zero: none
+	promise time.Time // the overlap from the moment in which the label moved away from it; zero: it didn't
 	over    bool      // it was taken out of an open trust policy by us, or its deadline has passed
 	byHand  bool      // somebody else wrote it back afterwards
 }
 
+// limit is when the ID ends at the latest. A deadline may be worked out from the version's date, some seconds before the one
+// that was promised when the label moved; both may be met again where an older document is put back.
+func (m *made) limit() time.Time { return later(m.ends, m.promise) }
+
 func newWatch(r *run) *watch {
-	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
+	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
 		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}}
 }
 
@@ -85,6 +90,7 @@ func (w *watch) remember(o *watch) {
 		w.ids[id] = &one
 	}
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
+	w.since = map[*sim.Process]int{}
 	w.reads, w.readStale, w.anyStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
 }
@@ -121,7 +127,9 @@ func (w *watch) labels(actor string) {
 	version, value := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	id := externalID(value)
 	if id != w.current {
-		w.moved = w.Now()
+		if m := w.ids[w.current]; m != nil && actor == "rotate" {
+			m.promise = w.Now().Add(w.plan.OverlapOf(version)).Truncate(time.Second)
+		}
 		if m := w.ids[id]; m != nil {
 			m.current = true
 			if !w.closed() {
@@ -195,9 +203,11 @@ func (w *watch) saw(s sim.Seen) {
 	if !w.open {
 		return
 	}
+	w.since[s.Process]++
 	switch s.Action {
 	case "GetRole":
 		if s.Done {
+			w.since[s.Process] = 0
 			w.reads[s.Process] = w.shop.judge.of(w.IAM.Shown(w.plan.RoleName(), s.Replica))
 			w.readStale[s.Process] = s.Replica > 0
 			w.anyStale[s.Process] = w.anyStale[s.Process] || s.Replica > 0
@@ -266,6 +276,9 @@ func (w *watch) written(s sim.Seen) {
 		}
 		return
 	}
+	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
+		w.overtaken(s)
+	}
 	if before.born && w.mislabelled {
 		// Known limit: with the trust policy gone, only labels and dates say which ID is current, and both were moved.
 		for _, id := range after.accepted {
@@ -284,9 +297,9 @@ func (w *watch) written(s sim.Seen) {
 		}
 		until, dated := after.doc.Deadline(id)
 		switch {
-		case m.over && !m.byHand && !stood(before, id) && !(dated && !until.IsZero() && !w.Now().Before(until)):
+		case m.over && !m.byHand && !w.hand && !stood(before, id) && !(dated && !until.IsZero() && !w.Now().Before(until)):
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
-		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.ends) && !m.byHand && !(s.Actor == "rotate" && !until.After(w.moved.Add(time.Duration(w.plan.Overlap)))):
+		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.limit()) && !m.byHand:
 			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.ends.Format(time.TimeOnly), until.Format(time.TimeOnly))
 		case dated && !until.IsZero() && (m.ends.IsZero() || until.Before(m.ends)):
 			m.ends = until
@@ -302,6 +315,21 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
+}
+
+// overtaken is told of a write of ours by what was read before somebody else wrote: IAM has no compare-and-swap. The other
+// write is lost until a reconciliation that begins behind it has ended well, as if it were somebody else's (see hand). That
+// can happen only in the few calls between our last read and our write.
+func (w *watch) overtaken(s sim.Seen) {
+	w.Overtaken++
+	most := 3
+	if w.plan.Adopted {
+		most = 20 // it looks for IDs of rotations that were given up
+	}
+	if n := w.since[s.Process]; n > most {
+		_ = w.violated("I4", "%s wrote the trust policy %d calls after it read it, and overwrote somebody", s.Actor, n)
+	}
+	w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
 }
 
 // stood says whether a trust policy accepted an ID without an end.
@@ -331,12 +359,13 @@ func (w *watch) foreignLost(s sim.Seen, before, after *verdicts) {
 // looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
 // seen what others wrote before it began.
 //
-// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is.
+// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
+// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn.
 func (w *watch) looks(deploy bool, act func() error) error {
 	began, p := w.Steps, w.World.Running()
 	w.anyStale[p] = false
 	err := act()
-	if err == nil && !(deploy && w.forging()) && w.hand && began >= w.handStep && !w.anyStale[p] {
+	if err == nil && !(w.forging() && (deploy || w.current == "")) && w.hand && began >= w.handStep && !w.anyStale[p] {
 		w.hand = false
 		gap := w.Now().Sub(w.handAt)
 		w.Hand.add(HandGap{1, gap, gap})
@@ -348,6 +377,9 @@ func (w *watch) looks(deploy bool, act func() error) error {
 // older are the documents that a rollback may put back. On an adopted role only those that hold the current ID or the one before: Countersign
 // refuses to guess where it belongs in any other, and says so.
 func (w *watch) older() (list [][]byte) {
+	if w.plan.Adopted && w.closed() {
+		return nil // a restore could not find the new ID's place any more, and the grant would stay closed
+	}
 	for _, d := range w.documents {
 		if !w.plan.Adopted || bytes.Contains(d, []byte(w.current)) || bytes.Contains(d, []byte(w.before)) {
 			list = append(list, d)
