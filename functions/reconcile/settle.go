@@ -121,10 +121,12 @@ func lostRotation(f facts) bool {
 	switch {
 	case f.tags[grant.FactGranted.AnnouncedTag()] == version: // a role's own ID, with which it was adopted
 		return false
-	case f.plan.NoExternalID || grant.PurposeOf(version) == grant.Birth || grant.PurposeOf(version) == grant.Restore || f.tags[grant.FactRotated.AnnouncedTag()] == version:
+	case f.plan.NoExternalID || f.tags[grant.FactRotated.AnnouncedTag()] == version:
 		return false
 	case f.tags[grant.FactRotated.Tag()] == version:
 		return true
+	case grant.PurposeOf(version) == grant.Birth || grant.PurposeOf(version) == grant.Restore:
+		return false // announced as Access Granted, as Access Restored
 	}
 	return f.now.Sub(f.current.created) > unnoted
 }

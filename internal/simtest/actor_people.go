@@ -47,7 +47,7 @@ func (a *acting) operator() error {
 			_ = a.insist(3, func() error {
 				answer, err := a.Revoke(a.ctx, a.plan.Grant, "project ended")
 				if err == nil {
-					a.watch.revokes = append(a.watch.revokes, answer.RevokeID)
+					a.watch.revokes = append(a.watch.revokes, revoked{answer.RevokeID, a.watch.shut})
 				}
 				return err
 			})

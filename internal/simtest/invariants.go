@@ -157,9 +157,9 @@ func (w *watch) version(id string) string {
 // if it was promoted while nothing said closed.
 //
 // Not asked for a change that another one of its kind followed before the bus took it: a promotion would call an ID current
-// that isn't, and the later revocation says all that the earlier one would.
+// that isn't, and of two revocations of a grant that is closed one says all.
 func (w *watch) announced() error {
-	told := map[string]bool{}
+	told, lastRevoked := map[string]bool{}, time.Time{}
 	for _, e := range w.Bus(BusName).Events() {
 		switch d := e.Data.(type) {
 		case *events.ExternalIDRotated:
@@ -167,15 +167,15 @@ func (w *watch) announced() error {
 		case *events.AccessGranted:
 			told[d.VersionID] = true
 		case *events.AccessRevoked:
-			told[d.RevokeID] = true
+			told[d.RevokeID], lastRevoked = true, later(lastRevoked, e.Metadata.Time)
 		}
 	}
 	if version := w.version(w.current); !w.closed() && slices.Contains(w.promoted, version) && !told[version] {
 		return w.violated("I5", "nobody was told of version %s", version)
 	}
-	for i, id := range w.revokes {
-		if !told[id] && !slices.ContainsFunc(w.revokes[i+1:], func(later string) bool { return told[later] }) {
-			return w.violated("I5", "nobody was told of revocation %s", id)
+	for _, r := range w.revokes {
+		if !told[r.id] && lastRevoked.Before(r.at) {
+			return w.violated("I5", "nobody was told of revocation %s", r.id)
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ var revoking = act{"ann", func(r *run, ctx context.Context) error {
 	return twice(func() error {
 		answer, err := r.Revoke(ctx, r.plan.Grant, "")
 		if err == nil {
-			r.watch.revokes = append(r.watch.revokes, answer.RevokeID)
+			r.watch.revokes = append(r.watch.revokes, revoked{answer.RevokeID, r.watch.shut})
 		}
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 // revocation is what the invariants remember of revocations and restores (I3), by their own account.
 type revocation struct {
 	denied   time.Time       // when the Deny of the revocation that stands was first written; zero: none stands
+	shut     time.Time       // when the grant was closed that wasn't before
 	standing string          // its revoke id, as the Deny says it
 	restored time.Time       // when the last restore lifted a Deny
 	asked    map[string]bool // revoke ids that an operator asked to restore
@@ -23,6 +24,9 @@ type revocation struct {
 func (w *watch) denyWritten(s sim.Seen) {
 	r := grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0))
 	if r.Denies {
+		if w.denied.IsZero() {
+			w.shut = w.Now()
+		}
 		if w.denied.IsZero() || w.standing != r.RevokeID && r.RestoreTo == "" {
 			w.denied = w.Now()
 		}
@@ -42,7 +46,7 @@ func (w *watch) denyWritten(s sim.Seen) {
 		w.denied, w.restored, w.opens = time.Time{}, w.Now(), ""
 		w.excuse(Propagation)
 		for id, m := range w.ids {
-			m.over = m.over || id != w.current
+			m.over = m.over || m.current && id != w.current
 		}
 	case w.denyRead[s.Process] != w.standing:
 		w.Overwritten++

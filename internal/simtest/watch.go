@@ -47,8 +47,8 @@ type watch struct {
 	mislabelled bool // the forger moved a label
 	deleted     bool // somebody whom the trust policy names was deleted
 
-	revocation          // what of it stands
-	revokes    []string // revoke ids that operators were told
+	revocation           // what of it stands
+	revokes    []revoked // what operators were told
 	sessions   []*sim.Session
 	forgedTags bool
 
@@ -68,6 +68,12 @@ type made struct {
 	promise time.Time // the overlap from the moment in which the label moved away from it; zero: it didn't
 	over    bool      // it was taken out of an open trust policy by us, or its deadline has passed
 	byHand  bool      // somebody else wrote it back afterwards
+}
+
+// revoked is a revocation that an operator was told is done.
+type revoked struct {
+	id string
+	at time.Time // when the grant was closed by it, or by another one before
 }
 
 // limit is when the ID ends at the latest. A deadline may be worked out from the version's date, some seconds before the one
@@ -270,7 +276,7 @@ func (w *watch) written(s sim.Seen) {
 	if !functions[s.Actor] {
 		w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
 		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && m.over {
+			if m := w.ids[id]; m != nil && (m.over || w.mislabelled) {
 				m.byHand = true
 			}
 		}
