@@ -155,6 +155,15 @@ func (m *Secrets) Delete(secretARN string) error {
 	return nil
 }
 
+// Restore takes the mark back, as RestoreSecret does. Nothing is recorded.
+func (m *Secrets) Restore(secretARN string) error {
+	s, err := m.find(secretARN)
+	if err == nil {
+		s.deleted = false
+	}
+	return err
+}
+
 // SetKey disables or enables a KMS key: while it is disabled no value can be read or written with it.
 func (m *Secrets) SetKey(keyARN string, enabled bool) { m.disabledKeys[keyARN] = !enabled }
 
