@@ -53,6 +53,7 @@ type World struct {
 	reader  *rand.ChaCha8
 	queues  map[string]*Queue
 	buses   map[string]*Bus
+	apis    map[string]*API
 	letters []Letter
 	senders map[string]bool // nil: every sender is verified
 	timers  []*timer
