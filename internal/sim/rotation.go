@@ -89,6 +89,7 @@ func (m *Secrets) start(s *secret, token string) error {
 	if s.version(token) != nil {
 		return nil // a repeat of a rotation that is done
 	}
+	s.remember(m.w.now)
 	v := &version{id: token, created: m.w.now}
 	s.versions = append(s.versions, v)
 	s.label(v, grant.StagePending)

@@ -25,6 +25,7 @@ type secret struct {
 	arn, name, key string
 	tags           map[string]string
 	versions       []*version // as they were created
+	past           []past     // labels as they stood, for stale reads
 	deleted        bool
 
 	rotates     bool // has a rotation function
@@ -181,21 +182,22 @@ func (m *Secrets) Describe(ctx context.Context, secretARN string) (grant.Secret,
 		if err != nil {
 			return grant.Secret{}, err
 		}
-		return s.describe(), nil
+		return s.describe(m.w), nil
 	})
 }
 
-func (s *secret) describe() grant.Secret {
-	out := grant.Secret{
-		ARN: s.arn, Stages: map[string][]string{}, Tags: maps.Clone(s.tags), RotationEnabled: s.rotates,
-		NextRotation: s.next, LastRotated: s.lastRotated, Deleted: s.deleted,
-	}
-	for _, v := range s.versions {
-		if len(v.stages) > 0 {
-			out.Stages[v.id] = slices.Clone(v.stages)
+func (s *secret) describe(w *World) grant.Secret {
+	stages := s.seen(w.now, w.stale)
+	if w.stale > 0 {
+		stages = maps.Clone(stages)
+		for id := range stages {
+			stages[id] = slices.Clone(stages[id])
 		}
 	}
-	return out
+	return grant.Secret{
+		ARN: s.arn, Stages: stages, Tags: maps.Clone(s.tags), RotationEnabled: s.rotates,
+		NextRotation: s.next, LastRotated: s.lastRotated, Deleted: s.deleted,
+	}
 }
 
 // Version is GetSecretValue by version id. A version without a value is not found, as AWS says it.
@@ -209,7 +211,7 @@ func (m *Secrets) Version(ctx context.Context, secretARN, versionID string) (gra
 func (m *Secrets) SecretString(ctx context.Context, secretARN string) (string, error) {
 	v, err := step(ctx, m.w, "secretsmanager", "GetSecretValue", secretARN, func() (grant.Version, error) {
 		return m.read(secretARN, func(s *secret) (*version, string) {
-			return s.at(grant.StageCurrent), "staging label: " + grant.StageCurrent
+			return s.seenAt(grant.StageCurrent, m.w.now, m.w.stale), "staging label: " + grant.StageCurrent
 		})
 	})
 	return string(v.Value), err
@@ -238,9 +240,10 @@ func (m *Secrets) Versions(ctx context.Context, secretARN string) ([]grant.Versi
 			return nil, err
 		}
 		var out []grant.VersionInfo
+		stages := s.seen(m.w.now, m.w.stale)
 		for _, v := range s.versions {
-			if len(v.stages) > 0 {
-				out = append(out, grant.VersionInfo{ID: v.id, Stages: slices.Clone(v.stages), Created: v.created})
+			if on := stages[v.id]; len(on) > 0 {
+				out = append(out, grant.VersionInfo{ID: v.id, Stages: slices.Clone(on), Created: v.created})
 			}
 		}
 		slices.SortStableFunc(out, func(a, b grant.VersionInfo) int { return cmp.Compare(b.Created.UnixNano(), a.Created.UnixNano()) })
@@ -276,6 +279,7 @@ func (m *Secrets) PutVersion(ctx context.Context, secretARN, versionID string, v
 				"You can't use ClientRequestToken %s because that value is already in use for a version of secret %s.", clip(versionID), s.arn)
 		}
 		v.value = bytes.Clone(value)
+		s.remember(m.w.now)
 		if len(stages) == 0 {
 			stages = []string{grant.StageCurrent}
 		}
@@ -298,6 +302,7 @@ func (m *Secrets) MoveStage(ctx context.Context, secretARN, stage, toVersion, fr
 			return refuse(nil, "InvalidParameterException", "a label and one version at least")
 		}
 		has := s.at(stage)
+		s.remember(m.w.now)
 		var to *version
 		if toVersion != "" {
 			if to = s.version(toVersion); to == nil {

@@ -63,8 +63,9 @@ type World struct {
 	records     []Record
 	ordinals    map[string]int
 	invocations []Invocation
-	serial      int // of ids that AWS makes up
-	asked       int // the IAM replica that the call being made reads
+	serial      int           // of ids that AWS makes up
+	asked       int           // the IAM replica that the call being made reads
+	stale       time.Duration // how far that call lags behind in Secrets Manager
 	running     *Process
 	processes   []*Process
 	deadlines   []*deadline
