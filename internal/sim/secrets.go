@@ -86,6 +86,11 @@ func (s *secret) label(to *version, stage string) {
 	}
 }
 
+// drop forgets a version.
+func (s *secret) drop(v *version) {
+	s.versions = slices.DeleteFunc(s.versions, func(other *version) bool { return other == v })
+}
+
 // prune drops the oldest versions without a label once there are more than AWS keeps; it never drops one of the last 24 hours.
 func (s *secret) prune(now time.Time) {
 	for i := 0; len(s.versions) > maxVersions && i < len(s.versions); {
