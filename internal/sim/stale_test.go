@@ -3,11 +3,14 @@ package sim_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/sim/conformance"
 )
 
 func TestAReadByLabelCanBeStaleAndOneByVersionIsNot(t *testing.T) {
@@ -98,5 +101,29 @@ func TestADeletedSecretStandsStillUntilItIsRestored(t *testing.T) {
 	}
 	if err := w.Secrets.Restore(secretARN + "x"); !errors.Is(err, grant.ErrNotFound) {
 		t.Errorf("restoring what is not there: %v", err)
+	}
+}
+
+func TestOldVersionsWithoutALabelGoBeyondAHundred(t *testing.T) {
+	w := deployed(t, sim.Config{})
+	id := func(n int) string { return fmt.Sprintf("version-%032d", n) }
+	for n := range 110 {
+		must(t, w.Secrets.PutVersion(t.Context(), secretARN, id(n), []byte("v"), grant.StagePending))
+		w.Advance(time.Hour)
+	}
+	for n, want := range map[int]error{0: grant.ErrNotFound, 8: grant.ErrNotFound, 50: nil, 109: nil} {
+		if _, err := w.Secrets.Version(t.Context(), secretARN, id(n)); !is(err, want) {
+			t.Errorf("version %d: %v, want %v", n, err, want)
+		}
+	}
+}
+
+func TestNamesOfRolesDoNotRegardCase(t *testing.T) {
+	w := deployed(t, sim.Config{})
+	if _, err := w.IAM.CreateRole(strings.ToUpper(roleName), []byte(conformance.Closed), sim.RoleOptions{}); err == nil {
+		t.Error("a role was made whose name differs in case only")
+	}
+	if r, err := w.IAM.Role(t.Context(), strings.ToLower(roleName)); err != nil || r.ARN != roleARN {
+		t.Errorf("role %+v, %v", r, err)
 	}
 }

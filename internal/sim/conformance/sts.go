@@ -236,6 +236,14 @@ func sessionCases() []Case {
 			r.deny(t, grant.DenyRevocation)
 			next.admits(t, "under a Deny", false, s)
 		}},
+		{"a chained session lives on when the role that it came from is denied everything", revoking, func(t testing.TB, a Account) {
+			r := newInside(t, a, admitting(a, withID(token1)), time.Hour)
+			next := newInside(t, a, strings.Replace(admitting(a, "{}"), a.Provider, a.ID, 1), time.Hour)
+			chained, err := next.try(t.Context(), r.enter(t))
+			must(t, "chaining", err)
+			r.deny(t, grant.DenyRevocation)
+			next.may(t, "of the chained session", chained, true)
+		}},
 		{"a trust policy ends no session", revoking, func(t testing.TB, a Account) {
 			r := newInside(t, a, admitting(a, withID(token1)), time.Hour)
 			s := r.enter(t)
