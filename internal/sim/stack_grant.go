@@ -173,7 +173,8 @@ func (d *deployment) updatePolicies(ctx context.Context, old, next *stackGrant) 
 func (d *deployment) updatePlan(ctx context.Context, old, next *stackGrant) error {
 	before, _ := json.Marshal(old.Plan)
 	now, _ := json.Marshal(next.Plan)
-	if string(before) == string(now) && !(d.revert && d.s.w.Parameters.values[next.Plan.Grant.Parameter()] != string(now)) {
+	drifted := d.revert && d.s.w.Parameters.values[next.Plan.Grant.Parameter()] != string(now)
+	if string(before) == string(now) && !drifted {
 		return nil
 	}
 	d.back = append(d.back, func(ctx context.Context) error { return d.putPlan(ctx, old.Plan) })
