@@ -154,6 +154,7 @@ func malformedTrust() []Case {
 		"without a statement":                 statement(``),
 		"with an unknown element":             statement(`{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Until":"tomorrow"}`),
 		"with an unknown effect":              statement(`{"Effect":"Perhaps","Principal":"*","Action":"sts:AssumeRole"}`),
+		"with NotPrincipal":                   statement(`{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}`),
 		"without a principal":                 statement(`{"Effect":"Deny","Action":"sts:AssumeRole"}`),
 		"with a resource":                     statement(`{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}`),
 		"without an action":                   statement(`{"Effect":"Deny","Principal":"*"}`),
