@@ -80,18 +80,26 @@ func (w *World) deployRole(p grant.Plan, policies []Policy) error {
 }
 
 func (w *World) deploySecret(p grant.Plan) error {
-	if name, err := grant.NameOfSecret(p.SecretARN); err != nil || name != p.Grant {
-		return fmt.Errorf("the plan's secret %s is not called %s", p.SecretARN, p.Grant.Secret())
-	}
-	if _, err := w.Secrets.find(p.Grant.Secret()); err == nil {
-		return fmt.Errorf("secret %s is there already", p.Grant.Secret())
-	}
 	every, err := period(p.RotateEvery)
 	if err != nil {
 		return err
 	}
-	w.Secrets.add(p.SecretARN, p.Grant.Secret(), p.KeyARN, []byte(grant.BornSecret), map[string]string{grant.TagGrant: string(p.Grant)})
+	if err := w.makeSecret(p); err != nil {
+		return err
+	}
 	return w.Secrets.EnableRotation(p.SecretARN, every, time.Hour)
+}
+
+// makeSecret makes a grant's secret with its constant value.
+func (w *World) makeSecret(p grant.Plan) error {
+	if name, err := grant.NameOfSecret(p.SecretARN); err != nil || name != p.Grant {
+		return fmt.Errorf("the plan's secret %s is not called %s", p.SecretARN, p.Grant.Secret())
+	}
+	if _, err := w.Secrets.find(p.Grant.Secret()); err == nil {
+		return fmt.Errorf("secret %s is there already, or marked as deleted", p.Grant.Secret())
+	}
+	w.Secrets.add(p.SecretARN, p.Grant.Secret(), p.KeyARN, []byte(grant.BornSecret), map[string]string{grant.TagGrant: string(p.Grant)})
+	return nil
 }
 
 func (w *World) putPlan(p grant.Plan) error {
@@ -139,10 +147,13 @@ func (w *World) Redeploy(ctx context.Context, p grant.Plan) error {
 	return do(ctx, w, "ssm", "PutParameter", p.Grant.Parameter(), func() error { return w.putPlan(p) })
 }
 
-// Stacks is AWS CloudFormation as far as the CLI needs it.
+// Stacks is AWS CloudFormation: stacks of grants (stack.go), and their outputs.
 type Stacks struct {
-	w       *World
-	outputs map[string]map[string]string
+	w        *World
+	outputs  map[string]map[string]string
+	stacks   map[string]*stack
+	function string // behind Custom::Grant
+	custom   CustomResource
 }
 
 // SetOutputs makes a stack with its outputs. Nothing is recorded.

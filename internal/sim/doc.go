@@ -1,5 +1,5 @@
 // Package sim is an AWS that fits into a test: IAM, STS, Secrets Manager with its rotation engine, SSM, SQS, EventBridge, SES,
-// SNS and what a deploy does, in memory, on a virtual clock, with all randomness from one seed.
+// SNS, API Gateway and what CloudFormation does in a deploy, in memory, on a virtual clock, with all randomness from one seed.
 //
 // It refuses what AWS refuses and answers with package grant's sentinels, as the adapters of internal/aws do; its services
 // have the adapters' methods. It decides nothing about grants, imports no function and trusts nobody: functions run against
@@ -21,6 +21,16 @@
 //
 // A function that waits until a rotation is done takes w.WaitRunning as its Wait. Principals that are roles or users must
 // exist before a trust policy may name them: w.IAM.AddPrincipal. Queue and Bus make what they are asked for. Mails have the sender's own type: sim.NewMail[deliver.Mail](w).
+//
+// # Deploys, the API, webhooks
+//
+// w.Deploy is a set-up: nothing is recorded. w.Stacks makes, updates, rolls back and deletes stacks as CloudFormation does and
+// calls Custom::Grant on the way:
+//
+//	w.Stacks.OnCustom("reconcile", reconcileHandler.CloudFormation)
+//	err = w.Stacks.Create(ctx, "ServiceProviderAccess", sim.Template{Plan: plan})
+//	api := w.API("countersign")                // SetPolicy, Route, then Call with a Caller
+//	receiver, err := w.NewReceiver(key)        // a deliver.Doer
 //
 // # Calls and faults
 //

@@ -33,6 +33,8 @@ func checkTrustPolicy(p *policy) error {
 		switch {
 		case s.principals == nil:
 			return malformed("Missing required field Principal")
+		case s.notPrinc:
+			return malformed("AssumeRole policy must not contain NotPrincipal field.")
 		case s.resources != nil:
 			return malformed("Has prohibited field Resource")
 		case s.notAction:

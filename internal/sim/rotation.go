@@ -83,16 +83,25 @@ func (m *Secrets) start(s *secret, token string) error {
 	if !s.rotates {
 		return refuse(nil, "InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
 	}
-	if p := s.at(grant.StagePending); p != nil && p != s.at(grant.StageCurrent) {
-		return refuse(grant.ErrBusy, "InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+	if err := s.free(); err != nil {
+		return err
 	}
 	if s.version(token) != nil {
 		return nil // a repeat of a rotation that is done
 	}
+	s.remember(m.w.now)
 	v := &version{id: token, created: m.w.now}
 	s.versions = append(s.versions, v)
 	s.label(v, grant.StagePending)
 	s.rotation = &rotation{token: token, due: m.w.now}
+	return nil
+}
+
+// free refuses while AWSPENDING stands on a version that isn't current.
+func (s *secret) free() error {
+	if p := s.at(grant.StagePending); p != nil && p != s.at(grant.StageCurrent) {
+		return refuse(grant.ErrBusy, "InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+	}
 	return nil
 }
 

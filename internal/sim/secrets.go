@@ -25,6 +25,7 @@ type secret struct {
 	arn, name, key string
 	tags           map[string]string
 	versions       []*version // as they were created
+	past           []past     // labels as they stood, for stale reads
 	deleted        bool
 
 	rotates     bool // has a rotation function
@@ -83,6 +84,11 @@ func (s *secret) label(to *version, stage string) {
 	if stage == grant.StageCurrent && from != nil {
 		s.label(from, grant.StagePrevious)
 	}
+}
+
+// drop forgets a version.
+func (s *secret) drop(v *version) {
+	s.versions = slices.DeleteFunc(s.versions, func(other *version) bool { return other == v })
 }
 
 // prune drops the oldest versions without a label once there are more than AWS keeps; it never drops one of the last 24 hours.
@@ -155,6 +161,15 @@ func (m *Secrets) Delete(secretARN string) error {
 	return nil
 }
 
+// Restore takes the mark back, as RestoreSecret does. Nothing is recorded.
+func (m *Secrets) Restore(secretARN string) error {
+	s, err := m.find(secretARN)
+	if err == nil {
+		s.deleted = false
+	}
+	return err
+}
+
 // SetKey disables or enables a KMS key: while it is disabled no value can be read or written with it.
 func (m *Secrets) SetKey(keyARN string, enabled bool) { m.disabledKeys[keyARN] = !enabled }
 
@@ -172,21 +187,22 @@ func (m *Secrets) Describe(ctx context.Context, secretARN string) (grant.Secret,
 		if err != nil {
 			return grant.Secret{}, err
 		}
-		return s.describe(), nil
+		return s.describe(m.w), nil
 	})
 }
 
-func (s *secret) describe() grant.Secret {
-	out := grant.Secret{
-		ARN: s.arn, Stages: map[string][]string{}, Tags: maps.Clone(s.tags), RotationEnabled: s.rotates,
-		NextRotation: s.next, LastRotated: s.lastRotated, Deleted: s.deleted,
-	}
-	for _, v := range s.versions {
-		if len(v.stages) > 0 {
-			out.Stages[v.id] = slices.Clone(v.stages)
+func (s *secret) describe(w *World) grant.Secret {
+	stages := s.seen(w.now, w.stale)
+	if w.stale > 0 {
+		stages = maps.Clone(stages)
+		for id := range stages {
+			stages[id] = slices.Clone(stages[id])
 		}
 	}
-	return out
+	return grant.Secret{
+		ARN: s.arn, Stages: stages, Tags: maps.Clone(s.tags), RotationEnabled: s.rotates,
+		NextRotation: s.next, LastRotated: s.lastRotated, Deleted: s.deleted,
+	}
 }
 
 // Version is GetSecretValue by version id. A version without a value is not found, as AWS says it.
@@ -200,7 +216,7 @@ func (m *Secrets) Version(ctx context.Context, secretARN, versionID string) (gra
 func (m *Secrets) SecretString(ctx context.Context, secretARN string) (string, error) {
 	v, err := step(ctx, m.w, "secretsmanager", "GetSecretValue", secretARN, func() (grant.Version, error) {
 		return m.read(secretARN, func(s *secret) (*version, string) {
-			return s.at(grant.StageCurrent), "staging label: " + grant.StageCurrent
+			return s.seenAt(grant.StageCurrent, m.w.now, m.w.stale), "staging label: " + grant.StageCurrent
 		})
 	})
 	return string(v.Value), err
@@ -223,24 +239,25 @@ func (m *Secrets) read(id string, choose func(*secret) (v *version, what string)
 
 // Versions is ListSecretVersionIds: the versions with a label, newest first.
 func (m *Secrets) Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error) {
-	return m.list(ctx, secretARN, func(v *version) bool { return len(v.stages) > 0 })
+	return m.list(ctx, secretARN, false)
 }
 
 // History is ListSecretVersionIds with IncludeDeprecated: every version, newest first.
 func (m *Secrets) History(ctx context.Context, secretARN string) ([]grant.VersionInfo, error) {
-	return m.list(ctx, secretARN, func(*version) bool { return true })
+	return m.list(ctx, secretARN, true)
 }
 
-func (m *Secrets) list(ctx context.Context, secretARN string, which func(*version) bool) ([]grant.VersionInfo, error) {
+func (m *Secrets) list(ctx context.Context, secretARN string, unlabelled bool) ([]grant.VersionInfo, error) {
 	return step(ctx, m.w, "secretsmanager", "ListSecretVersionIds", secretARN, func() ([]grant.VersionInfo, error) {
 		s, err := m.find(secretARN)
 		if err != nil {
 			return nil, err
 		}
 		var out []grant.VersionInfo
+		stages := s.seen(m.w.now, m.w.stale)
 		for _, v := range s.versions {
-			if which(v) {
-				out = append(out, grant.VersionInfo{ID: v.id, Stages: slices.Clone(v.stages), Created: v.created})
+			if on := stages[v.id]; unlabelled || len(on) > 0 {
+				out = append(out, grant.VersionInfo{ID: v.id, Stages: slices.Clone(on), Created: v.created})
 			}
 		}
 		slices.SortStableFunc(out, func(a, b grant.VersionInfo) int { return cmp.Compare(b.Created.UnixNano(), a.Created.UnixNano()) })
@@ -276,6 +293,7 @@ func (m *Secrets) PutVersion(ctx context.Context, secretARN, versionID string, v
 				"You can't use ClientRequestToken %s because that value is already in use for a version of secret %s.", clip(versionID), s.arn)
 		}
 		v.value = bytes.Clone(value)
+		s.remember(m.w.now)
 		if len(stages) == 0 {
 			stages = []string{grant.StageCurrent}
 		}
@@ -298,6 +316,7 @@ func (m *Secrets) MoveStage(ctx context.Context, secretARN, stage, toVersion, fr
 			return refuse(nil, "InvalidParameterException", "a label and one version at least")
 		}
 		has := s.at(stage)
+		s.remember(m.w.now)
 		var to *version
 		if toVersion != "" {
 			if to = s.version(toVersion); to == nil {

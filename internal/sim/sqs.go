@@ -41,8 +41,9 @@ type message struct {
 }
 
 const (
-	maxDelay = 15 * time.Minute
-	maxBody  = 1 << 20 // bytes
+	maxDelay  = 15 * time.Minute
+	maxHidden = 12 * time.Hour
+	maxBody   = 1 << 20 // bytes
 )
 
 // Queue is the queue of that name; it is made when first asked for, with a visibility timeout of 30 s and no dead-letter queue.
@@ -58,7 +59,7 @@ func (w *World) Queue(name string) *Queue {
 // Configure sets how long a received message stays hidden (0 to 12 h, at least a second here) and after how many receives it
 // goes to the dead-letter queue; nil dead: never.
 func (q *Queue) Configure(visibility time.Duration, dead *Queue, maxReceive int) {
-	q.visibility, q.dead, q.maxReceive = min(max(visibility, time.Second), 12*time.Hour), dead, maxReceive
+	q.visibility, q.dead, q.maxReceive = min(max(visibility, time.Second), maxHidden), dead, maxReceive
 }
 
 // Send is SendMessage with DelaySeconds; a part of a second counts as one.
@@ -118,6 +119,24 @@ func (q *Queue) Receive(n int) []Message {
 		out = append(out, one)
 	}
 	return out
+}
+
+// ChangeVisibility is ChangeMessageVisibility: a message that was received stays hidden for that long from now.
+func (q *Queue) ChangeVisibility(ctx context.Context, receipt string, d time.Duration) error {
+	return do(ctx, q.w, "sqs", "ChangeMessageVisibility", q.Name, func() error {
+		if d < 0 || d > maxHidden {
+			return refuse(nil, "InvalidParameterValue", "VisibilityTimeout is 0 to 43200, not %s", d)
+		}
+		i := slices.IndexFunc(q.messages, func(m *message) bool { return m.Receipt == receipt })
+		if i < 0 || q.messages[i].Receives == 0 {
+			return refuse(nil, "ReceiptHandleIsInvalid", "the receipt handle is not valid")
+		}
+		if !q.messages[i].visible.After(q.w.now) {
+			return refuse(nil, "MessageNotInflight", "the message is not in flight")
+		}
+		q.messages[i].visible = q.w.now.Add(d)
+		return nil
+	})
 }
 
 // Delete removes a message that was received. Another copy of it still comes.

@@ -51,6 +51,9 @@ type Outcome struct {
 	// Replica is the IAM replica that a read asks, from 1. Zero: GetRole and GetRolePolicy ask the control plane, STS and
 	// sessions the first replica.
 	Replica int
+	// Stale is how far a read of a secret's labels lags behind, up to 2 minutes: DescribeSecret, ListSecretVersionIds, and
+	// GetSecretValue by label. What is read by version id is never stale.
+	Stale time.Duration
 }
 
 // Record is a call that was made, in the order in which the services saw them.
@@ -181,7 +184,7 @@ func step[T any](ctx context.Context, w *World, service, action, resource string
 		outcome.Fault = Throttle // as it is recorded
 		return fail(err)
 	}
-	w.asked = outcome.Replica
+	w.asked, w.stale = outcome.Replica, outcome.Stale
 	out, err := apply()
 	done = err == nil
 	switch {

@@ -58,6 +58,7 @@ type World struct {
 	reader  *rand.ChaCha8
 	queues  map[string]*Queue
 	buses   map[string]*Bus
+	apis    map[string]*API
 	letters []Letter
 	senders map[string]bool // nil: every sender is verified
 	timers  []*timer
@@ -67,8 +68,9 @@ type World struct {
 	records     []Record
 	ordinals    map[string]int
 	invocations []Invocation
-	serial      int // of ids that AWS makes up
-	asked       int // the IAM replica that the call being made reads
+	serial      int           // of ids that AWS makes up
+	asked       int           // the IAM replica that the call being made reads
+	stale       time.Duration // how far that call lags behind in Secrets Manager
 	running     *Process
 	processes   []*Process
 	deadlines   []*deadline

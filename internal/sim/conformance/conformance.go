@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -50,31 +51,94 @@ type Plans interface {
 	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
 }
 
-// Sender is the call to SQS.
-type Sender interface {
+// Queue are the calls to SQS about one queue, whose messages are hidden for two seconds once they are received.
+type Queue interface {
 	Send(ctx context.Context, body []byte, delay time.Duration) error
+	// Receive takes what is visible now; it doesn't wait.
+	Receive(ctx context.Context) ([]Received, error)
+	Hide(ctx context.Context, receipt string, d time.Duration) error
+	Delete(ctx context.Context, receipt string) error
+}
+
+// Received is a message as a consumer gets it.
+type Received struct {
+	Receipt, Body string
+	Receives      int // this time included
+}
+
+// Entry is one AssumeRole.
+type Entry struct {
+	RoleARN, ExternalID, SessionName, SourceIdentity string
+	Duration                                         time.Duration // zero: AWS's default
+}
+
+// Principal is somebody with credentials of an account, whose own policies let it assume every role.
+type Principal interface {
+	Enter(ctx context.Context, e Entry) (Session, error)
+}
+
+// Session is what AssumeRole gives.
+type Session interface {
+	Principal // role chaining
+	// Caller is GetCallerIdentity.
+	Caller(ctx context.Context) (account, arn string, err error)
+	// ReadRole is GetRole: a call that the role's policies decide about.
+	ReadRole(ctx context.Context, roleName string) error
+}
+
+// Roled is a role of the provider's that a trust policy may name.
+type Roled struct {
+	ARN            string
+	Remove, Remake func() // the latter makes one of the same name
+}
+
+// Entryway is the call to EventBridge, with the credentials of one account.
+type Entryway interface {
+	PutEntry(ctx context.Context, source, detailType, detail string) error
 }
 
 // Account is what the cases run against: the calls, and how to make what they are about.
 type Account struct {
+	ID       string // 12 digits
+	Provider string // the account of Engineer and of NewPrincipal
+
 	Roles    Roles
 	Inline   InlinePolicies
 	Versions Versions
 	Secrets  Secrets
 	Plans    Plans
-	Queue    Sender
+	Publish  func(ctx context.Context, topicARN, subject, message string) error
+	Outputs  func(ctx context.Context, stack string) (map[string]string, error)
 
-	// NewRole makes a role under /countersign/ with that trust policy, with default quotas.
-	NewRole func(t testing.TB, trust string) (name string)
+	Engineer, Stranger Principal // users of the provider's account and of a third one
+	Bus, ForeignBus    Entryway  // to one bus; the latter with credentials of the provider's account, which the bus lets in
+	// Archived waits for the archived event of that detail type.
+	Archived func(t testing.TB, detailType string) events.Envelope
+
+	// NewRole makes a role under /countersign/ with that trust policy and longest session, with default quotas.
+	NewRole func(t testing.TB, trust string, maxSession time.Duration) (name string)
+	// NewLinkedRole makes a service-linked role.
+	NewLinkedRole func(t testing.TB) (name string)
 	// NewSecret makes a secret with that value as AWSCURRENT. With rotates it has a rotation function that changes nothing
 	// for as long as the case runs.
 	NewSecret func(t testing.TB, value string, rotates bool) (arn string)
-	// NewPrincipal makes a role that a trust policy may name; remove deletes it.
-	NewPrincipal func(t testing.TB) (arn string, remove func())
-	// SetPlan sets the parameter of a grant.
-	SetPlan func(t testing.TB, name grant.Name, value string)
-	// Settle waits until IAM's reads show its writes.
-	Settle func()
+	// NewKeyedSecret makes a secret under a customer-managed key, and a switch to disable the key and enable it again.
+	NewKeyedSecret func(t testing.TB, value string) (arn string, enable func(bool))
+	// Delete marks a secret as deleted, with a recovery window; Restore takes that back.
+	Delete, Restore func(t testing.TB, secretARN string)
+	NewPrincipal    func(t testing.TB) Roled
+	NewTopic        func(t testing.TB) (arn string)
+	NewQueue        func(t testing.TB) Queue
+	// SetParameter sets a standard parameter.
+	SetParameter func(ctx context.Context, name, value string) error
+
+	Now    func() time.Time
+	Pass   func(time.Duration) // lets time go by
+	Settle func()              // waits until IAM's reads show its writes
+}
+
+func (a Account) newRole(t testing.TB, trust string) (name string) {
+	return a.NewRole(t, trust, time.Hour)
 }
 
 // Case is one thing that AWS documents.
@@ -87,7 +151,9 @@ type Case struct {
 // All are the cases of all services.
 func All() []Case {
 	var out []Case
-	for _, cases := range [][]Case{trustCases(), inlineCases(), versionCases(), labelCases(), rotationCases(), otherCases()} {
+	for _, cases := range [][]Case{
+		trustCases(), inlineCases(), entryCases(), sessionCases(), versionCases(), labelCases(), rotationCases(), messageCases(), otherCases(),
+	} {
 		out = append(out, cases...)
 	}
 	return out

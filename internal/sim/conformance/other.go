@@ -1,8 +1,9 @@
 package conformance
 
 import (
+	"fmt"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/countersign/countersign/internal/grant"
 )
@@ -19,9 +20,24 @@ func otherCases() []Case {
 				t.Errorf("tags %v", described.Tags)
 			}
 		}},
+		{"a secret's tags have bounds", manager + "TagResource", func(t testing.TB, a Account) {
+			s := a.NewSecret(t, "first", false)
+			many := map[string]string{}
+			for i := range 51 {
+				many[fmt.Sprint("k", i)] = "v"
+			}
+			for what, tags := range map[string]map[string]string{
+				"a key that begins with aws:": {"aws:reserved": "x"}, "a key of 129 characters": {strings.Repeat("k", 129): "v"},
+				"a value of 257 characters": {"k": strings.Repeat("v", 257)}, "51 tags": many,
+			} {
+				if a.Secrets.Tag(t.Context(), s, tags) == nil {
+					t.Errorf("%s was taken", what)
+				}
+			}
+		}},
 		{"a plan is read from its parameter", "Systems Manager API reference, GetParameter", func(t testing.TB, a Account) {
-			a.SetPlan(t, "conformance", `{"grant":"conformance","provider":"p","providerAccount":"111122223333","account":"444455556666","region":"eu-central-1",
-				"roleArn":"arn:aws:iam::444455556666:role/countersign/R","noExternalId":true,"principals":["arn:aws:iam::111122223333:root"]}`)
+			must(t, "PutParameter", a.SetParameter(t.Context(), grant.Name("conformance").Parameter(), `{"grant":"conformance","provider":"p","providerAccount":"111122223333","account":"444455556666","region":"eu-central-1",
+				"roleArn":"arn:aws:iam::444455556666:role/countersign/R","noExternalId":true,"principals":["arn:aws:iam::111122223333:root"]}`))
 			p, err := a.Plans.Plan(t.Context(), "conformance")
 			must(t, "GetParameter", err)
 			if p.RoleName() != "R" {
@@ -33,14 +49,18 @@ func otherCases() []Case {
 			want(t, "GetParameter", err, grant.ErrNotFound)
 			want(t, "GetParameter", err, grant.ErrNotConfigured)
 		}},
-		{"a message waits 15 minutes at most and is not empty", "SQS API reference, SendMessage", func(t testing.TB, a Account) {
-			want(t, "sending", a.Queue.Send(t.Context(), []byte("hello"), 15*time.Minute), nil)
-			if a.Queue.Send(t.Context(), []byte("hello"), 15*time.Minute+time.Second) == nil {
-				t.Error("a delay of 901 s was taken")
+		{"a standard parameter holds 4,096 characters", "Systems Manager API reference, PutParameter: Value", func(t testing.TB, a Account) {
+			want(t, "4,096 characters", a.SetParameter(t.Context(), "/conformance/long", strings.Repeat("x", 4096)), nil)
+			if a.SetParameter(t.Context(), "/conformance/long", strings.Repeat("x", 4097)) == nil {
+				t.Error("4,097 characters were taken")
 			}
-			if a.Queue.Send(t.Context(), nil, 0) == nil {
-				t.Error("an empty message was taken")
+			if a.SetParameter(t.Context(), "/conformance/long", "") == nil {
+				t.Error("an empty value was taken")
 			}
+		}},
+		{"a stack that is not there has no outputs", "CloudFormation API reference, DescribeStacks", func(t testing.TB, a Account) {
+			_, err := a.Outputs(t.Context(), "NoSuchStack")
+			want(t, "DescribeStacks", err, grant.ErrNotFound)
 		}},
 	}
 }
