@@ -150,8 +150,7 @@ func (y *Year) restored(ctx context.Context) error {
 	if _, err := y.World.Restore(ctx, y.plan.Grant, y.revokeID, "all clear"); err != nil {
 		return fmt.Errorf("restoring: %w", err)
 	}
-	y.mood = unwatched
-	start := y.World.Now()
+	start := y.World.Now() // the watch goes on: no older ID and no session gets in on the way
 	status := api.Status{}
 	if err := y.passUntil(ctx, time.Second, 30*time.Minute, "the restore", func() bool {
 		s, err := y.World.Status(ctx, y.plan.Grant)

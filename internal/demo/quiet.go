@@ -109,7 +109,7 @@ func (y *Year) told(ctx context.Context) error {
 	if err := y.pickUp(ctx); err != nil {
 		return err
 	}
-	y.say("by mail (no ID in it); Hestio reads the secret: %s", y.in(idName(y.holds), hestio, y.holds))
+	y.say("mailed without ID; Hestio reads the secret: %s", y.in(idName(y.holds), hestio, y.holds))
 	return nil
 }
 
@@ -242,7 +242,7 @@ func (y *Year) crashed(ctx context.Context) error {
 	if err := y.nextRotation(ctx, time.Hour); err != nil {
 		return err
 	}
-	y.say("Secrets Manager retries, %s: %s  %s", lasting(y.World.Now().Sub(died)),
+	y.say("tried again, done in %s: %s  %s", lasting(y.World.Now().Sub(died)),
 		y.in(idName(y.current()), hestio, y.current()), y.in(idName(before), hestio, before))
 	return y.pass(ctx, y.World.Now().Add(25*time.Hour))
 }
