@@ -74,6 +74,10 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION): | need-go
 
 # ---- test
 
+.PHONY: demo
+demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
+	@$(GO) run ./internal/demo/alone
+
 .PHONY: test test-go lint e2e local bench
 test: test-go test-infra ## every test but e2e
 

@@ -44,6 +44,11 @@ var layers = []struct {
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
 	}},
+	{"internal/demo", []string{
+		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/api", "internal/sim",
+		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
+		"internal/simtest", "internal/access",
+	}},
 }
 
 // foreign are the modules that the innermost packages may reach.

@@ -52,7 +52,7 @@ countersign explain`,
 	in(forOperator, newGrantsCommand(c), newShowCommand(c), newRotateCommand(c), newPauseCommand(c), newResumeCommand(c),
 		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c))
 	in(forReviewer, newExplainCommand(c), newTrustCommand(c))
-	in(forAnyone, newVersionCommand(c))
+	in(forAnyone, newDemoCommand(c), newVersionCommand(c))
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -96,6 +96,16 @@ func (m *IAM) CreateRole(name string, document []byte, o RoleOptions) (arn strin
 	return r.arn, nil
 }
 
+// SetMaxSession is UpdateRole with a MaxSessionDuration, as the template has it from access.yaml. Nothing is recorded.
+func (m *IAM) SetMaxSession(name string, d time.Duration) error {
+	r, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	r.maxSession = d
+	return nil
+}
+
 // DeleteRole removes a role with everything on it. Nothing is recorded.
 func (m *IAM) DeleteRole(name string) {
 	if r := m.roles[strings.ToLower(name)]; r != nil {
