@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -33,8 +32,7 @@ func (m *IAM) deleteRole(name string) error {
 			return refuse(grant.ErrConflict, "DeleteConflict", "Cannot delete entity, must delete policies first: %s", clip(policy))
 		}
 	}
-	m.DeletePrincipal(r.arn)
-	delete(m.roles, strings.ToLower(name))
+	m.remove(r)
 	return nil
 }
 

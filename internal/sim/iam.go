@@ -109,10 +109,14 @@ func (m *IAM) SetMaxSession(name string, d time.Duration) error {
 // DeleteRole removes a role with everything on it. Nothing is recorded.
 func (m *IAM) DeleteRole(name string) {
 	if r := m.roles[strings.ToLower(name)]; r != nil {
-		m.DeletePrincipal(r.arn)
-		delete(m.roles, strings.ToLower(name))
-		m.found = nil
+		m.remove(r)
 	}
+}
+
+func (m *IAM) remove(r *role) {
+	m.DeletePrincipal(r.arn)
+	delete(m.roles, strings.ToLower(r.name))
+	m.found = nil
 }
 
 // ManagedPolicy makes or replaces a managed policy, AWS's own or a customer's. Nothing is recorded.
