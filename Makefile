@@ -93,6 +93,11 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator: 200,000 pairs
 	$(GO) test -count=1 -timeout=30m -v ./internal/trust/difftest -pairs 204000
 
+.PHONY: trust-mutants
+trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: its tests must notice each
+	$(GO) run ./tools/mutants -dir internal/trust/testdata/mutants -min 90 -parallel 2 -- \
+	  ./internal/trust -rapid.checks=30 -rapid.nofailfile -rapid.shrinktime=1ms
+
 .PHONY: trust-corpus
 trust-corpus: need-go ## trust policies found in public repositories, judged as testdata/corpus.tsv says (CORPUS=<folder of them>)
 	@test -n "$(CORPUS)" || { echo 'say where the trust policies lie: make trust-corpus CORPUS=<folder>' >&2; exit 1; }

@@ -90,3 +90,14 @@ func TestCheckLeavesOldHolesToTheReport(t *testing.T) {
 		d = after
 	}
 }
+
+func TestCheckAtTheDeadline(t *testing.T) {
+	// The promotion didn't arrive: both IDs still get in without an end.
+	d := parse(t, statements(vendor(us, "StringEquals", vendorID+" "+vendorNext)))
+	if err := trust.Check(d, d, toPromote, deadline.Add(-time.Second)); err != nil {
+		t.Errorf("a second before the deadline: %v", err)
+	}
+	if err := trust.Check(d, d, toPromote, deadline); !errors.Is(err, trust.ErrRefused) || !strings.Contains(err.Error(), "that ID is over") {
+		t.Errorf("at the deadline: %v", err)
+	}
+}

@@ -288,3 +288,11 @@ func TestAnExplanationNamesFingerprints(t *testing.T) {
 		t.Errorf("%q tells an ID", why)
 	}
 }
+
+func TestAnExplanationHidesEveryOccurrence(t *testing.T) {
+	d := parse(t, `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:username":["`+idOld+`","`+idOld+`-2"],"sts:ExternalId":"`+idOld+`"}}}}`)
+	why := strings.Join(d.Evaluate(call(provider, idWrong, noon)).Why, "\n")
+	if strings.Contains(why, idOld) || strings.Count(why, trust.Fingerprint(idOld)) != 2 {
+		t.Errorf("%q tells an ID or doesn't name it twice", why)
+	}
+}

@@ -73,6 +73,9 @@ func TestParseKeepsEveryByte(t *testing.T) {
 	if got := string(parse(t, "%7B%22Statement%22:%5B%5D%7D").Bytes()); got != `{"Statement":[]}` {
 		t.Errorf("URL-encoded: %q", got)
 	}
+	if got := string(parse(t, "%7B%22Statement%22:%5B%5D,%22Id%22:%22a+b%20c%22%7D").Bytes()); got != `{"Statement":[],"Id":"a+b c"}` {
+		t.Errorf("URL-encoded, with a plus: %q", got) // IAM's encoding is a path's, not a form's
+	}
 }
 
 func TestSizeCountsCharactersWithoutWhiteSpace(t *testing.T) {
