@@ -104,6 +104,16 @@ trust-corpus: need-go ## trust policies found in public repositories, judged as 
 	@$(GO) test -count=1 -v ./internal/trust -run '^TestTrustPoliciesOfEveryShape$$' -corpus "$(abspath $(CORPUS))" \
 	  | grep -vE '^ *(===|--- PASS)'
 
+.PHONY: sim sim-exhaustive
+RUNS ?= 0
+SEED ?= 0
+FOR  ?= 1m
+sim: need-go ## the functions beside each other, faults and all: SEED=… RUNS=… (or FOR=1m); a seed replays a run
+	$(GO) run ./internal/simtest/cmd/sim -seed $(SEED) -runs $(RUNS) -for $(FOR)
+
+sim-exhaustive: need-go ## every order of pairs of operations, with a crash at every point
+	$(GO) run ./internal/simtest/cmd/sim -exhaustive -for 30m
+
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...
 

@@ -254,3 +254,28 @@ func TestARevocationThatWasUndoneIsStillAnnounced(t *testing.T) {
 		t.Errorf("%d announcements of the restore", n)
 	}
 }
+
+// The last step of a restore's rotation comes again once the grant is open, while the bus is down.
+func TestALateStepOfARestoreLeavesNothingUnannounced(t *testing.T) {
+	w := opened(t)
+	w.revoked()
+	w.Sleep(w.ctx, 5*time.Minute)
+	w.looks()
+	restore := w.begun(w.revokeID()).VersionID
+	w.must(w.RunRotations(w.ctx))
+	w.looks()
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	if w.step("finishSecret", restore) == nil {
+		t.Fatal("the bus was down")
+	}
+	w.Schedule = nil
+	w.looks()
+	if change := grant.FactRotated.Unannounced(w.tags()); change != "" {
+		t.Errorf("%s still waits to be announced", change)
+	}
+}

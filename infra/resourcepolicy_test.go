@@ -2,6 +2,7 @@ package infra_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -270,6 +271,40 @@ func TestEveryMethodOfTheAPIAsksIAM(t *testing.T) {
 	for _, p := range tmpl.OfType(t, "AWS::Lambda::Permission") {
 		if p.Properties["SourceArn"] == nil && p.Properties["SourceAccount"] == nil {
 			t.Errorf("%s lets everybody's %v in", p.ID, p.Properties["Principal"])
+		}
+	}
+}
+
+// The simulation's forger (internal/simtest) writes neither IAM nor a secret's value. This is why: the secret's own policy
+// refuses values to all but operators, the deployer and rotate, and of the stack's functions only those that must write
+// policies do. Tags are the forger's to write, on roles too.
+func TestAForgerWritesNeitherSecretValuesNorIAM(t *testing.T) {
+	tmpl := infratest.Synth(t, infratest.Access(t, "operators: [\"arn:aws:iam::444455556666:role/OnCall\"]\n"+infratest.Rich, infratest.UploadPolicy))[0]
+	values := secretPolicy(t, tmpl, "migration").Find(t, "Values")
+	if values.Effect != "Deny" || len(values.Condition["ArnNotLike"]["aws:PrincipalArn"]) != 3 {
+		t.Errorf("%+v", values)
+	}
+	for _, action := range []string{"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"} {
+		if !slices.Contains(values.Action, action) {
+			t.Errorf("the secret's policy doesn't refuse %s", action)
+		}
+	}
+	writes := map[string][]string{
+		"rotate": {"iam:UpdateAssumeRolePolicy"}, "reconcile": {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"},
+		"revoke": {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"}, "operate": nil, "notify": nil,
+	}
+	for function, want := range writes {
+		var got []string
+		for _, s := range statementsOf(t, tmpl, function) {
+			for _, action := range s.Action {
+				if action != "iam:TagRole" && strings.HasPrefix(action, "iam:") && !strings.HasPrefix(action, "iam:Get") && !slices.Contains(got, action) {
+					got = append(got, action)
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s writes IAM (-want +got):\n%s", function, diff)
 		}
 	}
 }

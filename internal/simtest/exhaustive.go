@@ -56,6 +56,7 @@ type explorer struct {
 	seen    map[uint64]bool
 	ended   map[uint64]bool
 	pending [][]choice
+	last    []choice // the path of the last walk
 
 	start      *sim.Snapshot // where every path begins
 	remembered watch         // and what the invariants remember there
@@ -88,6 +89,7 @@ func (e *explorer) walk(path []choice) error {
 		return err
 	}
 	defer r.end()
+	defer func() { e.last = h.path }()
 	for _, c := range path {
 		if err := h.take(c); err != nil {
 			return err
@@ -110,7 +112,6 @@ func (e *explorer) walk(path []choice) error {
 		path = append(path[:len(path):len(path)], choices[0])
 		e.Steps++
 		if err := h.take(choices[0]); err != nil {
-			h.path = path
 			return err
 		}
 	}
@@ -118,12 +119,12 @@ func (e *explorer) walk(path []choice) error {
 
 // rest lets the account come to rest where nobody acts any more.
 func (e *explorer) rest(r *run, h *history) error {
-	if account := h.account(); e.ended[account] {
-		return nil
-	} else {
+	if account := h.account(); !e.ended[account] {
 		e.ended[account] = true
+		e.Ends++
+	} else if r.Tell == nil {
+		return nil
 	}
-	e.Ends++
 	r.over = true
 	r.Sleep(r.ctx, 2*Period+10*time.Minute)
 	if err := r.watch.check(); err != nil {
@@ -315,4 +316,17 @@ func (e *explorer) tell(err error) {
 		v = &Violation{Invariant: "exploring", What: err.Error()}
 	}
 	e.Violation = v
+	r, h, err := e.begin(func(l Line) { e.Story = append(e.Story, l) })
+	if err != nil {
+		return
+	}
+	defer r.end()
+	for _, c := range e.last {
+		if h.take(c) != nil {
+			return
+		}
+	}
+	if len(h.choices()) == 0 {
+		_ = e.rest(r, h)
+	}
 }

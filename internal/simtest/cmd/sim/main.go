@@ -19,12 +19,16 @@ func main() {
 		runs    = flag.Uint64("runs", 0, "how many runs; 0: as many as fit into -for")
 		limit   = flag.Duration("for", time.Minute, "how long, where -runs is 0")
 		workers = flag.Int("workers", runtime.GOMAXPROCS(0), "goroutines")
+		all     = flag.Bool("exhaustive", false, "every order of the pairs, with a crash at every point, and nothing else; -for each pair")
 		whole   = flag.Bool("whole", false, "tell the run of -seed as it is, not shrunk")
 	)
 	flag.Parse()
 	debug.SetGCPercent(800) // little of a run lives on
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) % 1e12
+	}
+	if *all {
+		os.Exit(exhaustive(*limit))
 	}
 	if *whole {
 		fmt.Println(simtest.Story(*seed, simtest.Options{}))
@@ -49,4 +53,25 @@ func main() {
 	if failed {
 		os.Exit(1)
 	}
+}
+
+// exhaustive explores every pair and says whether all of it was clean and complete.
+func exhaustive(limit time.Duration) (status int) {
+	for _, pair := range simtest.Pairs {
+		began := time.Now()
+		e := simtest.Explore(pair, limit)
+		fmt.Printf("%-26s %8d states %8d steps %6d ends  %s\n", e.Pair, e.States, e.Steps, e.Ends, time.Since(began).Round(time.Second))
+		switch {
+		case e.Violation != nil:
+			fmt.Println(e.Violation)
+			for _, line := range e.Story {
+				fmt.Println(line)
+			}
+			status = 1
+		case !e.Complete:
+			fmt.Println("not complete")
+			status = 1
+		}
+	}
+	return status
 }
