@@ -53,8 +53,7 @@ type World struct {
 
 	cfg     Config
 	now     time.Time
-	source  *rand.PCG
-	random  *rand.Rand // of source
+	random  *rand.Rand
 	reader  *rand.ChaCha8
 	queues  map[string]*Queue
 	buses   map[string]*Bus
@@ -99,11 +98,10 @@ func New(cfg Config) *World {
 	}
 	w := &World{
 		Schedule: cfg.Schedule, cfg: cfg, now: cfg.Start.UTC(),
-		source: rand.NewPCG(cfg.Seed, 0), reader: rand.NewChaCha8(seed),
+		random: rand.New(rand.NewPCG(cfg.Seed, 0)), reader: rand.NewChaCha8(seed),
 		queues: map[string]*Queue{}, buses: map[string]*Bus{}, ordinals: map[string]int{},
 		iamWrites: perSecond(cfg.IAMWrites), iamReads: perSecond(cfg.IAMReads),
 	}
-	w.random = rand.New(w.source)
 	w.IAM = newIAM(w)
 	w.STS = &STS{w}
 	w.Secrets = &Secrets{w: w, byARN: map[string]*secret{}, disabledKeys: map[string]bool{}}

@@ -174,7 +174,8 @@ func (e *explorer) ready(r *run) error {
 	}
 	r.Plans[r.plan.Grant], r.Grants[r.plan.Grant], r.Notifier.Grants[r.plan.Grant] = r.plan, r.plan.RoleName(), true
 	r.watch.remember(&e.remembered)
-	return r.World.World.Restore(e.start)
+	r.World.World.Restore(e.start)
+	return nil
 }
 
 // stream is a function's own randomness, so that it doesn't depend on who came first.

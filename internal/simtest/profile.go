@@ -16,6 +16,7 @@ type profile struct {
 	present [crowd]bool   // of everybody
 	sticky  float64       // how often the same process goes on
 	jumps   bool          // the clock may jump
+	late    bool          // the actors come once the overlap of the first rotation is over
 	mild    bool          // operators don't revoke
 	forged  bool          // the forger takes part
 }
@@ -31,6 +32,7 @@ func profileOf(d dice) profile {
 		span:   d.on("span").between(5*time.Hour, 10*time.Hour),
 		sticky: pick(d.on("sticky"), []float64{0, 0, 0.5, 0.9}),
 		jumps:  d.on("jumps").chance(0.3),
+		late:   d.on("late").chance(0.5),
 		mild:   d.on("mild").chance(0.35),
 	}
 	p.plan.KeyARN = simulatedKey

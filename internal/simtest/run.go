@@ -36,11 +36,14 @@ const most = 20_000
 type Shop struct {
 	policies *sim.PolicyCache
 	judge    judge
+	founded  map[foundation]*founded
 	denials  map[string]bool // revocation policies: whether they deny everything
 }
 
 // NewShop makes an empty one.
-func NewShop() *Shop { return &Shop{policies: sim.NewPolicyCache(), denials: map[string]bool{}} }
+func NewShop() *Shop {
+	return &Shop{policies: sim.NewPolicyCache(), denials: map[string]bool{}, founded: map[foundation]*founded{}}
+}
 
 // run is one run under way.
 type run struct {
@@ -87,7 +90,10 @@ func (s *Shop) Run(seed uint64, o Options) Result {
 	})
 	r.watch = newWatch(r)
 	r.World.looking = r.watch.looks
-	err := r.set()
+	err := r.found()
+	if err == nil {
+		err = r.set()
+	}
 	if err == nil {
 		err = r.play()
 	}
@@ -115,17 +121,54 @@ func (r *run) lag(replica int) time.Duration {
 	return r.on("lag").nth(r.writes).between(0, r.weather.lag)
 }
 
-// set deploys the grant, in peace, and lets the actors come.
-func (r *run) set() error {
-	if err := r.profile.found(r); err != nil {
-		return fmt.Errorf("deploying: %w", err)
+// foundation is what of a profile the account looks like when the actors come. Runs with the same one begin from the same
+// snapshot, which no seed has a part in.
+type foundation struct {
+	adopted, late  bool
+	every, overlap string
+}
+
+type founded struct {
+	account *sim.Snapshot
+	watch   watch
+}
+
+// found puts the account to where the actors come: the grant is deployed and was rotated once.
+func (r *run) found() error {
+	p := r.profile
+	key := foundation{p.plan.Adopted, p.late, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String()}
+	f := r.shop.founded[key]
+	if f == nil {
+		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
+		first.World = New(Config{
+			AWS: sim.Config{
+				Replicas: replicas, Lag: first.lag, Observe: func(s sim.Seen) { first.watch.saw(s) }, Forget: true, Policies: r.shop.policies,
+			},
+			Period: Period, Workers: true,
+		})
+		first.watch = newWatch(first)
+		if err := first.profile.found(first); err != nil {
+			return fmt.Errorf("deploying: %w", err)
+		}
+		first.watch.begin()
+		if err := first.rotateOnce(); err != nil {
+			return fmt.Errorf("rotating once: %w", err)
+		}
+		f = &founded{account: first.Snapshot()}
+		f.watch.remember(first.watch)
+		r.shop.founded[key] = f
 	}
+	r.Plans[r.plan.Grant], r.Grants[r.plan.Grant], r.Notifier.Grants[r.plan.Grant] = r.plan, r.plan.RoleName(), true
+	r.World.World.Restore(f.account)
+	r.watch.remember(&f.watch)
+	r.Rotations = 1
+	return nil
+}
+
+// set lets the actors come.
+func (r *run) set() error {
 	if r.mutate != nil {
 		r.mutate(r.World)
-	}
-	r.watch.begin()
-	if err := r.rotateOnce(); err != nil {
-		return fmt.Errorf("rotating once: %w", err)
 	}
 	r.began = r.Now()
 	r.weather = forecast(r.dice, r.began, r.profile.span)
@@ -174,7 +217,7 @@ func (r *run) rotateOnce() error {
 	if err := r.RunRotations(ctx); err != nil {
 		return err
 	}
-	if r.on("late").chance(0.5) {
+	if r.profile.late {
 		r.Sleep(ctx, 3*time.Hour)
 	}
 	return r.watch.check()
