@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/countersign/countersign/events"
 )
 
 // Snapshot is everything that stands in an account at a moment in which no process runs. Exhaustive exploration starts from
@@ -17,17 +19,17 @@ type Snapshot struct {
 	order   []*secret
 	values  map[string]string
 	queues  map[string][]message
-	buses   map[string]*Bus
+	buses   map[string][]events.Envelope
 	timers  []timer
 }
 
-// Snapshot takes one. The functions that consume queues and rotate secrets are no part of it, nor are calls, mails, topics
+// Snapshot takes one. The functions that consume queues and rotate secrets, and the rules of buses, are no part of it, nor are calls, mails, topics
 // and stacks, nor is randomness: that stays the seed's of the world that is put there.
 func (w *World) Snapshot() *Snapshot {
 	s := &Snapshot{
 		now: w.now, serial: w.serial, roles: cloneRoles(w.IAM.roles), managed: maps.Clone(w.IAM.managed),
 		known: [2]map[string]string{maps.Clone(w.IAM.principals), maps.Clone(w.IAM.ids)}, order: cloneSecrets(w.Secrets.order),
-		values: maps.Clone(w.Parameters.values), queues: map[string][]message{}, buses: map[string]*Bus{},
+		values: maps.Clone(w.Parameters.values), queues: map[string][]message{}, buses: map[string][]events.Envelope{},
 	}
 	for name, q := range w.queues {
 		for _, m := range q.messages {
@@ -35,7 +37,7 @@ func (w *World) Snapshot() *Snapshot {
 		}
 	}
 	for name, b := range w.buses {
-		s.buses[name] = &Bus{archive: slices.Clone(b.archive), rules: b.rules}
+		s.buses[name] = slices.Clone(b.archive)
 	}
 	for _, t := range w.timers {
 		s.timers = append(s.timers, *t)
@@ -60,9 +62,8 @@ func (w *World) Restore(s *Snapshot) {
 			q.messages = append(q.messages, &m)
 		}
 	}
-	for name, b := range s.buses {
-		to := w.Bus(name)
-		to.archive, to.rules = slices.Clone(b.archive), b.rules
+	for name, archive := range s.buses {
+		w.Bus(name).archive = slices.Clone(archive)
 	}
 	for i := range w.timers {
 		w.timers[i].next = s.timers[i].next
