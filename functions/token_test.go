@@ -177,3 +177,21 @@ func TestALateStepDoesNotReopenAnIDThatLabelsWereMovedBackTo(t *testing.T) {
 		})
 	}
 }
+
+// Somebody put AWSCURRENT on the template's constant and AWSPENDING on an ID that is over, and its last step comes again.
+func TestALateStepDoesNotPromoteAnIDThatIsOver(t *testing.T) {
+	w := opened(t)
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 48*time.Hour)
+	constant := w.Secrets.Stored(w.plan.SecretARN)[0].ID
+	w.rotated(token(2))
+	w.Sleep(w.ctx, 24*time.Hour+time.Minute)
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StageCurrent, constant, token(2)))
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, token(1), token(2)))
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(w.document()))) // as it stood, the end of the first one in it
+	_ = w.step("finishSecret", token(1))
+	if w.enters(provider, w.valueOf(token(1))) {
+		t.Error("an ID that is over gets in")
+	}
+}

@@ -171,6 +171,9 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 	case !p.new.id.AcceptedBy(doc):
 		return false, fmt.Errorf("the new external ID is not in the trust policy, setSecret comes first: %w", grant.ErrDrift)
 	}
+	if _, leaving := p.new.id.DeadlineIn(doc); leaving {
+		return false, fmt.Errorf("the external ID to promote has a deadline in the trust policy: %w", grant.ErrBackwards)
+	}
 	t, _ := r.promoted(doc, p)
 	if _, _, err := trust.Apply(doc, t); err != nil { // before the label moves
 		return false, fmt.Errorf("promoting in trust of %s: %w", r.plan.RoleName(), err)
