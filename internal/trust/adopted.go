@@ -278,6 +278,9 @@ func insertID(v *hujson.Value, behind string, id hujson.Literal) {
 
 // gate mends or removes the Denies. Keep leaves CountersignBorn too: on an adopted role no template put it there.
 func (a *adoption) gate(e *draft) error {
+	if !a.d.marked(SidBorn) && !a.d.marked(SidClosed) {
+		return nil
+	}
 	deny, want, err := readBlock(closedBlock())
 	if err != nil {
 		return err
@@ -289,7 +292,7 @@ func (a *adoption) gate(e *draft) error {
 			e.drop(i)
 		case sid == SidClosed:
 			kept = true
-			if s := e.statements[i].origin; s.canonical(everything) != want.canonical(everything) {
+			if s := e.statements[i].origin; s.meaning != want.meaning {
 				e.replace(i, deny)
 			}
 		}

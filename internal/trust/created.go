@@ -184,7 +184,7 @@ func applyCreated(d *Document, p Plan, want []block) (*Document, []string, error
 			if err != nil {
 				return nil, nil, err
 			}
-			if s.canonical(everything) != w.canonical(everything) {
+			if s.meaning != w.meaning {
 				drift = append(drift, mended(s, w, p)...)
 				e.replace(i, v)
 			}

@@ -42,6 +42,9 @@ func (e *draft) slot() *hujson.Value {
 
 // sid is the Sid of statement i.
 func (e *draft) sid(i int) string {
+	if s := e.statements[i].origin; s != nil {
+		return s.sid
+	}
 	m := member(e.statements[i].Value.Value.(*hujson.Object), named("Sid"))
 	if m == nil {
 		return ""

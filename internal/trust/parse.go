@@ -29,8 +29,8 @@ func Parse(src []byte) (*Document, error) {
 	if !json.Valid(src) {
 		return nil, syntaxRefusal(src)
 	}
-	tree, err := hujson.Parse(src)
-	if err != nil || !tree.IsStandard() {
+	tree, err := hujson.Parse(src) // takes more than JSON: comments, trailing commas
+	if err != nil {
 		return nil, refuse("", "the document is not valid JSON")
 	}
 	if err := checkDuplicates(src, &tree); err != nil {
@@ -41,7 +41,7 @@ func Parse(src []byte) (*Document, error) {
 
 // newDocument reads the policy that a tree of standard JSON holds. Statements that have an origin were read before.
 func newDocument(src []byte, tree hujson.Value, origins []*statement) (*Document, error) {
-	d := &Document{src: src, tree: tree}
+	d := &Document{src: src, tree: tree, size: size(src)}
 	var err error
 	d.policy, err = readPolicy(src, &d.tree, origins)
 	if err != nil {

@@ -31,6 +31,7 @@ type statement struct {
 	conditions    []condition
 	unclear       []string
 	extra         []string // canonical text of what isn't understood
+	meaning       string   // canonical text of all of it, by which statements are compared
 }
 
 // principals is the content of a Principal or NotPrincipal element.
@@ -176,6 +177,7 @@ func (s *statement) read(src []byte, o *hujson.Object) error {
 	if s.principals.set == s.notPrincipals.set {
 		s.unclear = append(s.unclear, "it needs either Principal or NotPrincipal")
 	}
+	s.meaning = s.canonical(everything)
 	return nil
 }
 
