@@ -11,6 +11,7 @@ import (
 type adoption struct {
 	d    *Document
 	p    Plan
+	ids  []string // all of the plan's
 	over []string // IDs that must go from where they stand: the previous one and the retired ones
 	who  []principal
 }
@@ -18,7 +19,7 @@ type adoption struct {
 // applyAdopted edits what is Countersign's in somebody else's document: its own statements by Sid, and in the others the
 // values that are the plan's IDs for the plan's principals. Every other byte stays.
 func applyAdopted(d *Document, p Plan) (*Document, []string, error) {
-	a := &adoption{d: d, p: p, over: slices.Clone(p.Retired)}
+	a := &adoption{d: d, p: p, ids: p.ids(), over: slices.Clone(p.Retired)}
 	switch {
 	case p.NoExternalID:
 		return nil, nil, refuse("", "an adopted role without an external ID has nothing to rotate")
@@ -100,14 +101,12 @@ func (a *adoption) judge(s *statement) (bool, error) {
 	if len(s.unclear) > 0 {
 		return false, refuse(s.name(), "%s", s.unclear[0])
 	}
-	for _, p := range slices.Concat(s.principals.list, s.notPrincipals.list) {
-		switch p.kind {
-		case principalUnclear:
-			return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
-		case principalDeleted:
-			return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
-				"and write its ARN, before anything else is changed", p.raw)
-		}
+	if p := s.named(principalUnclear); p != nil {
+		return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
+	}
+	if p := s.named(principalDeleted); p != nil {
+		return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
+			"and write its ARN, before anything else is changed", p.raw)
 	}
 	plain, other := false, ""
 	for i := range s.conditions {
@@ -120,7 +119,7 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		}
 		switch {
 		case c.operator.plain():
-			plain = slices.ContainsFunc(a.p.ids(), func(id string) bool { return slices.Contains(c.values, id) })
+			plain = slices.ContainsFunc(a.ids, func(id string) bool { return slices.Contains(c.values, id) })
 		case a.touched(c):
 			other = c.operator.name
 		}
@@ -161,7 +160,7 @@ func (a *adoption) touched(c *condition) bool {
 	if c.operator.family == familyNull {
 		return false
 	}
-	return slices.ContainsFunc(a.p.ids(), func(id string) bool {
+	return slices.ContainsFunc(a.ids, func(id string) bool {
 		if slices.Contains(c.values, id) {
 			return true
 		}

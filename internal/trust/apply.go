@@ -111,8 +111,7 @@ func (d *Document) marked(sid string) bool {
 // deletedPrincipal is the first statement that names a deleted principal. IAM refuses such a document when it is written.
 func (d *Document) deletedPrincipal() *statement {
 	for i := range d.policy.statements {
-		s := &d.policy.statements[i]
-		if slices.ContainsFunc(slices.Concat(s.principals.list, s.notPrincipals.list), func(p principal) bool { return p.kind == principalDeleted }) {
+		if s := &d.policy.statements[i]; s.named(principalDeleted) != nil {
 			return s
 		}
 	}

@@ -56,6 +56,18 @@ func (s *statement) name() string {
 	return fmt.Sprintf("statement %d (%s)", s.number, s.sid)
 }
 
+// named is the first of a kind among the principals that a statement names, or excepts; nil where there is none.
+func (s *statement) named(kind principalKind) *principal {
+	for _, list := range [...][]principal{s.principals.list, s.notPrincipals.list} {
+		for i := range list {
+			if list[i].kind == kind {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
 func (s *statement) unclearf(v *hujson.Value, format string, args ...any) {
 	s.unclear = append(s.unclear, fmt.Sprintf(format, args...))
 	s.extra = append(s.extra, minimal(v))

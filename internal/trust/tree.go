@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/tailscale/hujson"
 )
@@ -40,6 +41,25 @@ func sameName(a, b hujson.ValueTrimmed) bool {
 	s, _ := literalText(a)
 	t, _ := literalText(b)
 	return s == t
+}
+
+// copied is a value that can be edited without the original. Literals and white space, whose bytes nobody edits, are shared.
+func copied(v hujson.ValueTrimmed) hujson.ValueTrimmed {
+	switch v := v.(type) {
+	case *hujson.Object:
+		o := &hujson.Object{Members: slices.Clone(v.Members), AfterExtra: v.AfterExtra}
+		for i := range o.Members {
+			o.Members[i].Value.Value = copied(o.Members[i].Value.Value)
+		}
+		return o
+	case *hujson.Array:
+		a := &hujson.Array{Elements: slices.Clone(v.Elements), AfterExtra: v.AfterExtra}
+		for i := range a.Elements {
+			a.Elements[i].Value = copied(a.Elements[i].Value)
+		}
+		return a
+	}
+	return v
 }
 
 // texts reads IAM's scalar or list. ok is false where something else is among it.

@@ -67,15 +67,14 @@ func (d *Document) Size() int { return d.size }
 func size(src []byte) int {
 	n, inside := utf8.RuneCount(src), false
 	for i := 0; i < len(src); i++ {
-		switch src[i] {
-		case '"':
-			inside = !inside
-		case '\\':
+		switch c := src[i]; {
+		case c == '\\':
 			i++ // the next character is escaped; this happens in strings only
-		case ' ', '\t', '\n', '\r':
-			if !inside {
-				n--
-			}
+		case c > '"': // most
+		case c == '"':
+			inside = !inside
+		case !inside: // tab, line feed, carriage return, space
+			n--
 		}
 	}
 	return n
