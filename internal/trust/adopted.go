@@ -43,6 +43,9 @@ func applyAdopted(d *Document, p Plan) (*Document, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.policy.unclear != "" {
+		return nil, nil, refuse("", "%s", d.policy.unclear)
+	}
 	e := d.draft()
 	copies, err := a.rotate(e, holders)
 	if err != nil {
@@ -101,10 +104,13 @@ func (a *adoption) judge(s *statement) (bool, error) {
 	if len(s.unclear) > 0 {
 		return false, refuse(s.name(), "%s", s.unclear[0])
 	}
-	if p := s.named(principalUnclear); p != nil {
+	if s.named(func(p principal) bool { return a.d.policy.placeholder(p.raw) }) != nil {
+		return false, refuse(s.name(), "a placeholder stands where a principal should")
+	}
+	if p := s.named(ofKind(principalUnclear)); p != nil {
 		return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
 	}
-	if p := s.named(principalDeleted); p != nil {
+	if p := s.named(ofKind(principalDeleted)); p != nil {
 		return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
 			"and write its ARN, before anything else is changed", p.raw)
 	}
@@ -114,7 +120,7 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		if c.lower != keyExternalID {
 			continue
 		}
-		if slices.ContainsFunc(c.values, placeholder) {
+		if slices.ContainsFunc(c.values, a.d.policy.placeholder) {
 			return false, refuse(s.name(), "the external ID in it is a placeholder, not an ID")
 		}
 		switch {
@@ -148,11 +154,6 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		return false, refuse(s.name(), "it lets in more principals than the plan's: name them all in the plan, or give them a statement of their own")
 	}
 	return true, nil
-}
-
-// placeholder says whether a value still waits for somebody to fill it in.
-func placeholder(v string) bool {
-	return strings.Contains(v, "${") || strings.Contains(v, "{{") || strings.HasPrefix(v, "<") && strings.HasSuffix(v, ">")
 }
 
 // touched says whether a condition other than a plain one names or meets one of the plan's IDs.

@@ -50,7 +50,7 @@ var policies = map[string]struct {
 	"deleted-principal":            {"arn:aws:iam::111122223333:user/a", yes, no, "deleted principal"},
 	"not-principal":                {"arn:aws:iam::111122223333:user/a", yes, no, "NotPrincipal"},
 	"unknown-operator":             {"arn:aws:iam::111122223333:user/a", open, no, "operator that is not understood"},
-	"placeholder":                  {"arn:aws:iam::111122223333:user/a", open, no, "nor the ARN of a principal"},
+	"placeholder":                  {"arn:aws:iam::111122223333:user/a", open, no, "placeholder stands where a principal"},
 	"federated":                    {"arn:aws:iam::111122223333:user/a", no, no, "in no statement"},
 	"no-id":                        {"arn:aws:iam::111122223333:user/a", yes, yes, "in no statement"},
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // Severity says how much a finding matters.
@@ -85,15 +84,8 @@ func (a *audit) add(s *statement, severity Severity, problem, fix string) {
 	}
 }
 
-// clean hides external IDs and takes out what a terminal would obey.
-func (a *audit) clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, hide(text, a.d.policy.ids))
-}
+// clean hides external IDs.
+func (a *audit) clean(text string) string { return hide(text, a.d.policy.ids) }
 
 // The ways into a role.
 var entrances = [...]string{ActionAssumeRole, "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"}
@@ -135,7 +127,7 @@ func (a *audit) names(s *statement) {
 		case p.kind == principalDeleted:
 			a.add(s, SeverityMedium, fmt.Sprintf("%s is what IAM shows for a deleted user or role: nobody is meant by it any more", a.short(p.raw)),
 				"Take it out, or write the ARN of whom to trust instead.")
-		case p.kind == principalUnclear && p.raw != "" && !a.placeholder(p.raw):
+		case p.kind == principalUnclear && p.raw != "" && !a.d.policy.placeholder(p.raw):
 			a.add(s, SeverityHigh, fmt.Sprintf("%s is no principal that IAM takes", a.short(p.raw)),
 				"Write an account's number or the full ARN of a user or role; narrow an account down by aws:PrincipalArn.")
 		}
@@ -145,43 +137,15 @@ func (a *audit) names(s *statement) {
 // placeholders finds values that still wait for somebody to fill them in.
 func (a *audit) placeholders(s *statement) {
 	for _, p := range slices.Concat(s.principals.list, s.notPrincipals.list) {
-		if a.placeholder(p.raw) {
+		if a.d.policy.placeholder(p.raw) {
 			a.add(s, SeverityHigh, "a placeholder stands where a principal should", "Fill in whom to trust.")
 		}
 	}
 	for i := range s.conditions {
-		if c := &s.conditions[i]; slices.ContainsFunc(c.values, a.placeholder) {
+		if c := &s.conditions[i]; slices.ContainsFunc(c.values, a.d.policy.placeholder) {
 			a.add(s, SeverityHigh, "a placeholder stands where a value of "+c.key+" should", "Fill in the value.")
 		}
 	}
-}
-
-// placeholder says whether a value waits to be filled in. A policy variable is none, but in 2008-10-17 there are none.
-func (a *audit) placeholder(v string) bool {
-	if strings.Contains(v, "{{") || strings.Contains(v, "<") && strings.Contains(v, ">") {
-		return true
-	}
-	for rest, found := v, true; found; {
-		var name string
-		if _, rest, found = strings.Cut(rest, "${"); !found {
-			break
-		}
-		name, rest, _ = strings.Cut(rest, "}")
-		name, _, _ = strings.Cut(name, ",")
-		if name = strings.TrimSpace(name); !a.d.policy.variables() || !policyVariable(name) {
-			return true
-		}
-	}
-	return false
-}
-
-// policyVariable says whether a name between ${ and } is one of IAM's: a condition key, or a wildcard taken literally.
-func policyVariable(name string) bool {
-	if name == "*" || name == "?" || name == "$" {
-		return true
-	}
-	service, key, ok := strings.Cut(name, ":")
-	return ok && service != "" && key != "" && !strings.Contains(key, ":") && strings.Trim(strings.ToLower(service), "abcdefghijklmnopqrstuvwxyz0123456789.-") == ""
 }
 
 // actions judges what may be done beside entering.

@@ -99,7 +99,7 @@ func (a *audit) externalIDs(s *statement) {
 			grave = SeverityLow // another condition demands the ID
 		}
 		switch {
-		case !op.known || slices.ContainsFunc(c.values, a.placeholder):
+		case !op.known || slices.ContainsFunc(c.values, a.d.policy.placeholder):
 			// Found before.
 		case op.family == familyNull && !demanded:
 			if slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(v, "true") }) {
@@ -158,7 +158,7 @@ func (a *audit) idPatterns(s *statement, c *condition) {
 // guesses judges external IDs by how easily somebody else has or guesses the same.
 func (a *audit) guesses(s *statement, c *condition) {
 	for _, id := range c.values {
-		if a.placeholder(id) || c.operator.family == familyLike && strings.ContainsAny(id, "*?") {
+		if a.d.policy.placeholder(id) || c.operator.family == familyLike && strings.ContainsAny(id, "*?") {
 			continue
 		}
 		severity, why := a.guess(s, id)

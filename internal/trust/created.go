@@ -137,6 +137,8 @@ func checkCreated(p Plan) error {
 		for key, values := range keys {
 			lower := strings.ToLower(key)
 			switch {
+			case checkCharacters([]byte(key+strings.Join(values, ""))) != nil:
+				return refuse("", "the plan's condition %s has a character that IAM refuses: it takes U+0020 to U+00FF", op)
 			case len(values) == 0:
 				return refuse("", "the plan's condition %s %s has no values", op, key)
 			case lower == keyExternalID, lower == keyRoleSessionName && op == "StringNotLike", lower == keyCurrentTime && op == "DateLessThan":

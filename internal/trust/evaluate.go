@@ -35,7 +35,8 @@ const (
 )
 
 // Request is one AssumeRole call as IAM sees it. Keys implied by Principal and At need not be in Context; every other
-// key that isn't given is absent. External ID goes into Context as "sts:ExternalId".
+// key that isn't given is absent. External ID goes into Context as "sts:ExternalId". A session's ARN doesn't tell its
+// role's path: without "aws:PrincipalArn" there is none, and a policy that names one makes the answer unknown.
 type Request struct {
 	Principal string    // ARN of the caller
 	Action    string    // empty means sts:AssumeRole
@@ -54,7 +55,9 @@ type facts struct {
 	caller principal
 	action string
 	role   string // ARN of the caller's role, where it is one
+	noPath bool   // that role is taken to have no path, because nobody told
 	keys   map[string][]string
+	given  []string // external IDs of the request, whatever the action
 }
 
 func (f *facts) lookup(lower string) (values []string, present bool) {
@@ -87,9 +90,12 @@ func newFacts(r Request) *facts {
 		f.keys[keyCurrentTime] = []string{r.At.UTC().Format(time.RFC3339)}
 		f.keys[keyEpochTime] = []string{strconv.FormatInt(r.At.Unix(), 10)}
 	}
+	f.noPath = f.caller.kind == principalSession
 	for k, v := range r.Context {
 		f.keys[strings.ToLower(k)] = v
+		f.noPath = f.noPath && !strings.EqualFold(k, keyPrincipalARN)
 	}
+	f.given = f.keys[keyExternalID]
 	if arns := f.keys[keyPrincipalARN]; f.caller.kind == principalSession && len(arns) == 1 {
 		f.role = arns[0]
 	}
@@ -126,6 +132,8 @@ func (d *Document) Evaluate(r Request) Verdict {
 	}
 	effect := Unknown
 	switch {
+	case d.policy.unclear != "":
+		why = append(why, "unknown: "+d.policy.unclear)
 	case denied == yes:
 		effect, why = Deny, append(why, "denied: a Deny stands above every Allow")
 	case allowed == no:
@@ -135,7 +143,7 @@ func (d *Document) Evaluate(r Request) Verdict {
 	default:
 		why = append(why, "unknown: what isn't understood decides")
 	}
-	hidden := append(slices.Clone(f.keys[keyExternalID]), d.policy.ids...)
+	hidden := append(slices.Clone(f.given), d.policy.ids...)
 	for i := range why {
 		why[i] = hide(why[i], hidden)
 	}
@@ -228,6 +236,9 @@ func (c *condition) one(have string, f *facts, variables bool) truth {
 	for _, want := range c.values {
 		if t = or(t, c.operator.compare(have, want, f, variables)); t == yes {
 			break
+		}
+		if f.noPath && c.lower == keyPrincipalARN && otherPath(want, have) {
+			t = maybe
 		}
 	}
 	if c.operator.negated {

@@ -1,6 +1,10 @@
 package trust
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
 
 // isIDByte says whether a byte can stand in an external ID.
 func isIDByte(b byte) bool {
@@ -9,11 +13,17 @@ func isIDByte(b byte) bool {
 
 // hide puts fingerprints in place of external IDs in a text for people. IDs of one to three characters are hidden only
 // where they stand alone; inside words they tell nothing.
+//
+// Nothing that a terminal obeys is left in the text.
 func hide(text string, ids []string) string {
+	var found []string
 	for _, id := range ids {
-		if id == "" || !strings.Contains(text, id) || strings.Trim(id, "*?") == "" {
-			continue
+		if id != "" && strings.Contains(text, id) && strings.Trim(id, "*?") != "" {
+			found = append(found, id)
 		}
+	}
+	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) }) // an ID may be within another
+	for _, id := range found {
 		var out strings.Builder
 		for {
 			i := strings.Index(text, id)
@@ -32,7 +42,12 @@ func hide(text string, ids []string) string {
 		out.WriteString(text)
 		text = out.String()
 	}
-	return text
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }
 
 // hidden is hide for an error of this package.

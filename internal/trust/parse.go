@@ -18,7 +18,7 @@ func Parse(src []byte) (*Document, error) {
 	if trimmed := bytes.TrimLeft(src, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '%' {
 		plain, err := url.PathUnescape(string(src))
 		if err != nil {
-			return nil, refuse("", "the document looks URL-encoded, but an escape in it is broken")
+			return nil, refuse("", "%s: the document looks URL-encoded, but this escape is broken", at(src, brokenEscape(src)))
 		}
 		src = []byte(plain)
 	}
@@ -48,6 +48,19 @@ func newDocument(src []byte, tree hujson.Value, origins []*statement) (*Document
 		return nil, err
 	}
 	return d, nil
+}
+
+// brokenEscape is where the first % stands that two hex digits don't follow.
+func brokenEscape(src []byte) int {
+	for i, b := range src {
+		if b != '%' {
+			continue
+		}
+		if _, err := url.PathUnescape(string(src[i:min(i+3, len(src))])); err != nil {
+			return i
+		}
+	}
+	return len(src)
 }
 
 func refuse(statement, format string, args ...any) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 )
@@ -20,7 +22,10 @@ func literalText(v hujson.ValueTrimmed) (text string, ok bool) {
 			return string(l[1 : len(l)-1]), true
 		}
 		var s string
-		return s, json.Unmarshal(l, &s) == nil
+		if json.Unmarshal(l, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
+			return "", false // half of a surrogate pair is no text
+		}
+		return s, true
 	case '0', 't', 'f':
 		return string(l), true
 	}
