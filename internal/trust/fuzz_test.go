@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -49,9 +50,13 @@ func FuzzParse(f *testing.F) {
 		if n := d.Size(); n > len(d.Bytes()) || n <= 0 {
 			t.Fatalf("size %d of %d bytes", n, len(d.Bytes()))
 		}
+		if !json.Valid(d.Bytes()) {
+			t.Fatalf("what Parse took isn't JSON: %q", d.Bytes())
+		}
 		d.Born()
 		d.Closed()
 		d.Accepted()
+		trust.Audit(d, trust.AuditOptions{Account: us})
 	})
 }
 
@@ -96,6 +101,12 @@ func FuzzApply(f *testing.F) {
 		if err != nil || !second.Empty() || string(again.Bytes()) != string(after.Bytes()) {
 			t.Fatalf("twice is not once: %v, %v\n%s", second.Lines, err, after.Bytes())
 		}
+		if p.Role == trust.Adopted && !strings.Contains(string(d.Bytes()), "Countersign") && !strings.Contains(src, `\u`) {
+			if err := trust.Check(d, after, p, noon); err != nil {
+				t.Fatalf("Check refuses what Apply wrote: %v\n%s\n%s", err, d.Bytes(), after.Bytes())
+			}
+		}
+		trust.Compare(d, after)
 		if p.Gate == trust.Close && !after.Closed() || p.Gate == trust.Keep && d.Closed() && !after.Closed() {
 			t.Fatal("open")
 		}
