@@ -121,7 +121,7 @@ func (a *adoption) keepPrevious(e *draft, holders []int, copies []hujson.ValueTr
 	kept, mend := map[string]bool{}, false
 	for i := len(a.d.policy.statements) - 1; i >= 0; i-- {
 		s := &a.d.policy.statements[i]
-		if !isPrevious(s.sid) || !a.concerns(s, holders) {
+		if !isPrevious(s.sid) || !a.concerns(s, holders) || a.mayBeAnothers(s) {
 			continue
 		}
 		want := a.counterpart(s, slices.Concat(copies, originals))
@@ -179,6 +179,20 @@ func (a *adoption) concerns(s *statement, holders []int) bool {
 	}
 	return len(s.principals.list) == 0 || slices.ContainsFunc(s.principals.list, func(p principal) bool {
 		return p.kind == principalUnclear || slices.ContainsFunc(who, p.touches)
+	})
+}
+
+// mayBeAnothers says whether a CountersignPrevious statement can be of another integration with the same principals: such
+// a one stands in the document, the ID isn't the plan's, and the statement ends by itself.
+func (a *adoption) mayBeAnothers(s *statement) bool {
+	unknown := func(id string) bool { return !slices.Contains(a.ids, id) }
+	until, ok := s.limit()
+	if !ok || until.IsZero() || len(ids(s)) == 0 || !unknown(ids(s)[0]) {
+		return false
+	}
+	return slices.ContainsFunc(a.d.policy.statements, func(o statement) bool {
+		return foreign(&o) && slices.ContainsFunc(ids(&o), unknown) &&
+			slices.ContainsFunc(o.principals.list, func(p principal) bool { return slices.ContainsFunc(s.principals.list, p.touches) })
 	})
 }
 

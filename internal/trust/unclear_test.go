@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -144,6 +145,46 @@ func TestAnIDWithinAnotherIsHiddenWithIt(t *testing.T) {
 	for _, line := range append(d.Evaluate(r).Why, more.Evaluate(r).Why...) {
 		if strings.Contains(line, "and-the-rest") || strings.Contains(line, "not-in-the-document") {
 			t.Errorf("it tells an ID: %s", line)
+		}
+	}
+}
+
+// Two integrations of one provider, in one list: one's rotation ends nothing of the other's.
+func TestTwoIntegrationsInOneListRotateSideBySide(t *testing.T) {
+	const one, next = "warehouse-1", "warehouse-2"
+	later := deadline.Add(time.Hour)
+	for name, src := range map[string]string{
+		"in one list":         statements(vendor(us, "StringEquals", vendorID+" "+one)),
+		"in two statements":   statements(vendor(us, "StringEquals", vendorID), vendor(us, "StringEquals", one)),
+		"by one of its roles": statements(vendor(us, "StringEquals", vendorID), vendor("arn:aws:iam::111122223333:role/x", "StringEquals", one)),
+	} {
+		for _, principals := range [][]string{nil, {us}} {
+			d := parse(t, src)
+			for _, p := range []trust.Plan{toOverlap, toPromote,
+				{Role: trust.Adopted, Current: one, Pending: next},
+				{Role: trust.Adopted, Current: next, Previous: trust.Previous{ID: one, Until: later}},
+			} {
+				p.Principals = principals
+				after := apply(t, d, p)
+				if err := trust.Check(d, after, p, noon); err != nil {
+					t.Errorf("%s: %s: %v", name, p, err)
+				}
+				d = after
+			}
+			for id, end := range map[string]time.Time{vendorID: deadline, one: later} {
+				if until, ok := d.Deadline(id); !ok || !until.Equal(end) {
+					t.Errorf("%s: %s ends at %s, want %s\n%s", name, id, until, end, d.Bytes())
+				}
+			}
+			p := toRetire
+			p.Principals = principals
+			if d = apply(t, d, p); d.Holds(vendorID) || !d.Holds(one) {
+				t.Errorf("%s: retiring one ended the other, or didn't end it: %s", name, d.Bytes())
+			}
+			d = apply(t, d, trust.Plan{Role: trust.Adopted, Principals: principals, Current: next, Retired: []string{one}})
+			if want := parse(t, strings.NewReplacer(vendorID, vendorNext, one, next).Replace(src)); !d.Equal(want) {
+				t.Errorf("%s: in the end %s", name, d.Bytes())
+			}
 		}
 	}
 }
