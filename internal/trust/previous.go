@@ -59,20 +59,12 @@ func setCondition(o *hujson.Object, operator, key, value string) {
 	}
 }
 
-// setLimit makes a statement end at a date, or not at all if it is zero. A date that already says so keeps its bytes.
+// setLimit makes a statement end at a date; zero leaves it without an end. A date that already says so keeps its bytes.
 func setLimit(o *hujson.Object, end time.Time) {
-	keys, m := conditionKey(o, "DateLessThan", keyCurrentTime)
 	if end.IsZero() {
-		if m == nil {
-			return
-		}
-		dropMember(keys, nameOf(m))
-		if len(keys.Members) == 0 {
-			dropMember(member(o, named("Condition")).Value.Value.(*hujson.Object), "DateLessThan")
-		}
 		return
 	}
-	if m != nil {
+	if _, m := conditionKey(o, "DateLessThan", keyCurrentTime); m != nil {
 		if list, ok := texts(&m.Value); ok && len(list) == 1 {
 			if t, readable := readDate(list[0]); readable && formatDate(t) == formatDate(end) {
 				return

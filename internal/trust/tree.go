@@ -113,23 +113,6 @@ func setMember(o *hujson.Object, name string, v hujson.ValueTrimmed) {
 	o.Members = append(o.Members, m)
 }
 
-// dropMember takes a member out.
-func dropMember(o *hujson.Object, name string) {
-	for i := range o.Members {
-		if nameOf(&o.Members[i]) != name {
-			continue
-		}
-		if i == 0 && len(o.Members) > 1 {
-			o.Members[1].Name.BeforeExtra = o.Members[0].Name.BeforeExtra
-		}
-		o.Members = append(o.Members[:i:i], o.Members[i+1:]...)
-		if n := len(o.Members); n > 0 {
-			o.Members[n-1].Value.AfterExtra = nil // would print as a trailing comma
-		}
-		return
-	}
-}
-
 // insertValue puts a literal behind element i of a list, in the white space of its neighbours.
 func insertValue(a *hujson.Array, i int, l hujson.Literal) {
 	v := hujson.Value{Value: l}
