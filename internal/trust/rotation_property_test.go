@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -183,12 +184,17 @@ func TestALaterDeadlineWins(t *testing.T) {
 }
 
 // others are fifty callers outside every plan of these tests.
-func others(t *rapid.T) []string {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
-		account := rapid.StringMatching(`[1-9][0-9]{11}`).Filter(func(a string) bool { return !slices.Contains(accounts, a) }).Draw(t, "account")
-		return fmt.Sprintf(rapid.SampledFrom([]string{
-			"arn:aws:iam::%s:root", "arn:aws:iam::%s:user/jdoe", "arn:aws:iam::%s:role/Engineers-jdoe", "arn:aws:sts::%s:assumed-role/Engineers-jdoe/jdoe",
-			"arn:aws-cn:iam::%s:role/R", "arn:aws:sts::%s:federated-user/jdoe",
-		}).Draw(t, "form"), account)
-	}), 50, 50).Draw(t, "others")
+func others(t *rapid.T) (list []string) {
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "others"), 0))
+	forms := []string{
+		"arn:aws:iam::%s:root", "arn:aws:iam::%s:user/jdoe", "arn:aws:iam::%s:role/Engineers-jdoe", "arn:aws:sts::%s:assumed-role/Engineers-jdoe/jdoe",
+		"arn:aws-cn:iam::%s:role/R", "arn:aws:sts::%s:federated-user/jdoe",
+	}
+	for len(list) < 50 {
+		account := fmt.Sprintf("%012d", random.Int64N(1e12))
+		if !slices.Contains(accounts, account) {
+			list = append(list, fmt.Sprintf(forms[random.IntN(len(forms))], account))
+		}
+	}
+	return list
 }
