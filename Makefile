@@ -96,7 +96,7 @@ trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here an
 .PHONY: trust-fuzz
 trust-fuzz: need-go ## fuzz the trust policy engine, FUZZTIME (20m) for each of three targets
 	for target in FuzzParse FuzzApply FuzzEvaluate; do \
-	  $(GO) test -run '^$$' -fuzz=^$$target$$ -fuzztime=$(FUZZTIME) -parallel=1 ./internal/trust; done
+	  $(GO) test -run '^$$' -fuzz=^$$target$$ -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s -parallel=1 ./internal/trust; done
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...

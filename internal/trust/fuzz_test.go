@@ -131,6 +131,9 @@ func FuzzEvaluate(f *testing.F) {
 		if v.Effect != trust.Allow && v.Effect != trust.Deny && v.Effect != trust.Unknown || len(v.Why) == 0 {
 			t.Fatalf("verdict %v", v)
 		}
+		if why := strings.Join(v.Why, "\n"); len(id) > 7 && strings.Contains(why, id) || strings.ContainsAny(why, "\x1b\u009b") {
+			t.Fatalf("the reasons tell the ID, or what a terminal obeys: %q", v.Why)
+		}
 		if again := d.Evaluate(r); again.Effect != v.Effect {
 			t.Fatalf("%s, then %s", v.Effect, again.Effect)
 		}

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -179,6 +180,55 @@ func TestALaterDeadlineWins(t *testing.T) {
 			if d = next; !d.Equal(want) {
 				t.Fatalf("until %s:\n%s\nwant\n%s", until, d.Bytes(), want.Bytes())
 			}
+		}
+	})
+}
+
+// TestARotationThatStartsFits: a quota of exactly what Largest says lets a rotation through, and a revocation in each of its
+// phases; with one character less it doesn't start.
+func TestARotationThatStartsFits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start, phases, shut := aRotatableDocument(t), []trust.Plan{toOverlap, toPromote, toRetire}, toRevoke
+		if rapid.Bool().Draw(t, "created") {
+			p := aPlanOfTheCast(t)
+			p.Gate, p.Current, p.Pending, p.Previous = trust.Keep, idOld, idNew, trust.Previous{}
+			promoted, steady := p, p
+			promoted.Current, promoted.Pending, promoted.Previous = idNew, "", trust.Previous{ID: idOld, Until: deadline}
+			steady.Current, steady.Pending = idNew, ""
+			phases, shut = []trust.Plan{p, promoted, steady}, steady
+			shut.Gate = trust.Close
+			born, err := trust.Parse([]byte(trust.BornDocument))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start = born
+		}
+		need, err := trust.Largest(start, phases[0])
+		if err != nil {
+			t.Skip("not one to rotate")
+		}
+		short := phases[0]
+		short.Quota = need - 1
+		if _, _, err := trust.Apply(start, short); !errors.Is(err, trust.ErrRefused) {
+			t.Fatalf("%d characters are needed, and with one less it starts: %v", need, err)
+		}
+		d, largest := start, 0
+		for _, p := range phases {
+			p.Quota, shut.Quota = need, need
+			if d, _, err = trust.Apply(d, p); err != nil {
+				t.Fatalf("with a quota of %d: %v", need, err)
+			}
+			closed, _, err := trust.Apply(d, shut)
+			if err != nil {
+				t.Fatalf("with a quota of %d it can't be closed: %v", need, err)
+			}
+			largest = max(largest, d.Size())
+			if p.Role == trust.Adopted {
+				largest = max(largest, closed.Size()) // on a created role the Deny takes the Allows' place
+			}
+		}
+		if largest != need {
+			t.Fatalf("the largest phase has %d characters, and Largest says %d", largest, need)
 		}
 	})
 }

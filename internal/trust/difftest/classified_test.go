@@ -46,7 +46,7 @@ var differences = []difference{
 					switch {
 					case !strings.Contains(operator, "Not") || !unresolved(v, p.context):
 					case strings.Contains(operator, "Arn"):
-						values[i] = "*:*:*:*:*:*"
+						values[i] = withoutVariables(v)
 					case strings.Contains(operator, "Like"):
 						values[i] = "*"
 					default:
@@ -98,7 +98,7 @@ var differences = []difference{
 					switch {
 					case number && strings.EqualFold(key, "aws:CurrentTime"):
 						values[i] = time.UnixMilli(int64(len(v))).UTC().Format(time.RFC3339) // early in 1970, all of them
-					case !number && strings.EqualFold(key, "aws:EpochTime"):
+					case strings.Contains(v, "-") && strings.EqualFold(key, "aws:EpochTime"):
 						values[i] = "99999999999" // late
 					}
 				}
@@ -147,6 +147,17 @@ func valueOf(key string, context map[string]any) any {
 		}
 	}
 	return nil
+}
+
+// withoutVariables is an ARN that fits whatever its variables stand for; the other parts have to fit before the simulator
+// looks at them.
+func withoutVariables(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || strings.Contains(parts[4], "$") {
+		return "*:*:*:*:*:*"
+	}
+	parts[5] = "*"
+	return strings.Join(parts, ":")
 }
 
 // unresolved says whether a value has a variable that the request can't fill, and that has no default.
