@@ -132,10 +132,10 @@ func (d *Document) Evaluate(r Request) Verdict {
 	}
 	effect := Unknown
 	switch {
-	case d.policy.unclear != "":
-		why = append(why, "unknown: "+d.policy.unclear)
 	case denied == yes:
 		effect, why = Deny, append(why, "denied: a Deny stands above every Allow")
+	case d.policy.unclear != "":
+		why = append(why, "unknown: "+d.policy.unclear)
 	case allowed == no:
 		effect, why = Deny, append(why, "denied: no statement allows it")
 	case denied == no && allowed == yes:

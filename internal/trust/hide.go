@@ -12,9 +12,7 @@ func isIDByte(b byte) bool {
 }
 
 // hide puts fingerprints in place of external IDs in a text for people. IDs of one to three characters are hidden only
-// where they stand alone; inside words they tell nothing.
-//
-// Nothing that a terminal obeys is left in the text.
+// where they stand alone; inside words they tell nothing. Nothing that a terminal obeys is left.
 func hide(text string, ids []string) string {
 	var found []string
 	for _, id := range ids {

@@ -17,6 +17,7 @@ func TestAnElementThatAPolicyDoesntHave(t *testing.T) {
 	d := parse(t, strings.Replace(statements(vendor(us, "StringEquals", vendorID)), `"Version"`, `"statement":[],"Version"`, 1))
 	want(t, d, vendorCall(ourUser, vendorID, noon), open)
 	refused(t, d, toOverlap, "an element that a trust policy doesn't have, at line 1, column 2")
+	deny(t, apply(t, d, toRevoke), vendorCall(ourUser, vendorID, noon)) // whatever it means, a Deny stands above it
 	id := parse(t, strings.Replace(statements(vendor(us, "StringEquals", vendorID)), `"Version"`, `"Id":"x","Version"`, 1))
 	allow(t, id, vendorCall(ourUser, vendorID, noon))
 	apply(t, id, toOverlap)
