@@ -148,7 +148,7 @@ func (e engine) table() string {
 	fmt.Fprintf(&out, "\nA trust policy of %d bytes, %d runs, the three in turn.\n\n", len(policy), len(e.ratio))
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(name string, cells ...any) {
-		fmt.Fprintf(w, "%s\t%v\t%v\t%v\t%s\t\n", append([]any{name}, cells...)...)
+		_, _ = fmt.Fprintf(w, "%s\t%v\t%v\t%v\t%s\t\n", append([]any{name}, cells...)...)
 	}
 	µs := func(d time.Duration) string { return fmt.Sprintf("%.1f µs", d.Seconds()*1e6) }
 	times := func(name, limit string, list []time.Duration) {
