@@ -29,6 +29,11 @@ func hide(text string, ids []string) string {
 				break
 			}
 			end := i + len(id)
+			for j := i + 1; j < end; j++ {
+				if strings.HasPrefix(text[j:], id) {
+					end = j + len(id) // an ID that repeats itself, once more
+				}
+			}
 			inside := i > 0 && isIDByte(text[i-1]) || end < len(text) && isIDByte(text[end])
 			if len(id) < 4 && inside {
 				out.WriteString(text[:end])

@@ -150,6 +150,16 @@ func TestAnIDWithinAnotherIsHiddenWithIt(t *testing.T) {
 	}
 }
 
+func TestAnIDThatRepeatsItselfIsHiddenAsAWhole(t *testing.T) {
+	const id = "northwind-northwind"
+	d := parse(t, statements(strings.Replace(vendor(us, "StringEquals", id), `{"Effect"`, `{"Sid":"`+id+`-northwind","Effect"`, 1)))
+	for _, line := range d.Evaluate(vendorCall(ourUser, "x", noon)).Why {
+		if strings.Contains(line, "northwind") {
+			t.Errorf("it tells a part of the ID: %s", line)
+		}
+	}
+}
+
 // Two integrations of one provider, in one list: one's rotation ends nothing of the other's.
 func TestTwoIntegrationsInOneListRotateSideBySide(t *testing.T) {
 	const one, next = "warehouse-1", "warehouse-2"
