@@ -17,7 +17,7 @@ import (
 	"github.com/countersign/countersign/internal/trust"
 )
 
-// defaultPairs is about forty seconds' worth, and enough for every construct and every named difference to turn up.
+// defaultPairs is about forty seconds' worth on two idle cores, and enough for every construct and every named difference to turn up.
 const defaultPairs = 160_000
 
 var (
