@@ -9,6 +9,9 @@ FUNCTIONS := rotate reconcile revoke operate notify
 ARCH    ?= arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ACCESS  ?= access.yaml
+PAIRS   ?= 204000
+SEED    ?= 1
+FUZZTIME ?= 20m
 
 GOLANGCI_VERSION := v2.15.0
 TOOLS   := $(CURDIR)/.tools
@@ -90,8 +93,14 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 	$(GO) test ./infra/... ./internal/trust/difftest
 
 .PHONY: trust-diff
-trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator: 200,000 pairs
-	$(GO) test -count=1 -timeout=30m -v ./internal/trust/difftest -pairs 204000
+trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)
+	$(GO) test -count=1 -timeout=2h -v ./internal/trust/difftest -pairs $(PAIRS) -seed $(SEED)
+
+# One process, so that a machine which does other things as well stays usable.
+.PHONY: trust-fuzz
+trust-fuzz: need-go ## fuzz the trust policy engine, FUZZTIME (20m) for each of three targets
+	for target in FuzzParse FuzzApply FuzzEvaluate; do \
+	  $(GO) test -run '^$$' -fuzz=^$$target$$ -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s -parallel=1 ./internal/trust; done
 
 .PHONY: trust-mutants
 trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: its tests must notice each

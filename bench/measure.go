@@ -142,8 +142,8 @@ func medians(samples []sample) sample {
 	return sample{median(starts), median(peaks)}
 }
 
-func median[T time.Duration | int64](values []T) T {
-	slices.Sort(values)
+func median[T time.Duration | int64 | float64](values []T) T {
+	values = slices.Sorted(slices.Values(values))
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }

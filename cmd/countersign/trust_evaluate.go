@@ -22,8 +22,10 @@ or unknown, and the reason, statement by statement, on stderr.
 
 aws:PrincipalArn (for a session its role's) and aws:PrincipalAccount follow
 from --principal, aws:CurrentTime and aws:EpochTime from --at, by default now.
-Every other condition key that is not given is absent. Only the role's side is
-judged: a caller of another account also needs its own account's permission.
+A session does not tell its role's path: give --context aws:PrincipalArn=ARN
+where the policy names one. Every other condition key that is not given is
+absent. Only the role's side is judged: a caller of another account also needs
+its own account's permission.
 
 Exit codes: 0 whatever the answer, 2 wrong flags, 3 no trust policy.`,
 		Example: `countersign trust evaluate --external-id @now.txt \

@@ -96,7 +96,7 @@ func (d *Document) entries() (list []Entry) {
 		var more []string
 		for j := range s.conditions {
 			if c := &s.conditions[j]; c != s.plainID() && (c.lower != keyCurrentTime || c.operator.name != "DateLessThan") {
-				more = append(more, c.operator.name+" "+c.key)
+				more = append(more, hide(c.operator.name+" "+c.key, d.policy.ids))
 			}
 		}
 		slices.Sort(more)

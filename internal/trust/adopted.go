@@ -11,6 +11,7 @@ import (
 type adoption struct {
 	d    *Document
 	p    Plan
+	ids  []string // all of the plan's
 	over []string // IDs that must go from where they stand: the previous one and the retired ones
 	who  []principal
 }
@@ -18,7 +19,7 @@ type adoption struct {
 // applyAdopted edits what is Countersign's in somebody else's document: its own statements by Sid, and in the others the
 // values that are the plan's IDs for the plan's principals. Every other byte stays.
 func applyAdopted(d *Document, p Plan) (*Document, []string, error) {
-	a := &adoption{d: d, p: p, over: slices.Clone(p.Retired)}
+	a := &adoption{d: d, p: p, ids: p.ids(), over: slices.Clone(p.Retired)}
 	switch {
 	case p.NoExternalID:
 		return nil, nil, refuse("", "an adopted role without an external ID has nothing to rotate")
@@ -41,6 +42,9 @@ func applyAdopted(d *Document, p Plan) (*Document, []string, error) {
 	holders, err := a.holders()
 	if err != nil {
 		return nil, nil, err
+	}
+	if d.policy.unclear != "" {
+		return nil, nil, refuse("", "%s", d.policy.unclear)
 	}
 	e := d.draft()
 	copies, err := a.rotate(e, holders)
@@ -100,16 +104,15 @@ func (a *adoption) judge(s *statement) (bool, error) {
 	if len(s.unclear) > 0 {
 		return false, refuse(s.name(), "%s", s.unclear[0])
 	}
-	for _, p := range slices.Concat(s.principals.list, s.notPrincipals.list) {
-		switch {
-		case a.d.policy.unfilled(p):
-			return false, refuse(s.name(), "a principal in it is a placeholder, not a principal: %.100q", p.raw)
-		case p.kind == principalUnclear:
-			return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
-		case p.kind == principalDeleted:
-			return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
-				"and write its ARN, before anything else is changed", p.raw)
-		}
+	if p := s.named(a.d.policy.unfilled); p != nil {
+		return false, refuse(s.name(), "a principal in it is a placeholder, not a principal: %.100q", p.raw)
+	}
+	if p := s.named(ofKind(principalUnclear)); p != nil {
+		return false, refuse(s.name(), "a principal is neither \"*\" nor an account nor the ARN of a principal: %.100q", p.raw)
+	}
+	if p := s.named(ofKind(principalDeleted)); p != nil {
+		return false, refuse(s.name(), "%.100q is what IAM shows for a deleted principal; decide whom to trust instead, "+
+			"and write its ARN, before anything else is changed", p.raw)
 	}
 	plain, other, variable := false, "", false
 	for i := range s.conditions {
@@ -120,10 +123,10 @@ func (a *adoption) judge(s *statement) (bool, error) {
 		if slices.ContainsFunc(c.values, a.d.policy.placeholder) {
 			return false, refuse(s.name(), "the external ID in it is a placeholder, not an ID")
 		}
-		variable = variable || slices.ContainsFunc(c.values, func(v string) bool { return strings.Contains(v, "${") })
+		variable = variable || len(a.who) > 0 && slices.ContainsFunc(c.values, func(v string) bool { return strings.Contains(v, "${") })
 		switch {
 		case c.operator.plain():
-			plain = slices.ContainsFunc(a.p.ids(), func(id string) bool { return slices.Contains(c.values, id) })
+			plain = slices.ContainsFunc(a.ids, func(id string) bool { return slices.Contains(c.values, id) })
 		case a.touched(c):
 			other = c.operator.name
 		}
@@ -161,7 +164,7 @@ func (a *adoption) touched(c *condition) bool {
 	if c.operator.family == familyNull {
 		return false
 	}
-	return slices.ContainsFunc(a.p.ids(), func(id string) bool {
+	return slices.ContainsFunc(a.ids, func(id string) bool {
 		if slices.Contains(c.values, id) {
 			return true
 		}
@@ -278,6 +281,9 @@ func insertID(v *hujson.Value, behind string, id hujson.Literal) {
 
 // gate mends or removes the Denies. Keep leaves CountersignBorn too: on an adopted role no template put it there.
 func (a *adoption) gate(e *draft) error {
+	if !a.d.marked(SidBorn) && !a.d.marked(SidClosed) {
+		return nil
+	}
 	deny, want, err := readBlock(closedBlock())
 	if err != nil {
 		return err
@@ -289,7 +295,7 @@ func (a *adoption) gate(e *draft) error {
 			e.drop(i)
 		case sid == SidClosed:
 			kept = true
-			if s := e.statements[i].origin; s.canonical(everything) != want.canonical(everything) {
+			if s := e.statements[i].origin; s.meaning != want.meaning {
 				e.replace(i, deny)
 			}
 		}

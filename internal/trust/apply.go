@@ -111,8 +111,7 @@ func (d *Document) marked(sid string) bool {
 // deletedPrincipal is the first statement that names a deleted principal. IAM refuses such a document when it is written.
 func (d *Document) deletedPrincipal() *statement {
 	for i := range d.policy.statements {
-		s := &d.policy.statements[i]
-		if slices.ContainsFunc(slices.Concat(s.principals.list, s.notPrincipals.list), func(p principal) bool { return p.kind == principalDeleted }) {
+		if s := &d.policy.statements[i]; s.named(ofKind(principalDeleted)) != nil {
 			return s
 		}
 	}
@@ -191,7 +190,7 @@ func (d *Document) withDeny() (*Document, error) {
 			e.drop(i)
 		default:
 			found = true
-			if s.canonical(everything) != want.canonical(everything) {
+			if s.meaning != want.meaning {
 				e.replace(i, v)
 			}
 		}
@@ -206,7 +205,7 @@ func (d *Document) withDeny() (*Document, error) {
 func (d *Document) withoutDenies() (*Document, error) {
 	e := d.draft()
 	for i := len(d.policy.statements) - 1; i >= 0; i-- {
-		if s := &d.policy.statements[i]; s.effect == "Deny" && (s.sid == SidClosed || s.sid == SidBorn) {
+		if s := &d.policy.statements[i]; s.sid == SidClosed || s.sid == SidBorn && s.effect == "Deny" {
 			e.drop(i)
 		}
 	}

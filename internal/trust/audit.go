@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // Severity says how much a finding matters.
@@ -85,15 +84,8 @@ func (a *audit) add(s *statement, severity Severity, problem, fix string) {
 	}
 }
 
-// clean hides external IDs and takes out what a terminal would obey.
-func (a *audit) clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, hide(text, a.d.policy.ids))
-}
+// clean hides external IDs.
+func (a *audit) clean(text string) string { return hide(text, a.d.policy.ids) }
 
 // The ways into a role.
 var entrances = [...]string{ActionAssumeRole, "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"}
@@ -154,39 +146,6 @@ func (a *audit) placeholders(s *statement) {
 			a.add(s, SeverityHigh, "a placeholder stands where a value of "+c.key+" should", "Fill in the value.")
 		}
 	}
-}
-
-// placeholder says whether a value waits to be filled in. A policy variable is none, but in 2008-10-17 there are none.
-func (p *policy) placeholder(v string) bool {
-	if strings.Contains(v, "{{") || strings.Contains(v, "<") && strings.Contains(v, ">") {
-		return true
-	}
-	for rest, found := v, true; found; {
-		var name string
-		if _, rest, found = strings.Cut(rest, "${"); !found {
-			break
-		}
-		name, rest, _ = strings.Cut(rest, "}")
-		name, _, _ = strings.Cut(name, ",")
-		if name = strings.TrimSpace(name); !p.variables() || !policyVariable(name) {
-			return true
-		}
-	}
-	return false
-}
-
-// unfilled says whether a principal waits to be filled in. IAM takes policy variables in conditions, not in principals.
-func (p *policy) unfilled(who principal) bool {
-	return strings.Contains(who.raw, "${") || p.placeholder(who.raw)
-}
-
-// policyVariable says whether a name between ${ and } is one of IAM's: a condition key, or a wildcard taken literally.
-func policyVariable(name string) bool {
-	if name == "*" || name == "?" || name == "$" {
-		return true
-	}
-	service, key, ok := strings.Cut(name, ":")
-	return ok && service != "" && key != "" && !strings.Contains(key, ":") && strings.Trim(strings.ToLower(service), "abcdefghijklmnopqrstuvwxyz0123456789.-") == ""
 }
 
 // actions judges what may be done beside entering.

@@ -304,10 +304,15 @@ func (a *audit) others(s *statement) {
 	}
 }
 
-// provider judges an identity provider of OpenID Connect: some claim beside the audience must say who may enter.
+// provider judges an identity provider of OpenID Connect, one of the account's or one that AWS knows by its host: some claim
+// beside the audience must say who may enter.
 func (a *audit) provider(s *statement, p principal) {
 	_, host, ok := strings.Cut(p.raw, ":oidc-provider/")
-	if !ok {
+	switch {
+	case ok:
+	case p.name == "Federated" && !strings.Contains(p.raw, ":"):
+		host = p.raw // cognito-identity.amazonaws.com, accounts.google.com, …
+	default:
 		return
 	}
 	host = strings.ToLower(host)
@@ -317,7 +322,7 @@ func (a *audit) provider(s *statement, p principal) {
 		claim, ok := strings.CutPrefix(c.lower, host+":")
 		switch {
 		case !ok || !c.binds() || slices.ContainsFunc(c.values, matchesAll):
-		case claim != "aud":
+		case claim != "aud" && claim != "app_id":
 			return
 		case host != "token.actions.githubusercontent.com": // whose callers choose the audience
 			severity, problem = SeverityMedium, "everybody whom "+a.short(host)+" issues that audience gets in"

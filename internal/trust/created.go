@@ -137,6 +137,8 @@ func checkCreated(p Plan) error {
 		for key, values := range keys {
 			lower := strings.ToLower(key)
 			switch {
+			case checkCharacters([]byte(key+strings.Join(values, ""))) != nil:
+				return refuse("", "the plan's condition %s has a character that IAM refuses: it takes U+0020 to U+00FF", op)
 			case len(values) == 0:
 				return refuse("", "the plan's condition %s %s has no values", op, key)
 			case lower == keyExternalID, lower == keyRoleSessionName && op == "StringNotLike", lower == keyCurrentTime && op == "DateLessThan":
@@ -174,7 +176,11 @@ func applyCreated(d *Document, p Plan, want []block) (*Document, []string, error
 			drift = append(drift, s.name()+" is not Countersign's: "+s.describe()+"; left alone")
 			i++
 		case at < 0 || seen[s.sid]:
-			if note := surplus(s, p, seen[s.sid]); note != "" {
+			note, err := surplus(s, p, seen[s.sid])
+			if err != nil {
+				return nil, nil, err
+			}
+			if note != "" {
 				drift = append(drift, note)
 			}
 			e.drop(i)
@@ -184,7 +190,7 @@ func applyCreated(d *Document, p Plan, want []block) (*Document, []string, error
 			if err != nil {
 				return nil, nil, err
 			}
-			if s.canonical(everything) != w.canonical(everything) {
+			if s.meaning != w.meaning {
 				drift = append(drift, mended(s, w, p)...)
 				e.replace(i, v)
 			}
@@ -236,27 +242,46 @@ func readBlock(b block) (v hujson.ValueTrimmed, s *statement, err error) {
 	return v, s, s.read(b.src, v.(*hujson.Object))
 }
 
+// phase is what a statement of ours has in common with itself in another phase of a plan.
+const phase = withoutDate | withoutID
+
 // surplus says why a statement of ours that the plan doesn't want is drift; most are simply over.
-func surplus(s *statement, p Plan, again bool) string {
+func surplus(s *statement, p Plan, again bool) (string, error) {
 	switch {
 	case again:
-		return s.name() + " stands there a second time; removed"
+		return s.name() + " stands there a second time; removed", nil
 	case s.sid != SidPrevious && isPrevious(s.sid):
-		return s.name() + " is not a statement of a created role; removed"
+		return s.name() + " is not a statement of a created role; removed", nil
+	case s.sid == SidBorn || s.sid == SidClosed:
+		if s.deniesEverybody() {
+			return "", nil
+		}
+	case s.sid == SidPrevious && p.NoExternalID, len(p.Principals) == 0: // the plan doesn't say what it was like
+		return "", nil
+	default:
+		p.SourceIdentity, p.Previous.ID = true, p.Current
+		for _, b := range wanted(p) {
+			if b.sid != s.sid {
+				continue
+			}
+			if _, w, err := readBlock(b); err != nil || s.canonical(phase) == w.canonical(phase) && len(ids(s)) <= 1 {
+				return "", err
+			}
+		}
 	}
-	return ""
+	return s.name() + " was not as Countersign writes it: " + s.describe() + "; removed", nil
 }
 
 // mended says what of a statement of ours was neither as the plan asks nor as another phase of it would.
 func mended(s, want *statement, p Plan) []string {
 	var drift []string
-	const phase = withoutDate | withoutID
 	limited := func(s *statement) bool { t, ok := s.limit(); return ok && !t.IsZero() }
 	if s.canonical(phase) != want.canonical(phase) || limited(want) && !limited(s) {
 		drift = append(drift, s.name()+" was not as the plan asks: "+s.describe()+"; mended")
 	}
 	known := append([]string{p.Current, p.Pending, p.Previous.ID}, p.Retired...)
-	if c := s.plainID(); c != nil && s.sid == SidCurrent {
+	// A lone ID of CountersignPrevious may be of an earlier rotation.
+	if c := s.plainID(); c != nil && (s.sid == SidCurrent || len(c.values) > 1) {
 		for _, id := range c.values {
 			if !slices.Contains(known, id) {
 				drift = append(drift, s.name()+" accepted "+Fingerprint(id)+", which the plan doesn't know; removed")

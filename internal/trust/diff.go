@@ -13,7 +13,7 @@ func lines(before, after *Document) []string {
 	used := make([]bool, len(olds))
 	texts := make([]string, len(olds))
 	for i := range olds {
-		texts[i] = olds[i].canonical(everything)
+		texts[i] = olds[i].meaning
 	}
 	find := func(fits func(i int) bool) int {
 		for i := range olds {
@@ -25,7 +25,7 @@ func lines(before, after *Document) []string {
 		return -1
 	}
 	for n := range news {
-		text := news[n].canonical(everything)
+		text := news[n].meaning
 		pair[n] = find(func(i int) bool { return texts[i] == text })
 	}
 	for n := range news {

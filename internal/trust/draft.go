@@ -42,6 +42,9 @@ func (e *draft) slot() *hujson.Value {
 
 // sid is the Sid of statement i.
 func (e *draft) sid(i int) string {
+	if s := e.statements[i].origin; s != nil {
+		return s.sid
+	}
 	m := member(e.statements[i].Value.Value.(*hujson.Object), named("Sid"))
 	if m == nil {
 		return ""
@@ -52,14 +55,14 @@ func (e *draft) sid(i int) string {
 
 // copyOf is a copy of statement i.
 func (e *draft) copyOf(i int) *hujson.Object {
-	return e.statements[i].Clone().Value.(*hujson.Object)
+	return copied(e.statements[i].Value.Value).(*hujson.Object)
 }
 
 // edit gives statement i for editing.
 func (e *draft) edit(i int) *hujson.Object {
 	s := &e.statements[i]
 	if s.origin != nil {
-		s.Value, s.origin = s.Clone(), nil
+		s.Value.Value, s.origin = copied(s.Value.Value), nil
 	}
 	return s.Value.Value.(*hujson.Object)
 }

@@ -12,20 +12,21 @@ func (d *Document) Equal(other *Document) bool {
 	if d == nil || other == nil {
 		return d == other
 	}
-	return d == other || bytes.Equal(d.src, other.src) || d.policy.canonical() == other.policy.canonical()
+	return d == other || bytes.Equal(d.src, other.src) || d.policy.equal(&other.policy)
 }
 
-func (p *policy) canonical() string {
+func (p *policy) equal(q *policy) bool {
+	return p.variables() == q.variables() && slices.Equal(p.extra, q.extra) && slices.Equal(p.meanings(), q.meanings())
+}
+
+// meanings are the statements' meanings in an order of their own.
+func (p *policy) meanings() []string {
 	list := make([]string, len(p.statements))
 	for i := range p.statements {
-		list[i] = p.statements[i].canonical(everything)
+		list[i] = p.statements[i].meaning
 	}
 	slices.Sort(list)
-	version := p.version
-	if version == "" {
-		version = "2008-10-17"
-	}
-	return string(putList(putList(putText(nil, version), p.extra), list))
+	return list
 }
 
 // aspect says what canonical leaves out.

@@ -35,7 +35,8 @@ const (
 )
 
 // Request is one AssumeRole call as IAM sees it. Keys implied by Principal and At need not be in Context; every other
-// key that isn't given is absent. External ID goes into Context as "sts:ExternalId".
+// key that isn't given is absent. External ID goes into Context as "sts:ExternalId". A session's ARN doesn't tell its
+// role's path: without "aws:PrincipalArn" there is none, and a policy that names one makes the answer unknown.
 type Request struct {
 	Principal string    // ARN of the caller
 	Action    string    // empty means sts:AssumeRole
@@ -54,8 +55,10 @@ type facts struct {
 	caller principal
 	action string
 	role   string // ARN of the caller's role, where it is one
+	noPath bool   // that role is taken to have no path, because nobody told
 	keys   map[string][]string
-	silent bool // nobody wants to know why
+	silent bool     // nobody wants to know why
+	given  []string // external IDs of the request, whatever the action
 }
 
 func (f *facts) lookup(lower string) (values []string, present bool) {
@@ -88,9 +91,12 @@ func newFacts(r Request) *facts {
 		f.keys[keyCurrentTime] = []string{r.At.UTC().Format(time.RFC3339)}
 		f.keys[keyEpochTime] = []string{strconv.FormatInt(r.At.Unix(), 10)}
 	}
+	f.noPath = f.caller.kind == principalSession
 	for k, v := range r.Context {
 		f.keys[strings.ToLower(k)] = v
+		f.noPath = f.noPath && !strings.EqualFold(k, keyPrincipalARN)
 	}
+	f.given = f.keys[keyExternalID]
 	if arns := f.keys[keyPrincipalARN]; f.caller.kind == principalSession && len(arns) == 1 {
 		f.role = arns[0]
 	}
@@ -142,6 +148,8 @@ func (d *Document) evaluate(f *facts) Verdict {
 	switch {
 	case denied == yes:
 		effect, last = Deny, "denied: a Deny stands above every Allow"
+	case d.policy.unclear != "":
+		last = "unknown: " + d.policy.unclear
 	case allowed == no:
 		effect, last = Deny, "denied: no statement allows it"
 	case denied == no && allowed == yes:
@@ -151,7 +159,7 @@ func (d *Document) evaluate(f *facts) Verdict {
 		return Verdict{Effect: effect}
 	}
 	why = append(why, last)
-	hidden := append(slices.Clone(f.keys[keyExternalID]), d.policy.ids...)
+	hidden := append(slices.Clone(f.given), d.policy.ids...)
 	for i := range why {
 		why[i] = hide(why[i], hidden)
 	}
@@ -247,6 +255,9 @@ func (c *condition) one(have string, f *facts, variables bool) truth {
 	for _, want := range c.values {
 		if t = or(t, c.operator.compare(have, want, f, variables)); t == yes {
 			break
+		}
+		if f.noPath && c.lower == keyPrincipalARN && otherPath(want, have) {
+			t = maybe
 		}
 	}
 	if c.operator.negated {

@@ -1,6 +1,10 @@
 package trust
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
 
 // isIDByte says whether a byte can stand in an external ID.
 func isIDByte(b byte) bool {
@@ -8,12 +12,16 @@ func isIDByte(b byte) bool {
 }
 
 // hide puts fingerprints in place of external IDs in a text for people. IDs of one to three characters are hidden only
-// where they stand alone; inside words they tell nothing.
+// where they stand alone; inside words they tell nothing. Nothing that a terminal obeys is left.
 func hide(text string, ids []string) string {
+	var found []string
 	for _, id := range ids {
-		if id == "" || !strings.Contains(text, id) || strings.Trim(id, "*?") == "" {
-			continue
+		if id != "" && strings.Contains(text, id) && strings.Trim(id, "*?") != "" {
+			found = append(found, id)
 		}
+	}
+	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) }) // an ID may be within another
+	for _, id := range found {
 		var out strings.Builder
 		for {
 			i := strings.Index(text, id)
@@ -21,6 +29,11 @@ func hide(text string, ids []string) string {
 				break
 			}
 			end := i + len(id)
+			for j := i + 1; j < end; j++ {
+				if strings.HasPrefix(text[j:], id) {
+					end = j + len(id) // an ID that repeats itself, once more
+				}
+			}
 			inside := i > 0 && isIDByte(text[i-1]) || end < len(text) && isIDByte(text[end])
 			if len(id) < 4 && inside {
 				out.WriteString(text[:end])
@@ -32,7 +45,12 @@ func hide(text string, ids []string) string {
 		out.WriteString(text)
 		text = out.String()
 	}
-	return text
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }
 
 // hidden is hide for an error of this package.

@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Private runes that stand for *, ? and $ as plain characters in an expanded pattern. No document holds them: Parse takes
-// U+0020 to U+00FF only, and expand refuses values that do.
+// Private runes that stand for * and ? as plain characters in an expanded pattern. What holds them itself isn't expanded.
 const (
 	plainStar     = '\ue000'
 	plainQuestion = '\ue001'
@@ -28,7 +27,7 @@ func like(pattern, s string, escaped bool) bool {
 				star, mark = i, j
 				i += m
 				continue
-			case p == '?', p == plainStar && r == '*', p == plainQuestion && r == '?', p == r && m == n && pattern[i:i+m] == s[j:j+n]:
+			case p == '?', escaped && p == plainStar && r == '*', escaped && p == plainQuestion && r == '?', p == r && m == n && pattern[i:i+m] == s[j:j+n]:
 				i += m
 				j += n
 				continue
@@ -45,6 +44,13 @@ func like(pattern, s string, escaped bool) bool {
 		i++
 	}
 	return i == len(pattern)
+}
+
+// otherPath says whether an ARN or pattern names a role that only has no path: …:role/team/Name beside …:role/Name.
+func otherPath(pattern, role string) bool {
+	name := strings.LastIndexByte(role, '/') + 1
+	first, last := strings.IndexByte(pattern, '/')+1, strings.LastIndexByte(pattern, '/')+1
+	return first < last && like(pattern[:first], role[:name], false) && like(pattern[last:], role[name:], false)
 }
 
 // arnLike compares two ARNs part by part, wildcards within each of the six parts.
@@ -67,6 +73,10 @@ func arnLike(pattern, s string, escaped bool) truth {
 // expand puts the request's values in place of ${key} and ${key, 'default'}. In patterns, what is put in is taken
 // literally. The answer is no where a key is absent and there is no default: nothing matches such a value.
 func expand(s string, ctx *facts, pattern bool) (string, truth) {
+	private := string([]rune{plainStar, plainQuestion})
+	if strings.ContainsAny(s, private) {
+		return "", maybe
+	}
 	var out strings.Builder
 	for {
 		before, rest, found := strings.Cut(s, "${")
@@ -101,7 +111,7 @@ func expand(s string, ctx *facts, pattern bool) (string, truth) {
 				return "", no
 			}
 		}
-		if strings.ContainsRune(value, plainStar) || strings.ContainsRune(value, plainQuestion) {
+		if strings.ContainsAny(value, private) {
 			return "", maybe
 		}
 		if pattern {

@@ -18,7 +18,7 @@ func Parse(src []byte) (*Document, error) {
 	if trimmed := bytes.TrimLeft(src, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '%' {
 		plain, err := url.PathUnescape(string(src))
 		if err != nil {
-			return nil, refuse("", "the document looks URL-encoded, but an escape in it is broken")
+			return nil, refuse("", "%s: the document looks URL-encoded, but this escape is broken", at(src, brokenEscape(src)))
 		}
 		src = []byte(plain)
 	}
@@ -29,8 +29,8 @@ func Parse(src []byte) (*Document, error) {
 	if !json.Valid(src) {
 		return nil, syntaxRefusal(src)
 	}
-	tree, err := hujson.Parse(src)
-	if err != nil || !tree.IsStandard() {
+	tree, err := hujson.Parse(src) // takes more than JSON: comments, trailing commas
+	if err != nil {
 		return nil, refuse("", "the document is not valid JSON")
 	}
 	if err := checkDuplicates(src, &tree); err != nil {
@@ -41,13 +41,26 @@ func Parse(src []byte) (*Document, error) {
 
 // newDocument reads the policy that a tree of standard JSON holds. Statements that have an origin were read before.
 func newDocument(src []byte, tree hujson.Value, origins []*statement) (*Document, error) {
-	d := &Document{src: src, tree: tree}
+	d := &Document{src: src, tree: tree, size: size(src)}
 	var err error
 	d.policy, err = readPolicy(src, &d.tree, origins)
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// brokenEscape is where the first % stands that two hex digits don't follow.
+func brokenEscape(src []byte) int {
+	for i, b := range src {
+		if b != '%' {
+			continue
+		}
+		if _, err := url.PathUnescape(string(src[i:min(i+3, len(src))])); err != nil {
+			return i
+		}
+	}
+	return len(src)
 }
 
 func refuse(statement, format string, args ...any) error {

@@ -32,7 +32,8 @@ func TestParseRefusesWithThePosition(t *testing.T) {
 		"a character beyond U+00FF": {`{"Statement":[{"Sid":"ā"}]}`, "line 1, column 23: a character that IAM refuses"},
 		"a control character":       {"{\"Statement\":[\v]}", "a control character"},
 		"bytes that aren't UTF-8":   {"{\"Statement\":[{\"Sid\":\"\xff\"}]}", "not UTF-8"},
-		"a broken URL encoding":     {`%7B%22Statement%2`, "an escape in it is broken"},
+		"a broken URL encoding":     {"%7B%0A%22Statement%2", "line 1, column 19: the document looks URL-encoded, but this escape is broken"},
+		"a broken URL encoding, 2":  {"%7B%22\n Stat%ement", "line 2, column 6: the document looks URL-encoded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := trust.Parse([]byte(c.src))

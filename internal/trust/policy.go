@@ -13,6 +13,7 @@ type policy struct {
 	version    string // "" where absent, which means 2008-10-17
 	statements []statement
 	extra      []string // canonical text of members beside Version and Statement
+	unclear    string   // what isn't understood beside the statements, in words
 	ids        []string // values of sts:ExternalId anywhere in it, to be hidden from every text
 }
 
@@ -31,6 +32,7 @@ type statement struct {
 	conditions    []condition
 	unclear       []string
 	extra         []string // canonical text of what isn't understood
+	meaning       string   // canonical text of all of it, by which statements are compared
 }
 
 // principals is the content of a Principal or NotPrincipal element.
@@ -53,6 +55,20 @@ func (s *statement) name() string {
 		return fmt.Sprintf("statement %d", s.number)
 	}
 	return fmt.Sprintf("statement %d (%s)", s.number, s.sid)
+}
+
+// named is the first such one among the principals that a statement names or excepts; nil where there is none.
+func (s *statement) named(is func(p principal) bool) *principal {
+	for _, list := range [...][]principal{s.principals.list, s.notPrincipals.list} {
+		if i := slices.IndexFunc(list, is); i >= 0 {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+func ofKind(kind principalKind) func(principal) bool {
+	return func(p principal) bool { return p.kind == kind }
 }
 
 func (s *statement) unclearf(v *hujson.Value, format string, args ...any) {
@@ -88,8 +104,11 @@ func readPolicy(src []byte, v *hujson.Value, origins []*statement) (policy, erro
 			if err := p.readStatements(src, &m.Value, origins); err != nil {
 				return p, err
 			}
+		case "Id":
+			p.extra = append(p.extra, minimal(&m.Name)+":"+minimal(&m.Value))
 		default:
 			p.extra = append(p.extra, minimal(&m.Name)+":"+minimal(&m.Value))
+			p.unclear = "an element that a trust policy doesn't have, at " + at(src, m.Name.StartOffset)
 		}
 	}
 	if !found {
@@ -176,6 +195,7 @@ func (s *statement) read(src []byte, o *hujson.Object) error {
 	if s.principals.set == s.notPrincipals.set {
 		s.unclear = append(s.unclear, "it needs either Principal or NotPrincipal")
 	}
+	s.meaning = s.canonical(everything)
 	return nil
 }
 
@@ -224,4 +244,37 @@ func (s *statement) readHidden(keys *hujson.Object, op operator) {
 			s.conditions = append(s.conditions, condition{operator: op, key: nameOf(k), lower: strings.ToLower(nameOf(k)), values: values})
 		}
 	}
+}
+
+// placeholder says whether a value waits to be filled in. A policy variable is none, but in 2008-10-17 there are none.
+func (p *policy) placeholder(v string) bool {
+	if strings.Contains(v, "{{") || strings.Contains(v, "<") && strings.Contains(v, ">") {
+		return true
+	}
+	for rest, found := v, true; found; {
+		var name string
+		if _, rest, found = strings.Cut(rest, "${"); !found {
+			break
+		}
+		name, rest, _ = strings.Cut(rest, "}")
+		name, _, _ = strings.Cut(name, ",")
+		if name = strings.TrimSpace(name); !p.variables() || !policyVariable(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// unfilled says whether a principal waits to be filled in. IAM takes policy variables in conditions, not in principals.
+func (p *policy) unfilled(who principal) bool {
+	return strings.Contains(who.raw, "${") || p.placeholder(who.raw)
+}
+
+// policyVariable says whether a name between ${ and } is one of IAM's: a condition key, or a wildcard taken literally.
+func policyVariable(name string) bool {
+	if name == "*" || name == "?" || name == "$" {
+		return true
+	}
+	service, key, ok := strings.Cut(name, ":")
+	return ok && service != "" && key != "" && !strings.Contains(key, ":") && strings.Trim(strings.ToLower(service), "abcdefghijklmnopqrstuvwxyz0123456789.-") == ""
 }

@@ -59,20 +59,12 @@ func setCondition(o *hujson.Object, operator, key, value string) {
 	}
 }
 
-// setLimit makes a statement end at a date, or not at all if it is zero. A date that already says so keeps its bytes.
+// setLimit makes a statement end at a date; zero leaves it without an end. A date that already says so keeps its bytes.
 func setLimit(o *hujson.Object, end time.Time) {
-	keys, m := conditionKey(o, "DateLessThan", keyCurrentTime)
 	if end.IsZero() {
-		if m == nil {
-			return
-		}
-		dropMember(keys, nameOf(m))
-		if len(keys.Members) == 0 {
-			dropMember(member(o, named("Condition")).Value.Value.(*hujson.Object), "DateLessThan")
-		}
 		return
 	}
-	if m != nil {
+	if _, m := conditionKey(o, "DateLessThan", keyCurrentTime); m != nil {
 		if list, ok := texts(&m.Value); ok && len(list) == 1 {
 			if t, readable := readDate(list[0]); readable && formatDate(t) == formatDate(end) {
 				return
@@ -121,7 +113,7 @@ func (a *adoption) keepPrevious(e *draft, holders []int, copies []hujson.ValueTr
 	kept, mend := map[string]bool{}, false
 	for i := len(a.d.policy.statements) - 1; i >= 0; i-- {
 		s := &a.d.policy.statements[i]
-		if !isPrevious(s.sid) || !a.concerns(s, holders) {
+		if !isPrevious(s.sid) || !a.concerns(s, holders) || a.mayBeAnothers(s) {
 			continue
 		}
 		want := a.counterpart(s, slices.Concat(copies, originals))
@@ -179,6 +171,20 @@ func (a *adoption) concerns(s *statement, holders []int) bool {
 	}
 	return len(s.principals.list) == 0 || slices.ContainsFunc(s.principals.list, func(p principal) bool {
 		return p.kind == principalUnclear || slices.ContainsFunc(who, p.touches)
+	})
+}
+
+// mayBeAnothers says whether a CountersignPrevious statement can be of another integration with the same principals: such
+// a one stands in the document, the ID isn't the plan's, and the statement ends by itself.
+func (a *adoption) mayBeAnothers(s *statement) bool {
+	unknown := func(id string) bool { return !slices.Contains(a.ids, id) }
+	until, ok := s.limit()
+	if !ok || until.IsZero() || len(ids(s)) == 0 || !unknown(ids(s)[0]) {
+		return false
+	}
+	return slices.ContainsFunc(a.d.policy.statements, func(o statement) bool {
+		return foreign(&o) && slices.ContainsFunc(ids(&o), unknown) &&
+			slices.ContainsFunc(o.principals.list, func(p principal) bool { return slices.ContainsFunc(s.principals.list, p.touches) })
 	})
 }
 

@@ -34,10 +34,19 @@ type principal struct {
 }
 
 var (
-	uniqueID   = regexp.MustCompile(`^(?:AIDA|AROA|AGPA|AIPA|ANPA|ANVA)[A-Z0-9]{4,}(?::.*)?$`)
-	partition  = regexp.MustCompile(`^aws(?:-[a-z]+)*$`)
-	entityName = regexp.MustCompile(`^[\w+=,.@/-]+$`)
+	uniqueID  = regexp.MustCompile(`^(?:AIDA|AROA|AGPA|AIPA|ANPA|ANVA)[A-Z0-9]{4,}(?::.*)?$`)
+	partition = regexp.MustCompile(`^aws(?:-[a-z]+)*$`)
 )
+
+// isEntityName says whether a text has the characters of users' and roles' paths and names.
+func isEntityName(s string) bool {
+	for i := range len(s) {
+		if s[i] == ':' || !isIDByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
 
 func isAccountID(s string) bool { return len(s) == 12 && isDigits(s) }
 
@@ -56,11 +65,11 @@ func readPrincipal(raw string) principal {
 		return p
 	}
 	parts := strings.SplitN(raw, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || !partition.MatchString(parts[1]) || parts[3] != "" || !isAccountID(parts[4]) {
+	if len(parts) != 6 || parts[0] != "arn" || parts[1] != "aws" && !partition.MatchString(parts[1]) || parts[3] != "" || !isAccountID(parts[4]) {
 		return p
 	}
 	kind, rest, _ := strings.Cut(parts[5], "/")
-	if rest != "" && !entityName.MatchString(rest) {
+	if rest != "" && !isEntityName(rest) {
 		return p
 	}
 	p.partition, p.account = parts[1], parts[4]

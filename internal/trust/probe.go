@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,8 +17,10 @@ const probeName = "countersign-probe"
 func (s *statement) probes(at time.Time) []Request {
 	context := map[string][]string{}
 	absent := map[string]bool{}
-	for i := range s.conditions {
-		c := &s.conditions[i]
+	conditions := slices.Clone(s.conditions)
+	slices.SortStableFunc(conditions, func(x, y condition) int { return cmp.Compare(x.vague(), y.vague()) })
+	for i := range conditions {
+		c := &conditions[i]
 		if c.lower == keyExternalID || c.lower == keyCurrentTime || c.lower == keyEpochTime || len(context[c.lower]) > 0 {
 			continue
 		}
@@ -44,6 +47,17 @@ func (s *statement) probes(at time.Time) []Request {
 		}
 	}
 	return list
+}
+
+// vague says how little a condition tells of the value that meets it.
+func (c condition) vague() int {
+	switch {
+	case c.operator.family == familyNull:
+		return 2
+	case c.operator.negated:
+		return 1
+	}
+	return 0
 }
 
 // sample is somebody whom a principal names.

@@ -177,6 +177,11 @@ func TestPropertiesOfApply(t *testing.T) {
 			t.Fatal("a Deny was lifted")
 		}
 		untouched := p.Role == trust.Adopted && p.Gate == trust.Keep && !strings.Contains(string(d.Bytes()), "Countersign")
+		if untouched {
+			if err := trust.Check(d, after, p, noon); err != nil {
+				t.Fatalf("Check refuses what Apply writes: %v\n%s\n%s", err, d.Bytes(), after.Bytes())
+			}
+		}
 		for r, id := range everyCall {
 			caller := r.Principal
 			before, now := d.Evaluate(r).Effect, after.Evaluate(r).Effect

@@ -3,6 +3,9 @@ package trust
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 )
@@ -19,7 +22,10 @@ func literalText(v hujson.ValueTrimmed) (text string, ok bool) {
 			return string(l[1 : len(l)-1]), true
 		}
 		var s string
-		return s, json.Unmarshal(l, &s) == nil
+		if json.Unmarshal(l, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
+			return "", false // half of a surrogate pair is no text
+		}
+		return s, true
 	case '0', 't', 'f':
 		return string(l), true
 	}
@@ -40,6 +46,25 @@ func sameName(a, b hujson.ValueTrimmed) bool {
 	s, _ := literalText(a)
 	t, _ := literalText(b)
 	return s == t
+}
+
+// copied is a value that can be edited without the original. Literals and white space, whose bytes nobody edits, are shared.
+func copied(v hujson.ValueTrimmed) hujson.ValueTrimmed {
+	switch v := v.(type) {
+	case *hujson.Object:
+		o := &hujson.Object{Members: slices.Clone(v.Members), AfterExtra: v.AfterExtra}
+		for i := range o.Members {
+			o.Members[i].Value.Value = copied(o.Members[i].Value.Value)
+		}
+		return o
+	case *hujson.Array:
+		a := &hujson.Array{Elements: slices.Clone(v.Elements), AfterExtra: v.AfterExtra}
+		for i := range a.Elements {
+			a.Elements[i].Value = copied(a.Elements[i].Value)
+		}
+		return a
+	}
+	return v
 }
 
 // texts reads IAM's scalar or list. ok is false where something else is among it.
@@ -86,23 +111,6 @@ func setMember(o *hujson.Object, name string, v hujson.ValueTrimmed) {
 		m.Value.BeforeExtra = o.Members[0].Value.BeforeExtra
 	}
 	o.Members = append(o.Members, m)
-}
-
-// dropMember takes a member out.
-func dropMember(o *hujson.Object, name string) {
-	for i := range o.Members {
-		if nameOf(&o.Members[i]) != name {
-			continue
-		}
-		if i == 0 && len(o.Members) > 1 {
-			o.Members[1].Name.BeforeExtra = o.Members[0].Name.BeforeExtra
-		}
-		o.Members = append(o.Members[:i:i], o.Members[i+1:]...)
-		if n := len(o.Members); n > 0 {
-			o.Members[n-1].Value.AfterExtra = nil // would print as a trailing comma
-		}
-		return
-	}
 }
 
 // insertValue puts a literal behind element i of a list, in the white space of its neighbours.

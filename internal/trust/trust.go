@@ -9,6 +9,7 @@ package trust
 import (
 	"bytes"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/tailscale/hujson"
 )
@@ -53,35 +54,28 @@ type Document struct {
 	src    []byte
 	tree   hujson.Value
 	policy policy
+	size   int
 }
 
 // Bytes is the document as JSON, with every byte as parsed.
 func (d *Document) Bytes() []byte { return bytes.Clone(d.src) }
 
 // Size is the length that counts against the quota: characters without white space outside strings.
-func (d *Document) Size() int { return size(d.src) }
+func (d *Document) Size() int { return d.size }
 
-func size(src []byte) (n int) {
-	inside, escaped := false, false
-	for _, b := range src {
-		switch {
-		case b >= 0x80 && b < 0xc0:
-			continue // the rest of a character already counted
-		case inside:
-			switch {
-			case escaped:
-				escaped = false
-			case b == '\\':
-				escaped = true
-			case b == '"':
-				inside = false
-			}
-		case b == ' ' || b == '\t' || b == '\n' || b == '\r':
-			continue
-		case b == '"':
-			inside = true
+// size counts the characters of valid JSON, white space between its tokens aside.
+func size(src []byte) int {
+	n, inside := utf8.RuneCount(src), false
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
+		case c == '\\':
+			i++ // the next character is escaped; this happens in strings only
+		case c > '"': // most
+		case c == '"':
+			inside = !inside
+		case !inside: // tab, line feed, carriage return, space
+			n--
 		}
-		n++
 	}
 	return n
 }

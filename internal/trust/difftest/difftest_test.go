@@ -7,19 +7,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/countersign/countersign/internal/trust"
 )
 
-// defaultPairs is about ten seconds' worth, and enough for every named difference to turn up.
-const defaultPairs = 40_000
+// defaultPairs is about forty seconds' worth on two idle cores, and enough for every construct and every named difference to turn up.
+const defaultPairs = 160_000
 
 var (
 	pairs = flag.Int("pairs", defaultPairs, "how many (document, request) pairs to compare")
@@ -117,7 +116,11 @@ func (s *simulator) ask(t *testing.T, batch []pair) []trust.Effect {
 
 func evaluate(t *testing.T, p pair) trust.Verdict {
 	t.Helper()
-	d, err := trust.Parse([]byte(p.document))
+	src := p.document
+	if p.encoded {
+		src = url.PathEscape(src)
+	}
+	d, err := trust.Parse([]byte(src))
 	if err != nil {
 		t.Fatalf("Parse %s: %v", p.document, err)
 	}
@@ -128,6 +131,7 @@ func TestEvaluateAnswersAsTheSimulatorDoes(t *testing.T) {
 	g := generator{rand.New(rand.NewPCG(*seed, 0))}
 	s := start(t)
 	counts, classified, wrong := map[trust.Effect]int{}, map[string]int{}, 0
+	compared := tally{}
 	for done := 0; done < *pairs; {
 		batch := make([]pair, min(2000, *pairs-done))
 		for i := range batch {
@@ -136,6 +140,9 @@ func TestEvaluateAnswersAsTheSimulatorDoes(t *testing.T) {
 		for i, theirs := range s.ask(t, batch) {
 			ours := evaluate(t, batch[i])
 			counts[ours.Effect]++
+			if ours.Effect != trust.Unknown {
+				compared.add(batch[i])
+			}
 			if ours.Effect == trust.Unknown || ours.Effect == theirs {
 				continue
 			}
@@ -153,6 +160,7 @@ func TestEvaluateAnswersAsTheSimulatorDoes(t *testing.T) {
 	}
 	t.Logf("%d pairs from seed %d: %d allowed, %d denied, %d unknown and not compared; %d disagreements, and these classified: %v",
 		*pairs, *seed, counts[trust.Allow], counts[trust.Deny], counts[trust.Unknown], wrong, classified)
+	compared.check(t)
 	for _, d := range differences {
 		if *pairs >= defaultPairs && classified[d.name] == 0 {
 			t.Errorf("the simulator no longer differs in %s: take it off the list", d.name)
@@ -166,34 +174,11 @@ func TestEvaluateAnswersAsTheSimulatorDoes(t *testing.T) {
 	}
 }
 
-func TestTheGeneratorWritesEveryConstruct(t *testing.T) {
+func TestTheSameSeedMakesTheSamePairs(t *testing.T) {
 	g, again := generator{rand.New(rand.NewPCG(*seed, 0))}, generator{rand.New(rand.NewPCG(*seed, 0))}
-	var all strings.Builder
-	for range 5000 {
-		p := g.pair()
-		if p.document != again.pair().document {
+	for range 1000 {
+		if g.pair().document != again.pair().document {
 			t.Fatal("the same seed made another document")
-		}
-		fmt.Fprintln(&all, p.document, p.request.Action, p.request.Principal, p.context)
-	}
-	wanted := []string{
-		`"Effect":"Deny"`, `"NotAction"`, `"NotPrincipal"`, `"Principal":"*"`, `"AWS":"*"`, `"Service":`, `"Federated":`, `"Statement":{`,
-		`"2008-10-17"`, `"Null"`, `:root"`, `"111122223333"`, `:assumed-role/`, `${*}`, `, 'jdoe'}`, `IfExists"`, `"ForAnyValue:`, `"ForAllValues:`,
-		`"sts:externalid"`, trust.ActionSetSourceIdentity,
-	}
-	for kind, names := range operators {
-		for _, name := range names {
-			if kind != list {
-				wanted = append(wanted, `"`+name+`"`, name+`IfExists"`)
-			}
-		}
-	}
-	for _, k := range keys {
-		wanted = append(wanted, `"`+k.name+`"`, k.name+":")
-	}
-	for _, w := range wanted {
-		if !strings.Contains(all.String(), w) {
-			t.Errorf("no pair has %s", w)
 		}
 	}
 }

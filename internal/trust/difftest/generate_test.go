@@ -15,6 +15,7 @@ import (
 // pair is a trust policy and a call to judge by it.
 type pair struct {
 	document string
+	encoded  bool // the document comes URL-encoded, as GetRole returns it
 	request  trust.Request
 	context  map[string]any // the request as the simulator wants it: with the keys that Principal and At imply
 }
@@ -162,7 +163,7 @@ func (g generator) pair() pair {
 		}
 		p.request.Context[k.name] = values
 	}
-	p.document = g.document(p)
+	p.document, p.encoded = g.document(p), g.chance(5)
 	return p
 }
 
@@ -182,10 +183,34 @@ func (g generator) document(p pair) string {
 		delete(doc, "Version")
 	}
 	out, err := json.Marshal(doc)
+	if err == nil && g.chance(10) {
+		out, err = json.MarshalIndent(doc, "", "\t")
+	}
 	if err != nil {
 		panic(err) // strings and lists of them only
 	}
+	if g.chance(10) {
+		out = g.escape(out)
+	}
 	return string(out)
+}
+
+// escape writes some letters of a document's strings as \u and four digits.
+func (g generator) escape(src []byte) []byte {
+	var out []byte
+	inside := false
+	for i, b := range src {
+		if b == '"' && src[i-1] != '\\' {
+			inside = !inside
+		}
+		letter := b >= 'A' && b <= 'Z' || b >= 'g' && b <= 'z' && b != 'n' && b != 'r' && b != 't' && b != 'u' // no part of an escape
+		if inside && letter && g.chance(10) {
+			out = fmt.Appendf(out, `\u%04x`, b)
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 func (g generator) statement(p pair, i int) map[string]any {
@@ -233,6 +258,9 @@ func (g generator) principals(p pair) any {
 	if g.chance(8) {
 		element["Service"] = append(element["Service"], "events.amazonaws.com")
 	}
+	if g.chance(4) {
+		element["AWS"] = append(element["AWS"], pick(g, []string{"AIDAEXAMPLEUSERID0001", "AROAEXAMPLEROLEID0001"}))
+	}
 	if g.chance(8) {
 		element["Federated"] = []string{pick(g, []string{"cognito-identity.amazonaws.com", "arn:aws:iam::111122223333:saml-provider/Idp"})}
 	}
@@ -256,8 +284,11 @@ func (g generator) conditions(p pair) map[string]map[string]any {
 		k := pick(g, keys)
 		operator := g.operator(k)
 		name := k.name
-		if g.chance(10) {
+		switch {
+		case g.chance(10):
 			name = strings.ToLower(name)
+		case g.chance(5):
+			name = strings.ToUpper(name)
 		}
 		if out[operator] == nil {
 			out[operator] = map[string]any{}
@@ -270,8 +301,22 @@ func (g generator) conditions(p pair) map[string]map[string]any {
 			continue
 		}
 		out[operator][name] = g.scalar(g.some(func() string { return g.value(p, k, operator) }))
+		if one, ok := out[operator][name].(string); ok && g.chance(30) {
+			out[operator][name] = bare(one, operator)
+		}
 	}
 	return out
+}
+
+// bare is a boolean or a number without its quotation marks.
+func bare(value, operator string) any {
+	switch {
+	case strings.Contains(operator, "Bool") && (value == "true" || value == "false"):
+		return value == "true"
+	case strings.Contains(operator, "Numeric") && json.Valid([]byte(value)):
+		return json.Number(value)
+	}
+	return value
 }
 
 func (g generator) operator(k key) string {
