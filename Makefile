@@ -84,9 +84,14 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 .PHONY: test test-go lint e2e local bench
 test: test-go test-infra ## every test but e2e
 
-race := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+# What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
+# race detector, which makes them ten times slower.
+race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+turns := ./functions ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest)
+	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /simtest -e /demo)
+	$(GO) test $(turns)
+	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
 .PHONY: test-infra
 test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done

@@ -55,7 +55,24 @@ func newFakeFleet() *fakeFleet {
 	return f
 }
 
-func (f *fakeFleet) at(url string) { f.url = url }
+func (f *fakeFleet) at(url string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.url = url
+}
+
+// said are the calls until now; a request whose asker has gone may still be answered.
+func (f *fakeFleet) said() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+func (f *fakeFleet) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls, f.onCall = nil, nil
+}
 
 // of are the grants of a stack: the first three, and the rest.
 func (f *fakeFleet) of(stack string) []api.Status {
@@ -246,7 +263,7 @@ func TestFleetCommands(t *testing.T) {
 			f := newFakeFleet()
 			server := httptest.NewServer(f)
 			e.Defer(server.Close)
-			f.url = server.URL
+			f.at(server.URL)
 			e.Values[fleetKey{}] = f
 			for key, value := range map[string]string{
 				"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",

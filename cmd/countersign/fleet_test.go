@@ -34,7 +34,7 @@ func against(t *testing.T, ctx context.Context, f *fakeFleet, args ...string) (s
 
 // calls are what was asked with a verb.
 func (f *fakeFleet) asked(verb string) (of []string) {
-	for _, call := range f.calls {
+	for _, call := range f.said() {
 		if rest, ok := strings.CutPrefix(call, verb+" "); ok {
 			of = append(of, rest)
 		}
@@ -53,16 +53,16 @@ func TestAnInterruptedRotationOfManyGoesOn(t *testing.T) {
 	}
 	const run = "4f2a9c01d3e7"
 	stdout, stderr, code := against(t, ctx, f, "rotate", "--provider", "hestio", "--run", run, "--rate", "10")
-	if code != exitFailed || !strings.Contains(stdout, "metrics  not tried") || slices.Contains(f.calls, "rotate metrics") {
-		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.calls, stdout)
+	if code != exitFailed || !strings.Contains(stdout, "metrics  not tried") || slices.Contains(f.said(), "rotate metrics") {
+		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.said(), stdout)
 	}
 	if want := "To go on: countersign rotate --provider hestio --run " + run; !strings.Contains(stderr, want) || !strings.Contains(stderr, "interrupted: ") {
 		t.Errorf("no %q in:\n%s", want, stderr)
 	}
-	f.calls, f.onCall = nil, nil
+	f.forget()
 	stdout, _, code = against(t, t.Context(), f, "rotate", "--provider", "hestio", "--run", run, "--rate", "10")
-	if code != exitDone || slices.Contains(f.calls, "rotate backup") || !slices.Contains(f.calls, "rotate metrics") {
-		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.calls, stdout)
+	if code != exitDone || slices.Contains(f.said(), "rotate backup") || !slices.Contains(f.said(), "rotate metrics") {
+		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.said(), stdout)
 	}
 	for _, name := range []string{"backup", "deploys", "metrics"} {
 		if !grant.InRun(f.current[name], grant.OnDemand, run) {
@@ -82,12 +82,12 @@ func TestAnInterruptedRevokeOfManyGoesOn(t *testing.T) {
 	args := []string{"revoke", "--provider", "hestio", "--reason", "contract ended", "--yes", "--rate", "10"}
 	stdout, stderr, code := against(t, ctx, f, args...)
 	if code != exitFailed || !strings.Contains(stdout, "deploys  denied") || len(f.asked("deny")) != 4 {
-		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.calls, stdout)
+		t.Errorf("exit %d, asked %v, printed:\n%s", code, f.said(), stdout)
 	}
 	if want := "To go on: countersign revoke --provider hestio --reason 'contract ended'"; !strings.Contains(stderr, want) {
 		t.Errorf("no %q in:\n%s", want, stderr)
 	}
-	f.calls, f.onCall = nil, nil
+	f.forget()
 	stdout, _, code = against(t, t.Context(), f, args...)
 	if want := []string{"deploys", "metrics", "open"}; code != exitDone || !slices.Equal(f.asked("revoke"), want) {
 		t.Errorf("exit %d, revoked %v, want %v; printed:\n%s", code, f.asked("revoke"), want, stdout)
@@ -100,7 +100,7 @@ func TestTheDeniesOfAllComeFirstWithoutTheAPIToo(t *testing.T) {
 	if _, stderr, code := against(t, t.Context(), f, "revoke", "--provider", "hestio", "--reason", "contract ended", "--yes", "--rate", "1000"); code != exitDone {
 		t.Fatalf("exit %d:\n%s", code, stderr)
 	}
-	writes := slices.DeleteFunc(slices.Clone(f.calls), func(call string) bool {
+	writes := slices.DeleteFunc(f.said(), func(call string) bool {
 		return !strings.HasPrefix(call, "PutRolePolicy") && !strings.HasPrefix(call, "Update")
 	})
 	first := slices.Sorted(slices.Values(writes[:4]))

@@ -24,7 +24,9 @@ func TestCommands(t *testing.T) {
 			f := newFakeAWS()
 			server := httptest.NewServer(f)
 			e.Defer(server.Close)
+			f.mu.Lock()
 			f.url = server.URL
+			f.mu.Unlock()
 			e.Values[fakeKey{}] = f
 			e.Setenv("AWS_ENDPOINT_URL", server.URL)
 			e.Setenv("AWS_REGION", "eu-west-1")

@@ -65,18 +65,21 @@ func survive(ctx context.Context, run func(context.Context) error) (err error) {
 // Invocations lists the runs that have ended, in that order.
 func (w *World) Invocations() []Invocation { return append([]Invocation(nil), w.invocations...) }
 
-// deadline is a context that ends on the virtual clock.
+// deadline is a context that ends on the virtual clock. Behind it stands one of the standard library's: what a function
+// derives from it then ends at the same moment. Of a context of another kind the library would learn it in a goroutine,
+// sometime, and a seed would not do the same again.
 type deadline struct {
 	context.Context
 	w    *World
 	at   time.Time
-	done chan struct{}
+	end  context.CancelFunc
 	over bool
 }
 
 // WithTimeout is context.WithTimeout on the virtual clock.
 func (w *World) WithTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	c := &deadline{Context: parent, w: w, at: w.now.Add(d), done: make(chan struct{})}
+	inner, end := context.WithCancel(parent)
+	c := &deadline{Context: inner, w: w, at: w.now.Add(d), end: end}
 	if at, ok := parent.Deadline(); ok && at.Before(c.at) {
 		c.at = at
 	}
@@ -88,14 +91,12 @@ func (w *World) WithTimeout(parent context.Context, d time.Duration) (context.Co
 				break
 			}
 		}
+		end()
 	}
 }
 
 // Deadline is when the context ends, in virtual time.
 func (c *deadline) Deadline() (time.Time, bool) { return c.at, true }
-
-// Done is closed once the virtual clock has reached the deadline.
-func (c *deadline) Done() <-chan struct{} { return c.done }
 
 // Err is context.DeadlineExceeded once the virtual clock has reached the deadline.
 func (c *deadline) Err() error {
@@ -105,13 +106,13 @@ func (c *deadline) Err() error {
 	return c.Context.Err()
 }
 
-// expire closes Done if it is time, and says whether it was.
+// expire ends the context if it is time, and says whether it was.
 func (c *deadline) expire() bool {
 	if c.over || c.w.now.Before(c.at) {
 		return c.over
 	}
 	c.over = true
-	close(c.done)
+	c.end()
 	return true
 }
 
