@@ -33,6 +33,21 @@ func (l *Lab) Call(ctx context.Context, who *aws.Config, service, method, url, c
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
+	return send(ctx, who, service, request, body)
+}
+
+// CallTarget sends one request of a service that speaks AWS's JSON protocol and has no client here.
+func (l *Lab) CallTarget(ctx context.Context, who *aws.Config, service, target, body string) (Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.Endpoint+"/", bytes.NewReader([]byte(body)))
+	if err != nil {
+		return Answer{}, err
+	}
+	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	request.Header.Set("X-Amz-Target", target)
+	return send(ctx, who, service, request, body)
+}
+
+func send(ctx context.Context, who *aws.Config, service string, request *http.Request, body string) (Answer, error) {
 	if who != nil {
 		keys, err := who.Credentials.Retrieve(ctx)
 		if err != nil {
