@@ -24,8 +24,9 @@ func (w *watch) written(s sim.Seen) {
 	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
 		w.overtaken(s)
 	}
-	if before.born && w.mislabelled {
-		// Known limit: with the trust policy gone, only labels and dates say which ID is current, and both were moved.
+	if w.mislabelled && (before.born || w.hand && w.plan.Adopted) {
+		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
+		// both were moved.
 		for _, id := range after.accepted {
 			if m := w.ids[id]; m != nil && m.over {
 				m.byHand = true
