@@ -45,16 +45,23 @@ func (a *acting) operator() error {
 		switch {
 		case !a.profile.mild && d.chance(0.35):
 			_ = a.insist(3, func() error {
+				asked := a.Now()
 				answer, err := a.Revoke(a.ctx, a.plan.Grant, "project ended")
 				if err == nil {
-					a.watch.revokes = append(a.watch.revokes, revoked{answer.RevokeID, a.watch.shut})
+					a.watch.answered(answer.RevokeID, asked)
 				}
 				return err
 			})
 		case d.chance(0.5):
 			_ = a.insist(2, func() error { return a.patient(a.Rotate(a.ctx, a.plan.Grant, false)) })
 		case d.chance(0.8):
-			_ = a.insist(3, func() error { return a.patient(a.Rotate(a.ctx, a.plan.Grant, true)) })
+			_ = a.insist(3, func() error {
+				answer, err := a.Rotate(a.ctx, a.plan.Grant, true)
+				if err == nil {
+					a.watch.leaked[answer.VersionID] = true
+				}
+				return a.patient(answer, err)
+			})
 		default:
 			_, _ = a.Status(a.ctx, a.plan.Grant)
 		}

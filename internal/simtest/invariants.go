@@ -82,6 +82,8 @@ func (w *watch) noWidening() {
 		case m == nil:
 			_ = w.violated(w.forged("I2"), "the provider gets in with an external ID that nobody made (%d characters)", len(e.id))
 		case m.byHand:
+		case w.expired() && w.followed == w.planned:
+			_ = w.violated(w.forged("I2"), "the provider gets in with the external ID of version %s, and the grant has ended", m.version)
 		case m.over, !m.ends.IsZero() && !now.Before(m.limit()):
 			_ = w.violated(w.forged("I2"), "the provider gets in with the external ID of version %s, which is over", m.version)
 		}

@@ -46,9 +46,10 @@ func twice(ask func() error) error {
 
 var revoking = act{"ann", func(r *run, ctx context.Context) error {
 	return twice(func() error {
+		asked := r.Now()
 		answer, err := r.Revoke(ctx, r.plan.Grant, "")
 		if err == nil {
-			r.watch.revokes = append(r.watch.revokes, revoked{answer.RevokeID, r.watch.shut})
+			r.watch.answered(answer.RevokeID, asked)
 		}
 		return err
 	})

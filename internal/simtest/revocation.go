@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -20,12 +21,19 @@ type revocation struct {
 	overwritten time.Time               // see revocationSticks
 }
 
+// between is how many calls may lie between a last read of the Deny and the write, tries after a throttled one included.
+const between = 3
+
 // denyWritten is told of every write of CountersignRevocation (I3).
 func (w *watch) denyWritten(s sim.Seen) {
 	r := grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0))
 	if r.Denies {
+		w.lastDeny = w.Now()
 		if w.denied.IsZero() {
 			w.shut = w.Now()
+		}
+		if r.RestoreTo != "" && w.standing != r.RevokeID && (w.denyRead[s.Process] == w.standing || w.denySince[s.Process] > between) {
+			_ = w.violated(w.forged("I3"), "%s wrote the intent to restore %s over %s", s.Actor, r.RevokeID, w.standing)
 		}
 		if w.denied.IsZero() || w.standing != r.RevokeID && r.RestoreTo == "" {
 			w.denied = w.Now()
@@ -43,12 +51,17 @@ func (w *watch) denyWritten(s sim.Seen) {
 	case w.denied.IsZero():
 	case w.opens != "" && w.asked[w.opens]:
 		w.Restores++
+		if i := slices.IndexFunc(w.Secrets.Stored(w.plan.SecretARN), func(v grant.Version) bool {
+			return externalID(v.Value) == w.current && v.Created.Before(w.shut.Truncate(time.Second))
+		}); i >= 0 && !w.mislabelled {
+			_ = w.violated("I3", "%s restored %s, and the current external ID is from before it", s.Actor, w.opens)
+		}
 		w.denied, w.restored, w.opens = time.Time{}, w.Now(), ""
 		w.excuse(Propagation)
 		for id, m := range w.ids {
 			m.over = m.over || m.current && id != w.current
 		}
-	case w.denyRead[s.Process] != w.standing:
+	case w.denyRead[s.Process] != w.standing && w.denySince[s.Process] <= between:
 		w.Overwritten++
 		w.denied, w.restored, w.overwritten = time.Time{}, w.Now(), w.Now()
 	default:

@@ -48,6 +48,7 @@ type watch struct {
 	deleted     bool // somebody whom the trust policy names was deleted
 
 	revocation           // what of it stands
+	asking               // what operators asked for
 	revokes    []revoked // what operators were told
 	sessions   []*sim.Session
 	forgedTags bool
@@ -82,7 +83,7 @@ func (m *made) limit() time.Time { return later(m.ends, m.promise) }
 
 func newWatch(r *run) *watch {
 	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
-		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}}
+		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}, asking: asking{leaked: map[string]bool{}}}
 }
 
 // remember takes over what another one has seen.
@@ -96,6 +97,7 @@ func (w *watch) remember(o *watch) {
 		w.ids[id] = &one
 	}
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
+	w.asking = asking{leaked: maps.Clone(o.leaked), lastDeny: o.lastDeny}
 	w.since = map[*sim.Process]int{}
 	w.reads, w.readStale, w.anyStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
@@ -134,7 +136,7 @@ func (w *watch) labels(actor string) {
 	id := externalID(value)
 	if id != w.current {
 		if m := w.ids[w.current]; m != nil && actor == "rotate" {
-			m.promise = w.Now().Add(w.plan.OverlapOf(version)).Truncate(time.Second)
+			m.promise = w.Now().Add(w.overlapOf(version)).Truncate(time.Second)
 		}
 		if m := w.ids[id]; m != nil {
 			m.current = true
@@ -210,6 +212,7 @@ func (w *watch) saw(s sim.Seen) {
 		return
 	}
 	w.since[s.Process]++
+	w.attempted(s)
 	switch s.Action {
 	case "GetRole":
 		if s.Done {
@@ -246,7 +249,7 @@ func (w *watch) saw(s sim.Seen) {
 		}
 	case "PutParameter":
 		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
-			w.plan = plan
+			w.plan, w.planned = plan, w.Steps
 		}
 	case "PutEvents":
 		if detail, ok := w.Bus(BusName).Last(); s.Done && ok {
@@ -268,100 +271,6 @@ func (w *watch) told(text []byte) {
 	}
 }
 
-// written is told of every write of the trust policy.
-func (w *watch) written(s sim.Seen) {
-	before := w.views[0]
-	w.view()
-	after := w.views[0]
-	if !functions[s.Actor] {
-		w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
-		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && (m.over || w.mislabelled) {
-				m.byHand = true
-			}
-		}
-		return
-	}
-	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
-		w.overtaken(s)
-	}
-	if before.born && w.mislabelled {
-		// Known limit: with the trust policy gone, only labels and dates say which ID is current, and both were moved.
-		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && m.over {
-				m.byHand = true
-				w.Mislabelled++
-			}
-		}
-	}
-	w.documents = append(w.documents, after.doc.Bytes())
-	w.foreignLost(s, before, after)
-	for _, id := range after.accepted {
-		m := w.ids[id]
-		if m == nil {
-			continue
-		}
-		until, dated := after.doc.Deadline(id)
-		switch {
-		case m.over && !m.byHand && !w.hand && !stood(before, id) && !(dated && !until.IsZero() && !w.Now().Before(until)):
-			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
-		case dated && !until.IsZero() && !m.ends.IsZero() && until.After(m.limit()) && !m.byHand:
-			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.ends.Format(time.TimeOnly), until.Format(time.TimeOnly))
-		case dated && !until.IsZero() && (m.ends.IsZero() || until.Before(m.ends)):
-			m.ends = until
-		}
-	}
-	if n := len(after.accepted); n > 2 {
-		_ = w.violated("I8", "%s wrote a trust policy with %d external IDs of ours", s.Actor, n)
-	}
-	if !after.closed && !after.born {
-		for _, id := range before.accepted {
-			if m := w.ids[id]; m != nil && m.current && !slices.Contains(after.accepted, id) && id != w.current {
-				m.over = true
-			}
-		}
-	}
-}
-
-// overtaken is told of a write of ours by what was read before somebody else wrote: IAM has no compare-and-swap. The other
-// write is lost until a reconciliation that begins behind it has ended well, as if it were somebody else's (see hand). That
-// can happen only in the few calls between our last read and our write.
-func (w *watch) overtaken(s sim.Seen) {
-	w.Overtaken++
-	most := 3
-	if w.plan.Adopted {
-		most = 20 // it looks for IDs of rotations that were given up
-	}
-	if n := w.since[s.Process]; n > most {
-		_ = w.violated("I4", "%s wrote the trust policy %d calls after it read it, and overwrote somebody", s.Actor, n)
-	}
-	w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
-}
-
-// stood says whether a trust policy accepted an ID without an end.
-func stood(v *verdicts, id string) bool {
-	_, dated := v.doc.Deadline(id)
-	return slices.Contains(v.accepted, id) && !dated
-}
-
-// foreignLost holds us to leaving foreign statements alone (I4).
-func (w *watch) foreignLost(s sim.Seen, before, after *verdicts) {
-	for _, item := range before.foreign {
-		if slices.Contains(after.foreign, item) {
-			continue
-		}
-		read := w.reads[s.Process]
-		switch {
-		case read != nil && slices.Contains(read.foreign, item):
-			_ = w.violated("I4", "%s took out what isn't ours: %.60s", s.Actor, item)
-		case w.readStale[s.Process]:
-			w.Stale++
-		default:
-			w.Lost++
-		}
-	}
-}
-
 // looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
 // seen what others wrote before it began.
 //
@@ -371,6 +280,9 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	began, p := w.Steps, w.World.Running()
 	w.anyStale[p] = false
 	err := act()
+	if err == nil && began >= w.planned && !w.anyStale[p] {
+		w.followed = w.planned
+	}
 	if err == nil && !(w.forging() && (deploy || w.current == "")) && w.hand && began >= w.handStep && !w.anyStale[p] {
 		w.hand = false
 		gap := w.Now().Sub(w.handAt)

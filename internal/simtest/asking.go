@@ -1,0 +1,91 @@
+package simtest
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// asking is what operators asked for and were told, and whether the functions hold to it.
+type asking struct {
+	leaked   map[string]bool // versions that an operator was told end a leaked ID
+	lastDeny time.Time       // when a Deny of everything was last written
+
+	planned, followed int // steps: when the plan was last written, and which plan a reconciliation has followed
+
+	tried     map[*sim.Process]bool // whether a revocation under way has tried to write the Deny
+	intent    map[*sim.Process]bool // whether the Deny that a process read last is an intent to restore
+	denySince map[*sim.Process]int  // calls of it since then
+}
+
+// attempted is told of every call, whether it worked or not.
+func (w *watch) attempted(s sim.Seen) {
+	if w.tried == nil {
+		w.tried, w.intent, w.denySince = map[*sim.Process]bool{}, map[*sim.Process]bool{}, map[*sim.Process]int{}
+	}
+	w.denySince[s.Process]++
+	switch {
+	case s.Actor != "revoke": // the next request, or the last one is answered
+		w.tried[s.Process] = false
+	case s.Action == "PutRolePolicy":
+		w.tried[s.Process] = true
+	}
+	if s.Action == "GetRolePolicy" && s.Done {
+		w.denySince[s.Process] = 0
+		w.intent[s.Process] = grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, s.Replica)).RestoreTo != ""
+	}
+}
+
+// overlapOf is how long the ID before a version may stay, by what an operator was told of it.
+func (w *watch) overlapOf(version string) time.Duration {
+	if w.leaked[version] {
+		return 0
+	}
+	return w.plan.OverlapOf(version)
+}
+
+// answered is told of a revocation that an operator was told is done: then its Deny was written (I3).
+func (w *watch) answered(revokeID string, asked time.Time) {
+	w.revokes = append(w.revokes, revoked{revokeID, w.shut})
+	if w.lastDeny.Before(asked) {
+		_ = w.violated(w.forged("I3"), "an operator was told that %s is done, and no Deny was written", revokeID)
+	}
+}
+
+// unasked holds our writes of the trust policy to what was asked for: a revocation tries the Deny, which ends sessions, before
+// anything else, and nobody opens a revoked grant who has not read an operator's intent in its Deny (I3); an ID that stands
+// until a date stays until then, unless a cut or a restore ends it (I1).
+//
+// The last is not asked in a run with the forger, nor of a write by an old read, nor while somebody else's write stands.
+func (w *watch) unasked(s sim.Seen, before, after *verdicts) {
+	read := w.reads[s.Process]
+	switch {
+	case s.Actor == "revoke" && after.closed && !before.closed && !w.tried[s.Process]:
+		_ = w.violated(w.forged("I3"), "a revocation closed the trust policy before it tried to end sessions")
+	case before.closed && !after.closed && read != nil && read.closed && !w.denied.IsZero() && !(w.intent[s.Process] && w.asked[w.denyRead[s.Process]]):
+		_ = w.violated(w.forged("I3"), "%s opened the trust policy although %s stands", s.Actor, cmp.Or(w.standing, "a revocation"))
+	}
+	if w.forging() || w.hand || read != before || before.closed || after.closed || before.born || after.born || w.ending(after) {
+		return
+	}
+	for _, id := range before.accepted {
+		m := w.ids[id]
+		if until, dated := before.doc.Deadline(id); m != nil && !m.byHand && dated && w.Now().Before(until) && !slices.Contains(after.accepted, id) {
+			_ = w.violated("I1", "%s took out the external ID of version %s, which was to stay until %s", s.Actor, m.version, until.Format(time.TimeOnly))
+		}
+	}
+}
+
+// ending says whether a trust policy is that of a cut or a restore, which end the ID before them, or one is under way.
+func (w *watch) ending(v *verdicts) bool {
+	pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending)
+	versions := []string{pending, w.version(w.current)}
+	for _, id := range v.accepted {
+		versions = append(versions, w.version(id))
+	}
+	return slices.ContainsFunc(versions, func(v string) bool { return strings.HasPrefix(v, "cut-") || strings.HasPrefix(v, "restore-") })
+}

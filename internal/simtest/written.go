@@ -1,0 +1,104 @@
+package simtest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// written is told of every write of the trust policy.
+func (w *watch) written(s sim.Seen) {
+	before := w.views[0]
+	w.view()
+	after := w.views[0]
+	if !functions[s.Actor] {
+		w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
+		for _, id := range after.accepted {
+			if m := w.ids[id]; m != nil && (m.over || w.mislabelled) {
+				m.byHand = true
+			}
+		}
+		return
+	}
+	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
+		w.overtaken(s)
+	}
+	if w.mislabelled && (before.born || w.hand && w.plan.Adopted) {
+		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
+		// both were moved.
+		for _, id := range after.accepted {
+			if m := w.ids[id]; m != nil && m.over {
+				m.byHand = true
+				w.Mislabelled++
+			}
+		}
+	}
+	w.documents = append(w.documents, after.doc.Bytes())
+	w.foreignLost(s, before, after)
+	w.unasked(s, before, after)
+	for _, id := range after.accepted {
+		m := w.ids[id]
+		if m == nil {
+			continue
+		}
+		until, dated := after.doc.Deadline(id)
+		switch {
+		case m.over && !m.byHand && !w.hand && !stood(before, id) && !(dated && !until.IsZero() && !w.Now().Before(until)):
+			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
+		case dated && !until.IsZero() && !m.limit().IsZero() && until.After(m.limit()) && !m.byHand:
+			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.limit().Format(time.TimeOnly), until.Format(time.TimeOnly))
+		case dated && !until.IsZero() && (m.ends.IsZero() || until.Before(m.ends)):
+			m.ends = until
+		}
+	}
+	if n := len(after.accepted); n > 2 {
+		_ = w.violated("I8", "%s wrote a trust policy with %d external IDs of ours", s.Actor, n)
+	}
+	if !after.closed && !after.born {
+		for _, id := range before.accepted {
+			if m := w.ids[id]; m != nil && m.current && !slices.Contains(after.accepted, id) && id != w.current {
+				m.over = true
+			}
+		}
+	}
+}
+
+// overtaken is told of a write of ours by what was read before somebody else wrote: IAM has no compare-and-swap. The other
+// write is lost until a reconciliation that begins behind it has ended well, as if it were somebody else's (see hand). That
+// can happen only in the few calls between our last read and our write.
+func (w *watch) overtaken(s sim.Seen) {
+	w.Overtaken++
+	most := 3
+	if w.plan.Adopted {
+		most = 20 // it looks for IDs of rotations that were given up
+	}
+	if n := w.since[s.Process]; n > most {
+		_ = w.violated("I4", "%s wrote the trust policy %d calls after it read it, and overwrote somebody", s.Actor, n)
+	}
+	w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
+}
+
+// stood says whether a trust policy accepted an ID without an end.
+func stood(v *verdicts, id string) bool {
+	_, dated := v.doc.Deadline(id)
+	return slices.Contains(v.accepted, id) && !dated
+}
+
+// foreignLost holds us to leaving foreign statements alone (I4).
+func (w *watch) foreignLost(s sim.Seen, before, after *verdicts) {
+	for _, item := range before.foreign {
+		if slices.Contains(after.foreign, item) {
+			continue
+		}
+		read := w.reads[s.Process]
+		switch {
+		case read != nil && slices.Contains(read.foreign, item):
+			_ = w.violated("I4", "%s took out what isn't ours: %.60s", s.Actor, item)
+		case w.readStale[s.Process]:
+			w.Stale++
+		default:
+			w.Lost++
+		}
+	}
+}
