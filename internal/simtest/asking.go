@@ -63,10 +63,11 @@ func (w *watch) answered(revokeID string, asked time.Time) {
 // The last is not asked in a run with the forger, nor of a write by an old read, nor while somebody else's write stands.
 func (w *watch) unasked(s sim.Seen, before, after *verdicts) {
 	read := w.reads[s.Process]
+	meant := w.intent[s.Process] && w.asked[w.denyRead[s.Process]] // an operator's restore
 	switch {
 	case s.Actor == "revoke" && after.closed && !before.closed && !w.tried[s.Process]:
 		_ = w.violated(w.forged("I3"), "a revocation closed the trust policy before it tried to end sessions")
-	case before.closed && !after.closed && read != nil && read.closed && !w.denied.IsZero() && !(w.intent[s.Process] && w.asked[w.denyRead[s.Process]]):
+	case before.closed && !after.closed && read != nil && read.closed && !w.denied.IsZero() && !meant:
 		_ = w.violated(w.forged("I3"), "%s opened the trust policy although %s stands", s.Actor, cmp.Or(w.standing, "a revocation"))
 	}
 	if w.forging() || w.hand || read != before || before.closed || after.closed || before.born || after.born || w.ending(after) {

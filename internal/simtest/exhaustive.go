@@ -145,7 +145,7 @@ func (e *explorer) begin(tell func(Line)) (*run, *history, error) {
 	r.World = New(Config{AWS: sim.Config{Forget: true, Policies: e.shop.policies, Observe: h.saw}, Period: Period})
 	r.employReconcile()
 	r.watch = newWatch(r)
-	r.World.looking = r.watch.looks
+	r.looking = r.watch.looks
 	if err := e.ready(r); err != nil {
 		return r, h, fmt.Errorf("preparing: %w", err)
 	}

@@ -116,7 +116,9 @@ func (w *watch) converged() error {
 	tags := w.Secrets.Tags(w.plan.SecretARN)
 	closure := grant.ClosureOf(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0), w.documentOf(), tags)
 	for _, f := range []grant.Fact{grant.FactGranted, grant.FactRotated, grant.FactFailed, grant.FactRetired, grant.FactRevoked, grant.FactRestored, grant.FactExpired, grant.FactDrift} {
-		if change := f.Unannounced(tags); change != "" && change != "none" && !(f == grant.FactRotated && change != w.version(w.current)) && (f == grant.FactRevoked || !closure.Closed()) {
+		change := f.Unannounced(tags)
+		overtaken := f == grant.FactRotated && change != w.version(w.current)
+		if change != "" && change != "none" && !overtaken && (f == grant.FactRevoked || !closure.Closed()) {
 			return w.violated("I5", "%s of %s is not announced", f, change)
 		}
 	}
@@ -141,7 +143,8 @@ func (w *watch) converged() error {
 	for _, id := range w.views[0].accepted {
 		_, dated := w.documentOf().Deadline(id)
 		pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending) // of a rotation that the engine gave up
-		if id != w.current && !(id == w.before && dated) && w.version(id) != pending {
+		ending := id == w.before && dated
+		if id != w.current && !ending && w.version(id) != pending {
 			return w.violated("I6", "the trust policy still accepts the external ID of version %s", w.version(id))
 		}
 	}

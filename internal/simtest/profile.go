@@ -127,7 +127,7 @@ type acting struct {
 // draw are the dice of the actor's next decision.
 func (a *acting) draw() dice {
 	a.drawn++
-	return a.dice.nth(a.drawn)
+	return a.nth(a.drawn)
 }
 
 // rush is how far apart the moments are that many choose: the timer's is one of them.

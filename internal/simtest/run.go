@@ -56,7 +56,6 @@ type run struct {
 	plan    grant.Plan
 	weather weather
 	watch   *watch
-	actors  []*actor
 	turns   map[*sim.Process]*turn
 	started map[string]int // processes of a name so far
 	writes  int            // of IAM, for their lags
@@ -89,7 +88,7 @@ func (s *Shop) Run(seed uint64, o Options) Result {
 		Period: Period, Workers: true,
 	})
 	r.watch = newWatch(r)
-	r.World.looking = r.watch.looks
+	r.looking = r.watch.looks
 	err := r.found()
 	if err == nil {
 		err = r.set()

@@ -50,7 +50,6 @@ type watch struct {
 	revocation           // what of it stands
 	asking               // what operators asked for
 	revokes    []revoked // what operators were told
-	sessions   []*sim.Session
 	forgedTags bool
 
 	reads     map[*sim.Process]*verdicts // the trust policy that each process read last
@@ -277,13 +276,14 @@ func (w *watch) told(text []byte) {
 // In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
 // does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn.
 func (w *watch) looks(deploy bool, act func() error) error {
-	began, p := w.Steps, w.World.Running()
+	began, p := w.Steps, w.Running()
 	w.anyStale[p] = false
 	err := act()
 	if err == nil && began >= w.planned && !w.anyStale[p] {
 		w.followed = w.planned
 	}
-	if err == nil && !(w.forging() && (deploy || w.current == "")) && w.hand && began >= w.handStep && !w.anyStale[p] {
+	mislabelled := w.forging() && (deploy || w.current == "")
+	if err == nil && !mislabelled && w.hand && began >= w.handStep && !w.anyStale[p] {
 		w.hand = false
 		gap := w.Now().Sub(w.handAt)
 		w.Hand.add(HandGap{1, gap, gap})
