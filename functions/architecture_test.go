@@ -190,3 +190,30 @@ func covered(name string, by []string) bool {
 		return name == allowed || below && strings.HasPrefix(name, prefix)
 	})
 }
+
+// A folder that docs/structure.md doesn't explain is one that a newcomer doesn't find.
+func TestTheStructureIsExplained(t *testing.T) {
+	doc, err := os.ReadFile("../docs/structure.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, above := range []string{"..", "../internal"} {
+		folders, err := os.ReadDir(above)
+		if err != nil {
+			t.Fatal(err)
+		}
+		explained := 0
+		for _, f := range folders {
+			name := strings.TrimPrefix(above+"/"+f.Name(), "../")
+			if !f.IsDir() || strings.HasPrefix(f.Name(), ".") || slices.Contains([]string{"bin", "dist", "cdk.out", "internal", "cmd"}, name) {
+				continue
+			}
+			if explained++; !strings.Contains(string(doc), "`"+name+"`") && !strings.Contains(string(doc), "`"+name+"/<") {
+				t.Errorf("docs/structure.md doesn't say what %s is", name)
+			}
+		}
+		if explained < 7 {
+			t.Errorf("%d folders in %s", explained, above)
+		}
+	}
+}

@@ -137,3 +137,8 @@ func (p Plan) Where() events.Where {
 		RoleARN: p.RoleARN, SecretARN: p.SecretARN, KeyARN: p.KeyARN,
 	}
 }
+
+// Check is a message on the check queue: look at this grant. It says nothing else, so a forged one only makes us look.
+type Check struct {
+	Grant Name `json:"grant"`
+}
