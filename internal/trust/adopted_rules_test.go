@@ -230,6 +230,26 @@ func TestTwoIntegrationsRotateSideBySide(t *testing.T) {
 	}
 }
 
+// Two providers got the same ID: while theirs ends, no phase of ours ends it for them.
+func TestTwoIntegrationsWithOneIDRotateSideBySide(t *testing.T) {
+	theirs := func(id string, at time.Time) trust.Request {
+		return vendorCall("arn:aws:iam::"+other+":user/a", id, at)
+	}
+	later := deadline.Add(time.Hour)
+	d := parse(t, statements(vendor(us, "StringEquals", vendorID), vendor(other, "StringEquals", vendorID)))
+	for _, p := range []trust.Plan{
+		of(other, trust.Plan{Role: trust.Adopted, Current: vendorID, Pending: "warehouse-2"}),
+		of(other, trust.Plan{Role: trust.Adopted, Current: "warehouse-2", Previous: trust.Previous{ID: vendorID, Until: later}}),
+		of(us, toOverlap), of(us, toPromote), of(us, toRetire),
+	} {
+		d = apply(t, d, p)
+		allow(t, d, theirs(vendorID, deadline))
+	}
+	deny(t, d, theirs(vendorID, later))
+	allow(t, d, theirs("warehouse-2", later))
+	deny(t, d, vendorCall(ourUser, vendorID, noon))
+}
+
 func TestTheQuotaOfAnAdoptedRole(t *testing.T) {
 	d := parse(t, statements(vendor(us, "StringEquals", vendorID)))
 	need, err := trust.Largest(d, toOverlap)
