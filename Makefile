@@ -118,7 +118,7 @@ trust-corpus: need-go ## trust policies found in public repositories, judged as 
 	@$(GO) test -count=1 -v ./internal/trust -run '^TestTrustPoliciesOfEveryShape$$' -corpus "$(abspath $(CORPUS))" \
 	  | grep -vE '^ *(===|--- PASS)'
 
-.PHONY: sim sim-exhaustive
+.PHONY: sim sim-exhaustive sim-mutants
 RUNS ?= 0
 SEED ?= 0
 FOR  ?= 1m
@@ -127,6 +127,10 @@ sim: need-go ## the functions beside each other, faults and all: SEED=â€¦ RUNS=â
 
 sim-exhaustive: need-go ## every order of pairs of operations, with a crash at every point
 	$(GO) run ./internal/simtest/cmd/sim -exhaustive -for 30m
+
+sim-mutants: need-go ## known bugs planted in the functions, one at a time: the simulation must break a promise on each
+	GOGC=400 $(GO) run ./tools/mutants -dir internal/simtest/testdata/mutants -min 25 -parallel 2 -timeout 3m -- \
+	  ./internal/simtest -run '^TestNoRunBreaksAPromise$$' -runs 800
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...

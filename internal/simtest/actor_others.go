@@ -124,6 +124,9 @@ func (a *acting) forger() error {
 		case 0:
 			key := pick(d.nth(2), tags)
 			value := pick(d.nth(3), []string{v, "rv-20260101T000000Z-00000000", "none", "x", a.Secrets.Tags(arn)[grant.TagRevoked]})
+			if a.watch.closed() && d.nth(4).chance(0.5) { // calls the revocation that stands undone
+				key, value = grant.TagRestored, a.watch.standing
+			}
 			_ = a.Secrets.Tag(a.ctx, arn, map[string]string{key: value})
 			a.watch.forgedTags = a.watch.forgedTags || strings.HasSuffix(key, "-announced")
 		case 1, 2:

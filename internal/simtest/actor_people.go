@@ -69,10 +69,13 @@ func (a *acting) operator() error {
 	return nil
 }
 
-// restore asks to have undone what stands.
+// restore asks to have undone what stands, or stood when the operator looked.
 func (a *acting) restore() {
 	status, err := a.Status(a.ctx, a.plan.Grant)
 	if err != nil || status.RevokeID == "" {
+		return
+	}
+	if d := a.draw(); d.chance(0.3) && a.Wait(a.ctx, d.nth(1).between(0, rush)) != nil {
 		return
 	}
 	a.watch.asked[status.RevokeID] = true

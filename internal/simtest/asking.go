@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/sim"
 )
 
-// asking is what operators asked for and were told, and whether the functions hold to it.
+// asking is what operators asked for and were told, and what the functions know when they write.
 type asking struct {
 	leaked   map[string]bool // versions that an operator was told end a leaked ID
 	lastDeny time.Time       // when a Deny of everything was last written
@@ -22,11 +23,15 @@ type asking struct {
 	denySince map[*sim.Process]int  // calls of it since then
 }
 
+// newAsking remembers of another one what doesn't belong to a process.
+func newAsking(o asking) asking {
+	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
+	maps.Copy(a.leaked, o.leaked)
+	return a
+}
+
 // attempted is told of every call, whether it worked or not.
 func (w *watch) attempted(s sim.Seen) {
-	if w.tried == nil {
-		w.tried, w.intent, w.denySince = map[*sim.Process]bool{}, map[*sim.Process]bool{}, map[*sim.Process]int{}
-	}
 	w.denySince[s.Process]++
 	switch {
 	case s.Actor != "revoke": // the next request, or the last one is answered

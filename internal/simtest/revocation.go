@@ -51,9 +51,7 @@ func (w *watch) denyWritten(s sim.Seen) {
 	case w.denied.IsZero():
 	case w.opens != "" && w.asked[w.opens]:
 		w.Restores++
-		if i := slices.IndexFunc(w.Secrets.Stored(w.plan.SecretARN), func(v grant.Version) bool {
-			return externalID(v.Value) == w.current && v.Created.Before(w.shut.Truncate(time.Second))
-		}); i >= 0 && !w.mislabelled {
+		if w.fromBefore(w.current) && !w.mislabelled {
 			_ = w.violated("I3", "%s restored %s, and the current external ID is from before it", s.Actor, w.opens)
 		}
 		w.denied, w.restored, w.opens = time.Time{}, w.Now(), ""
@@ -67,6 +65,13 @@ func (w *watch) denyWritten(s sim.Seen) {
 	default:
 		_ = w.violated(w.forged("I3"), "%s lifted the Deny of %s, which nobody asked to restore", s.Actor, w.standing)
 	}
+}
+
+// fromBefore says whether an external ID was made before the revocation that stands.
+func (w *watch) fromBefore(id string) bool {
+	return slices.ContainsFunc(w.Secrets.Stored(w.plan.SecretARN), func(v grant.Version) bool {
+		return externalID(v.Value) == id && v.Created.Before(w.shut.Truncate(time.Second))
+	})
 }
 
 // revocationSticks is I3 where it can be seen at any moment: from the first Deny of a revocation on the control plane never

@@ -82,7 +82,7 @@ func (m *made) limit() time.Time { return later(m.ends, m.promise) }
 
 func newWatch(r *run) *watch {
 	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
-		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}, asking: asking{leaked: map[string]bool{}}}
+		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}, asking: newAsking(asking{})}
 }
 
 // remember takes over what another one has seen.
@@ -96,7 +96,7 @@ func (w *watch) remember(o *watch) {
 		w.ids[id] = &one
 	}
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
-	w.asking = asking{leaked: maps.Clone(o.leaked), lastDeny: o.lastDeny}
+	w.asking = newAsking(o.asking)
 	w.since = map[*sim.Process]int{}
 	w.reads, w.readStale, w.anyStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
@@ -274,11 +274,15 @@ func (w *watch) told(text []byte) {
 // seen what others wrote before it began.
 //
 // In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
-// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn.
+// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
+// calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
 	began, p := w.Steps, w.Running()
 	w.anyStale[p] = false
 	err := act()
+	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
+		return err
+	}
 	if err == nil && began >= w.planned && !w.anyStale[p] {
 		w.followed = w.planned
 	}
