@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/reconcile"
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
@@ -155,5 +156,83 @@ func TestAnOldReadingDoesNotRevokeARestoredGrant(t *testing.T) {
 		if d, err := trust.Parse([]byte(w.document())); err != nil || d.Closed() {
 			t.Errorf("%s closed it: %v", name, err)
 		}
+	}
+}
+
+// Another revocation lands between a restore's two looks at the Deny, or between reconcile's last look and the one right
+// before it would lift it: neither writes over it, so at no moment the Deny is gone.
+func TestTheDenyIsReadOnceMoreBeforeItIsWrittenOver(t *testing.T) {
+	for _, c := range []struct {
+		name, actor string
+		read        int // which GetRolePolicy of the actor the revocation comes before
+	}{{"by a restore", "revoke", 2}, {"by reconcile", "reconcile", 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			w, _, _ := revokedAndRestored(t, nil)
+			first := w.revokeID()
+			if c.actor == "reconcile" {
+				w.begun(first)
+				w.must(w.RunRotations(w.ctx))
+			}
+			w.Advance(time.Minute)
+			reads, second := 0, ""
+			w.Schedule = func(call sim.Call) sim.Outcome {
+				if call.Actor != c.actor {
+					return sim.Outcome{}
+				}
+				resume := w.quiet()
+				defer resume()
+				if call.Action == "GetRolePolicy" {
+					if reads++; reads == c.read {
+						w.revoked()
+						second = w.revokeID()
+					}
+				}
+				if second != "" && w.revokeID() != second {
+					t.Fatalf("before %s: the Deny of the second revocation is gone: %s", call.Action, w.inline())
+				}
+				return sim.Outcome{}
+			}
+			err := w.Invoke(w.ctx, c.actor, func(ctx context.Context) error {
+				if c.actor == "reconcile" {
+					_, err := w.Reconciler.Grant(ctx, "migration")
+					return err
+				}
+				_, err := w.Revoker.Restore(ctx, "migration", operator, api.RestoreRequest{Reason: "back", RevokeID: first})
+				return err
+			})
+			w.Schedule = nil
+			if c.actor == "revoke" && (err == nil || !strings.Contains(err.Error(), "another revocation of migration came")) {
+				t.Errorf("the restore answers %v", err)
+			}
+			if got := grant.ReadRevocation([]byte(w.inline())); second == "" || got.RevokeID != second || got.RestoreTo != "" {
+				t.Errorf("the Deny is now %+v, want that of %s", got, second)
+			}
+			w.lets()
+		})
+	}
+}
+
+// A restore has written over the Deny of another revocation, between two of its own calls. The tag tells, and the grant stays
+// closed under that revocation.
+func TestATagOfAnotherRevocationEndsARestore(t *testing.T) {
+	w, _, _ := revokedAndRestored(t, nil)
+	w.begun(w.revokeID())
+	const other = "rv-20260102T030405Z-0badcafe"
+	w.must(w.Secrets.Tag(w.ctx, w.plan.SecretARN, map[string]string{grant.TagRevoked: other}))
+	w.must(w.RunRotations(w.ctx))
+	w.Schedule = func(call sim.Call) sim.Outcome {
+		if !w.denied() {
+			t.Errorf("before %s: nothing denies any more", call.Action)
+		}
+		return sim.Outcome{}
+	}
+	w.looks()
+	w.Schedule = nil
+	w.lets()
+	if got := grant.ReadRevocation([]byte(w.inline())); got.RevokeID != other || got.RestoreTo != "" || !got.Denies {
+		t.Errorf("the Deny is %+v", got)
+	}
+	if e, ok := last[*events.AccessRevoked](w); !ok || e.RevokeID != other {
+		t.Errorf("announced %+v", e)
 	}
 }
