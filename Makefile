@@ -10,7 +10,6 @@ ARCH    ?= arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ACCESS  ?= access.yaml
 PAIRS   ?= 204000
-SEED    ?= 1
 FUZZTIME ?= 20m
 
 GOLANGCI_VERSION := v2.15.0
@@ -99,7 +98,7 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 
 .PHONY: trust-diff
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)
-	$(GO) test -count=1 -timeout=2h -v ./internal/trust/difftest -pairs $(PAIRS) -seed $(SEED)
+	$(GO) test -count=1 -timeout=2h -v ./internal/trust/difftest -pairs $(PAIRS) -seed $(or $(SEED),1)
 
 # One process, so that a machine which does other things as well stays usable.
 .PHONY: trust-fuzz
@@ -120,10 +119,9 @@ trust-corpus: need-go ## trust policies found in public repositories, judged as 
 
 .PHONY: sim sim-exhaustive sim-mutants
 RUNS ?= 0
-SEED ?= 0
 FOR  ?= 1m
 sim: need-go ## the functions beside each other, faults and all: SEED=… RUNS=… (or FOR=1m); a seed replays a run
-	$(GO) run ./internal/simtest/cmd/sim -seed $(SEED) -runs $(RUNS) -for $(FOR)
+	$(GO) run ./internal/simtest/cmd/sim -seed $(or $(SEED),0) -runs $(RUNS) -for $(FOR)
 
 sim-exhaustive: need-go ## every order of pairs of operations, with a crash at every point
 	$(GO) run ./internal/simtest/cmd/sim -exhaustive -for 30m
