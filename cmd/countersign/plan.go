@@ -22,7 +22,7 @@ func newPlanCommand(c *cli) *cobra.Command {
 	var exitCode bool
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Before a deploy: say who gains and who loses by it",
+		Short: "Before a deploy: say who gains and who loses",
 		Long: `Compare access.yaml with what stands in the account, and say whom a deploy
 lets in, whom it keeps out, and what else of a grant it changes. It only reads,
 with your own credentials: stack outputs, plans (SSM), roles and their policies.

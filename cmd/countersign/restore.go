@@ -29,13 +29,15 @@ func newRestoreCommand(c *cli) *cobra.Command {
 	var patience time.Duration
 	cmd := &cobra.Command{
 		Use:   "restore GRANT",
-		Short: "Let a revoked provider in again, with a new external ID",
-		Long: `Undo a revocation. The provider gets a new external ID, which it reads from the
-secret. Every older one stays out, and sessions issued before, and in the first
-three minutes behind the restore, stay dead. Only the revocation that stands is
-undone: if another one comes meanwhile, the grant stays closed.
+		Short: "Let a revoked provider in again, with a new ID",
+		Long: `Undo a revocation. The provider gets a new external ID, which it reads
+from the secret. Every older one stays out, and sessions issued before, and
+in the first three minutes behind the restore, stay dead. Only the
+revocation that stands is undone: if another one comes meanwhile, the grant
+stays closed.
 
-Exit codes: 0 open, 3 refused, 4 AWS denies it to you, 5 begun and not yet open.`,
+Exit codes: 0 open, 3 refused, 4 AWS denies it to you, 5 begun and not yet
+open.`,
 		Example: `countersign restore migration --reason "contract renewed"
 countersign restore migration --yes --revoke-id rv-20260901T160200Z-5d0c2e9a --reason INC-812`,
 		Args: cobra.ExactArgs(1),

@@ -46,7 +46,7 @@ type revokeFlags struct {
 func newRevokeCommand(c *cli) *cobra.Command {
 	var f revokeFlags
 	cmd := &cobra.Command{
-		Use:   "revoke GRANT | --provider NAME",
+		Use:   "revoke [GRANT]",
 		Short: "Take access away now, live sessions too",
 		Long: `Take a grant's access away: a Deny on the role comes first and ends what live
 sessions can do at their next call, then nobody can enter any more. If the API

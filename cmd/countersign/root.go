@@ -57,7 +57,9 @@ countersign explain`,
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			cmd.Short = "Write a shell's completion script"
+			continue
 		}
+		fitHelp(cmd)
 	}
 	return root
 }

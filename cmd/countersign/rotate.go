@@ -22,7 +22,7 @@ type rotation struct {
 func newRotateCommand(c *cli) *cobra.Command {
 	var f rotateFlags
 	cmd := &cobra.Command{
-		Use:   "rotate GRANT | --provider NAME | --all",
+		Use:   "rotate [GRANT]",
 		Short: "Replace the external ID now; --leaked: no overlap",
 		Long: `Start a rotation now. The previous external ID stays accepted for the grant's
 overlap; with --leaked it ends as soon as the new one is in, and the provider is

@@ -61,7 +61,7 @@ statements change, every other byte stays.
   promote   accept --current; --previous until --until only
   retire    the deadline has passed: remove --previous everywhere
   revoke    let nobody in
-  restore   undo revoke; --current is the only ID of Countersign's that enters
+  restore   undo revoke; --current is the only ID of ours that enters
 
 overlap, promote and retire never lift a Deny of Countersign's. The clock is
 never looked at. An ID may be given as @FILE.

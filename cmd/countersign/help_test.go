@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+func TestHelpTextsFitIntoTheirFrame(t *testing.T) {
+	root := newRootCommand(&cli{})
+	seen := 0
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		for line := range strings.Lines(cmd.Long) {
+			seen++
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth {
+				t.Errorf("%s: %d characters: %s", cmd.CommandPath(), n, line)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.Name() != "completion" && sub.Name() != "help" {
+				look(sub)
+			}
+		}
+	}
+	look(root)
+	if seen < 40 {
+		t.Errorf("%d lines of help", seen)
+	}
+}
+
+func TestRefillLeavesListsAlone(t *testing.T) {
+	got := refill("one two three four\nfive\n\n  list  item\n  another\n\nsix", 9)
+	if want := "one two\nthree\nfour five\n\n  list  item\n  another\n\nsix"; got != want {
+		t.Errorf("got:\n%s", got)
+	}
+}
