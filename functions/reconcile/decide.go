@@ -73,16 +73,20 @@ func overtaken(f facts) (versionID string) {
 	if f.pending.err == nil {
 		others = append([]gate.Stray{{ID: f.pending.id, VersionID: f.pending.versionID, Created: f.pending.created}}, others...)
 	}
+	// Beside the one before, without an end either, stands what was let in and perhaps never promoted. Then a version of the
+	// same second proves nothing.
+	unsure := f.previous.err == nil && undated(f.previous.id, f.doc)
 	for _, s := range others {
-		if younger(s.Created, f.current.created) && undated(s.ID, f.doc) {
+		since := s.Created.Truncate(time.Second).Sub(f.current.created.Truncate(time.Second))
+		if undated(s.ID, f.doc) && (since > 0 || since == 0 && !unsure) {
 			return s.VersionID
 		}
 	}
 	return ""
 }
 
-// younger compares as AWS dates versions: to the second.
-func younger(created, than time.Time) bool {
+// notOlder compares as AWS dates versions: to the second.
+func notOlder(created, than time.Time) bool {
 	return !created.Truncate(time.Second).Before(than.Truncate(time.Second))
 }
 
@@ -96,7 +100,7 @@ func undated(id grant.ID, doc *trust.Document) bool {
 // pending one only if a rotation has put it there.
 func wanted(f facts) (grant.IDs, time.Time) {
 	ids := grant.IDs{Current: f.current.id}
-	if f.pending.err == nil && f.pending.id != f.current.id && younger(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
+	if f.pending.err == nil && f.pending.id != f.current.id && notOlder(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
 	ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
