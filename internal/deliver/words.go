@@ -89,15 +89,19 @@ func (w words) granted(to Audience) Message {
 	if !w.plan.Expires.IsZero() {
 		m.Rows = append(m.Rows, Row{Label: "Ends", Text: day(w.plan.Expires)})
 	}
+	m.Rows = append(m.Rows, w.opened(to, "Assume the role.", "Read the external ID"))
+	return m
+}
+
+// opened is what a reader does about access that opened.
+func (w words) opened(to Audience, enter, read string) Row {
 	switch {
 	case to == Operators:
-		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)})
+		return Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)}
 	case w.plan.NoExternalID:
-		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Assume the role. This grant asks for no external ID."})
-	default:
-		m.Rows = append(m.Rows, w.pickUp("Read the external ID"))
+		return Row{Label: "Do", Text: enter + " This grant asks for no external ID."}
 	}
-	return m
+	return w.pickUp(read)
 }
 
 func (w words) rotated() Message {
@@ -186,14 +190,7 @@ func (w words) restored(to Audience) Message {
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
-	switch {
-	case to == Operators:
-		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)})
-	case w.plan.NoExternalID:
-		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Assume the role again. This grant asks for no external ID."})
-	default:
-		m.Rows = append(m.Rows, w.pickUp("Read the new external ID"))
-	}
+	m.Rows = append(m.Rows, w.opened(to, "Assume the role again.", "Read the new external ID"))
 	return m
 }
 
