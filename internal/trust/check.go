@@ -49,12 +49,15 @@ func (c *checker) readPlan() error {
 	if c.p.Role == Adopted || checkPlan(c.p) != nil || checkCreated(c.p) != nil {
 		return nil
 	}
-	empty, err := Parse([]byte(`{"Version":"2012-10-17","Statement":[]}`))
-	if err != nil {
-		return err
+	c.plan = &Document{policy: policy{version: "2012-10-17"}}
+	for _, b := range wanted(c.p) {
+		_, s, err := readBlock(b)
+		if err != nil {
+			return err
+		}
+		c.plan.policy.statements = append(c.plan.policy.statements, *s)
 	}
-	c.plan, _, err = applyCreated(empty, c.p, wanted(c.p))
-	return err
+	return nil
 }
 
 // gate asserts the Denies.
@@ -98,7 +101,7 @@ func (c *checker) in() error {
 		for _, q := range want.probes(c.at) {
 			for _, id := range ids {
 				q := q.with(id)
-				if c.plan.effect(q) != Allow {
+				if c.plan.Effect(q) != Allow {
 					continue // not at this time
 				}
 				if v := c.open.Evaluate(q); v.Effect != Allow {
@@ -124,12 +127,12 @@ func (c *checker) adoptedIn() error {
 			return refuse(s.name(), "it holds the current ID and not the pending one")
 		}
 		for _, q := range s.probes(c.at) {
-			entered := slices.ContainsFunc(c.p.ids(), func(id string) bool { return c.was.effect(q.with(id)) == Allow })
+			entered := slices.ContainsFunc(c.p.ids(), func(id string) bool { return c.was.Effect(q.with(id)) == Allow })
 			if !entered || !c.covers(q) {
 				continue
 			}
 			for _, id := range []string{c.p.Current, c.p.Pending} {
-				if id != "" && c.open.effect(q.with(id)) != Allow {
+				if id != "" && c.open.Effect(q.with(id)) != Allow {
 					return refuse(s.name(), "%s with %s should get in, and doesn't", q.Principal, Fingerprint(id))
 				}
 			}
@@ -170,8 +173,11 @@ func (c *checker) out() error {
 					continue // most statements stand in all three
 				}
 				asked = append(asked, q)
+				f := newFacts(q)
+				f.silent = true
 				for _, id := range c.ids {
-					if err := c.judge(q.with(id), id); err != nil {
+					f.give(id)
+					if err := c.judge(q.with(id), f, id); err != nil {
 						return err
 					}
 				}
@@ -181,10 +187,8 @@ func (c *checker) out() error {
 	return nil
 }
 
-// judge refuses one request that gets in although it must not.
-func (c *checker) judge(q Request, id string) error {
-	f := newFacts(q)
-	f.silent = true
+// judge refuses one request, with an ID among its facts, that gets in although it must not.
+func (c *checker) judge(q Request, f *facts, id string) error {
 	if c.closed && q.Action == ActionAssumeRole && c.full.evaluate(f).Effect != Deny {
 		return refuse("", "the role is to be closed, but %s with %s is not denied", q.Principal, Fingerprint(id))
 	}
@@ -200,7 +204,7 @@ func (c *checker) judge(q Request, id string) error {
 		return refuse("", "%s with %s may get in, whom the document before kept out", q.Principal, Fingerprint(id))
 	case now == Allow && c.p.Role == Created && c.p.Gate != Close && (id == "" || id == wrongID):
 		return refuse("", "%s gets in with %s as external ID: a statement that isn't Countersign's allows it", q.Principal, Fingerprint(id))
-	case now == Allow && c.p.Gate != Close && c.over(id) && c.covers(q) && c.open.effect(q.with(wrongID)) != Allow:
+	case now == Allow && c.p.Gate != Close && c.over(id) && c.covers(q) && c.open.Effect(q.with(wrongID)) != Allow:
 		return refuse("", "%s with %s gets in, although that ID is over", q.Principal, Fingerprint(id))
 	}
 	return nil
@@ -218,7 +222,7 @@ func (c *checker) planned(q Request, f *facts, id string, now Effect) bool {
 		return c.covers(q)
 	}
 	return slices.ContainsFunc(c.p.ids(), func(id string) bool {
-		before := c.was.effect(q.with(id))
+		before := c.was.Effect(q.with(id))
 		return before == Allow || before == now
 	})
 }

@@ -106,12 +106,25 @@ func newFacts(r Request) *facts {
 	return f
 }
 
+// give makes the request one with another external ID; "" is none.
+func (f *facts) give(id string) {
+	f.given = nil
+	delete(f.keys, keyExternalID)
+	if id == "" {
+		return
+	}
+	f.given = []string{id}
+	if strings.EqualFold(f.action, ActionAssumeRole) {
+		f.keys[keyExternalID] = f.given
+	}
+}
+
 // Evaluate answers as IAM would for the role's side of the call, Deny first. A caller in another account also needs its
 // own account's permission, which this doesn't see.
 func (d *Document) Evaluate(r Request) Verdict { return d.evaluate(newFacts(r)) }
 
-// effect is Evaluate without the explanation.
-func (d *Document) effect(r Request) Effect {
+// Effect is Evaluate without the explanation.
+func (d *Document) Effect(r Request) Effect {
 	f := newFacts(r)
 	f.silent = true
 	return d.evaluate(f).Effect
