@@ -23,6 +23,7 @@ func (t Task) Run(ctx context.Context) error {
 }
 
 type timer struct {
+	w     *World
 	name  string
 	every time.Duration
 	next  time.Time
@@ -31,29 +32,46 @@ type timer struct {
 
 // Every runs a function regularly, as an EventBridge schedule does. The first time is one period from now.
 func (w *World) Every(function string, period time.Duration, run func(context.Context) error) {
-	w.timers = append(w.timers, &timer{function, period, w.now.Add(period), run})
+	w.timers, w.acting = append(w.timers, &timer{w, function, period, w.now.Add(period), run}), nil
 }
 
-// tasks lists what AWS will do next, each source's first, in a fixed order.
-func (w *World) tasks() []Task {
-	out := w.Secrets.tasks()
-	for _, name := range sortedKeys(w.queues) {
-		out = append(out, w.queues[name].tasks()...)
+// source is something of AWS's that acts by itself.
+type source interface {
+	due() (time.Time, bool) // when next; false: not at all
+	task() Task             // what it does then; asked only where something is due
+}
+
+// sources are all that there are, in a fixed order.
+func (w *World) sources() []source {
+	if w.acting == nil {
+		for _, s := range w.Secrets.order {
+			w.acting = append(w.acting, rotating{w.Secrets, s})
+		}
+		for _, name := range sortedKeys(w.queues) {
+			w.acting = append(w.acting, w.queues[name])
+		}
+		for _, t := range w.timers {
+			w.acting = append(w.acting, t)
+		}
 	}
-	for _, t := range w.timers {
-		out = append(out, Task{Name: t.name, At: t.next, take: func() { t.next = t.next.Add(t.every) },
-			run: func(ctx context.Context) error { return w.Invoke(ctx, t.name, t.run) }})
-	}
-	return out
+	return w.acting
+}
+
+func (t *timer) due() (time.Time, bool) { return t.next, true }
+
+func (t *timer) task() Task {
+	return Task{Name: t.name, At: t.next, take: func() { t.next = t.next.Add(t.every) },
+		run: func(ctx context.Context) error { return t.w.Invoke(ctx, t.name, t.run) }}
 }
 
 // Due takes what AWS does now, in a fixed order. Whoever takes it must run it.
 func (w *World) Due() []Task {
 	var out []Task
-	for _, t := range w.tasks() {
-		if t.At.After(w.now) {
+	for _, s := range w.sources() {
+		if at, ok := s.due(); !ok || at.After(w.now) {
 			continue
 		}
+		t := s.task()
 		t.take()
 		t.take = nil
 		out = append(out, t)
@@ -63,9 +81,9 @@ func (w *World) Due() []Task {
 
 // NextDue is when AWS will do something next by itself.
 func (w *World) NextDue() (at time.Time, ok bool) {
-	for _, t := range w.tasks() {
-		if !ok || t.At.Before(at) {
-			at, ok = t.At, true
+	for _, s := range w.sources() {
+		if next, acts := s.due(); acts && (!ok || next.Before(at)) {
+			at, ok = next, true
 		}
 	}
 	return at, ok

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // shown is a trust policy as GetRole returns it, URL-decoded: lists of one as scalars, lists in another order than they were
@@ -107,6 +108,9 @@ func showList(out *bytes.Buffer, values []string) {
 
 // quoted is a JSON string, without the escapes that encoding/json adds for HTML.
 func quoted(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return `"` + s + `"` // as almost all are
+	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

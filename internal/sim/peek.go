@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"slices"
+	"time"
+
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -87,6 +90,16 @@ func (b *Bus) Last() (detail []byte, ok bool) {
 		return nil, false
 	}
 	return b.archive[len(b.archive)-1].Detail, true
+}
+
+// Visible lists when each message is received next, the first one first.
+func (q *Queue) Visible() []time.Time {
+	out := make([]time.Time, 0, len(q.messages))
+	for _, m := range q.messages {
+		out = append(out, m.visible)
+	}
+	slices.SortFunc(out, time.Time.Compare)
+	return out
 }
 
 // Standing is a grant's plan as the parameter has it now.

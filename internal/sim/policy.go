@@ -46,12 +46,16 @@ type parsedPolicy struct {
 	err    error
 }
 
-// cacheSize bounds a cache; a full one starts anew.
-const cacheSize = 50_000
-
 // NewPolicyCache makes an empty cache.
 func NewPolicyCache() *PolicyCache {
 	return &PolicyCache{map[string]parsedPolicy{}, map[string]parsedPolicy{}, map[string]*trust.Document{}, map[string]grant.Plan{}}
+}
+
+// Trim forgets all if there is much of it: between two runs, as within one the same document is the same pointer.
+func (c *PolicyCache) Trim(most int) {
+	if len(c.identity)+len(c.trust)+len(c.shown)+len(c.plans) > most {
+		*c = *NewPolicyCache()
+	}
 }
 
 func (c *PolicyCache) identityPolicy(source []byte) (*policy, error) {
@@ -71,9 +75,6 @@ func parseOnce(known map[string]parsedPolicy, source []byte, check func(*policy)
 	if err == nil {
 		err = check(p)
 	}
-	if len(known) >= cacheSize {
-		clear(known)
-	}
 	known[string(source)] = parsedPolicy{p, err}
 	return p, err
 }
@@ -87,9 +88,6 @@ func (c *PolicyCache) document(shown []byte) (*trust.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.shown) >= cacheSize {
-		clear(c.shown)
-	}
 	c.shown[string(shown)] = d
 	return d, nil
 }
@@ -102,9 +100,6 @@ func (c *PolicyCache) plan(value string, name grant.Name) (grant.Plan, error) {
 	p, err := grant.ParsePlan([]byte(value), name)
 	if err != nil {
 		return p, err
-	}
-	if len(c.plans) >= cacheSize {
-		clear(c.plans)
 	}
 	c.plans[value] = p
 	return p, nil

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -109,9 +110,10 @@ func (s *secret) free() error {
 // tried again from the first step, later: see World.Sleep.
 func (m *Secrets) RunRotations(ctx context.Context) error {
 	var all error
-	for _, t := range m.tasks() {
-		if !t.At.After(m.w.now) {
-			all = errors.Join(all, t.Run(ctx))
+	for _, s := range slices.Clone(m.order) {
+		r := rotating{m, s}
+		if at, ok := r.due(); ok && !at.After(m.w.now) {
+			all = errors.Join(all, r.task().Run(ctx))
 		}
 	}
 	return all
@@ -120,22 +122,29 @@ func (m *Secrets) RunRotations(ctx context.Context) error {
 // RunRotations is Secrets.RunRotations.
 func (w *World) RunRotations(ctx context.Context) error { return w.Secrets.RunRotations(ctx) }
 
-// tasks are the engine's next acts: attempts at rotations, and the start of scheduled ones.
-func (m *Secrets) tasks() []Task {
-	var out []Task
-	for _, s := range m.order {
-		if s.deleted {
-			continue
-		}
-		if r := s.rotation; r != nil && !r.taken && !r.gaveUp {
-			out = append(out, Task{Name: engineActor, At: r.due, take: func() { r.taken = true }, run: func(ctx context.Context) error { return m.attempt(ctx, s, r) }})
-		} else if r == nil || r.gaveUp {
-			if !s.next.IsZero() {
-				out = append(out, Task{Name: engineActor, At: s.next, take: func() { m.scheduled(s) }, run: func(ctx context.Context) error { return m.attemptOf(ctx, s) }})
-			}
-		}
+// rotating is a secret as the engine sees it.
+type rotating struct {
+	m *Secrets
+	s *secret
+}
+
+// due is when the attempt that is under way goes on, or the schedule begins one.
+func (r rotating) due() (time.Time, bool) {
+	switch one := r.s.rotation; {
+	case r.s.deleted:
+		return time.Time{}, false
+	case one != nil && !one.gaveUp:
+		return one.due, !one.taken
 	}
-	return out
+	return r.s.next, !r.s.next.IsZero()
+}
+
+func (r rotating) task() Task {
+	at, _ := r.due()
+	if one := r.s.rotation; one != nil && !one.gaveUp {
+		return Task{Name: engineActor, At: at, take: func() { one.taken = true }, run: func(ctx context.Context) error { return r.m.attempt(ctx, r.s, one) }}
+	}
+	return Task{Name: engineActor, At: at, take: func() { r.m.scheduled(r.s) }, run: func(ctx context.Context) error { return r.m.attemptOf(ctx, r.s) }}
 }
 
 // scheduled starts a rotation whose time has come. A pending version that is not current blocks it: then the schedule goes on.

@@ -147,7 +147,7 @@ func (m *Secrets) add(arn, name, key string, value []byte, tags map[string]strin
 	maps.Copy(s.tags, tags)
 	s.versions = []*version{{id: m.w.uuid(), value: bytes.Clone(value), created: m.w.now, stages: []string{grant.StageCurrent}}}
 	m.byARN[arn] = s
-	m.order = append(m.order, s)
+	m.order, m.w.acting = append(m.order, s), nil
 	return s
 }
 

@@ -47,7 +47,7 @@ func (w *World) Snapshot() *Snapshot {
 
 // Restore puts a world of the same configuration, with the same timers and consumers, to where another one was.
 func (w *World) Restore(s *Snapshot) {
-	w.now, w.serial = s.now, s.serial
+	w.now, w.serial, w.acting = s.now, s.serial, nil
 	w.IAM.roles, w.IAM.found, w.IAM.managed = cloneRoles(s.roles), nil, maps.Clone(s.managed)
 	w.IAM.principals, w.IAM.ids = maps.Clone(s.known[0]), maps.Clone(s.known[1])
 	w.Secrets.order, w.Secrets.byARN = cloneSecrets(s.order), map[string]*secret{}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -51,7 +50,7 @@ func (w *World) Queue(name string) *Queue {
 	q, ok := w.queues[name]
 	if !ok {
 		q = &Queue{Name: name, w: w, visibility: 30 * time.Second}
-		w.queues[name] = q
+		w.queues[name], w.acting = q, nil
 	}
 	return q
 }
@@ -154,15 +153,24 @@ func (q *Queue) Subscribe(function string, batch int, consume func(context.Conte
 	q.function, q.consume, q.batch = function, consume, min(max(batch, 1), 10)
 }
 
-// tasks is the next batch, if the queue has a consumer.
-func (q *Queue) tasks() []Task {
-	if q.consume == nil || len(q.messages) == 0 {
-		return nil
+// due is when the next batch comes, if the queue has a consumer.
+func (q *Queue) due() (at time.Time, ok bool) {
+	if q.consume == nil {
+		return at, false
 	}
-	first := slices.MinFunc(q.messages, func(a, b *message) int { return cmp.Compare(a.visible.UnixNano(), b.visible.UnixNano()) })
+	for _, m := range q.messages {
+		if !ok || m.visible.Before(at) {
+			at, ok = m.visible, true
+		}
+	}
+	return at, ok
+}
+
+func (q *Queue) task() Task {
+	at, _ := q.due()
 	var batch []Message
-	return []Task{{
-		Name: q.function, At: first.visible,
+	return Task{
+		Name: q.function, At: at,
 		take: func() { batch = q.Receive(q.batch) },
 		run: func(ctx context.Context) error {
 			if len(batch) == 0 {
@@ -170,7 +178,7 @@ func (q *Queue) tasks() []Task {
 			}
 			return q.hand(ctx, batch)
 		},
-	}}
+	}
 }
 
 func (q *Queue) hand(ctx context.Context, batch []Message) error {

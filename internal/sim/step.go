@@ -131,12 +131,17 @@ func AsPrincipal(ctx context.Context, name, arn string) context.Context {
 
 // actor is who calls. Calls without a name are the test's own.
 func (w *World) actor(ctx context.Context) actor {
+	a := named(ctx)
+	if a.arn == "" {
+		a.arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", w.cfg.Account, a.name, a.name)
+	}
+	return a
+}
+
+func named(ctx context.Context) actor {
 	a, ok := ctx.Value(actorKey{}).(actor)
 	if !ok {
 		a.name = "test"
-	}
-	if a.arn == "" {
-		a.arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", w.cfg.Account, a.name, a.name)
 	}
 	return a
 }
@@ -144,7 +149,7 @@ func (w *World) actor(ctx context.Context) actor {
 // step is the one way into the world: every AWS call of everybody goes through it.
 func step[T any](ctx context.Context, w *World, service, action, resource string, apply func() (T, error)) (T, error) {
 	var zero T
-	who := w.actor(ctx)
+	who := named(ctx)
 	inv, _ := ctx.Value(invocationKey{}).(*invocation)
 	if inv != nil && inv.dead {
 		panic(crash{inv}) // deferred functions of the dead
@@ -163,7 +168,7 @@ func step[T any](ctx context.Context, w *World, service, action, resource string
 		}
 	}
 	fail := func(err error) (T, error) {
-		err = named(err, service, action)
+		err = attribute(err, service, action)
 		record(err)
 		return zero, err
 	}
@@ -227,7 +232,7 @@ func orUnavailable(err error) error {
 	return refuse(grant.ErrUnavailable, "ServiceUnavailable", "no answer")
 }
 
-func named(err error, service, action string) error {
+func attribute(err error, service, action string) error {
 	if e, ok := err.(*Error); ok {
 		one := *e
 		one.Service, one.Action = service, action

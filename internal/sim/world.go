@@ -61,6 +61,7 @@ type World struct {
 	letters []Letter
 	senders map[string]bool // nil: every sender is verified
 	timers  []*timer
+	acting  []source // see sources
 
 	iamWrites, iamReads rate
 

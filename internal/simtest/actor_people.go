@@ -34,7 +34,7 @@ func (a *acting) provider() error {
 	return nil
 }
 
-// operator revokes, restores, rotates, and says that IDs leaked.
+// operator revokes, restores, rotates, says that IDs leaked, and pauses the schedule.
 func (a *acting) operator() error {
 	for a.rest(10*time.Minute, 150*time.Minute) {
 		d := a.draw()
@@ -62,11 +62,24 @@ func (a *acting) operator() error {
 				}
 				return a.patient(answer, err)
 			})
+		case d.chance(0.92):
+			a.freeze()
 		default:
 			_, _ = a.Status(a.ctx, a.plan.Grant)
 		}
 	}
 	return nil
+}
+
+// freeze pauses the schedule for a while, or ends a pause.
+func (a *acting) freeze() {
+	d := a.draw()
+	_ = a.insist(2, func() error {
+		if d.chance(0.3) {
+			return a.patient(a.Resume(a.ctx, a.plan.Grant))
+		}
+		return a.patient(a.Pause(a.ctx, a.plan.Grant, a.Now().Add(d.nth(1).between(30*time.Minute, 6*time.Hour))))
+	})
 }
 
 // restore asks to have undone what stands, or stood when the operator looked.

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +19,10 @@ type asking struct {
 
 	planned, followed int // steps: when the plan was last written, and which plan a reconciliation has followed
 
+	frozen     time.Time            // until when an operator paused the schedule
+	frozenStep int                  // when
+	described  map[*sim.Process]int // the step in which a process last read the tags
+
 	tried     map[*sim.Process]bool // whether a revocation under way has tried to write the Deny
 	intent    map[*sim.Process]bool // whether the Deny that a process read last is an intent to restore
 	denySince map[*sim.Process]int  // calls of it since then
@@ -25,7 +30,7 @@ type asking struct {
 
 // newAsking remembers of another one what doesn't belong to a process.
 func newAsking(o asking) asking {
-	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
+	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
 	maps.Copy(a.leaked, o.leaked)
 	return a
 }
@@ -33,6 +38,7 @@ func newAsking(o asking) asking {
 // attempted is told of every call, whether it worked or not.
 func (w *watch) attempted(s sim.Seen) {
 	w.denySince[s.Process]++
+	w.pauses(s)
 	switch {
 	case s.Actor != "revoke": // the next request, or the last one is answered
 		w.tried[s.Process] = false
@@ -41,7 +47,34 @@ func (w *watch) attempted(s sim.Seen) {
 	}
 	if s.Action == "GetRolePolicy" && s.Done {
 		w.denySince[s.Process] = 0
-		w.intent[s.Process] = grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, s.Replica)).RestoreTo != ""
+		w.intent[s.Process] = w.deny(s.Replica).RestoreTo != ""
+	}
+}
+
+// pauses holds the schedule to a pause, and a pause to the schedule (I10): nothing that the schedule began gets an external ID
+// while one stands, and what an operator asked for is not refused for it.
+func (w *watch) pauses(s sim.Seen) {
+	switch s.Action {
+	case "TagResource":
+		if until := grant.PausedUntil(w.Secrets.Tags(w.plan.SecretARN), w.Now()); s.Actor == "operate" && s.Done && !until.Equal(w.frozen) {
+			w.frozen, w.frozenStep = until, w.Steps
+			w.Pauses++
+		}
+	case "DescribeSecret":
+		w.described[s.Process] = w.Steps
+	case "PutSecretValue":
+		versions := w.Secrets.Stored(w.plan.SecretARN)
+		made := versions[len(versions)-1].ID
+		if s.Done && s.Actor == "rotate" && grant.BySchedule(made) && w.Now().Before(w.frozen) && w.described[s.Process] > w.frozenStep {
+			_ = w.violated("I10", "the schedule made version %s, although it is paused until %s", made, w.frozen.Format(time.TimeOnly))
+		}
+	case "Invoke":
+		if rotation, _ := w.Secrets.Rotation(w.plan.SecretARN); errors.Is(s.Answer, grant.ErrPaused) {
+			w.PutOff++
+			if s.Process != nil && s.Process.Name == "secretsmanager" && !grant.BySchedule(rotation.Token) {
+				_ = w.violated("I10", "%s was refused because of a pause, and the schedule didn't begin it", rotation.Token)
+			}
+		}
 	}
 }
 

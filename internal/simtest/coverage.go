@@ -17,12 +17,16 @@ type Coverage struct {
 	Pairs     [crowd][crowd]int // steps of an actor right behind one of another, by everybody's order
 	Struck    []string          // calls that something happened to
 
-	Hand    HandGap
-	Foreign int // moments in which the provider got in by a foreign editor's own value on an adopted role
-	Lost    int // foreign edits lost between our last read and our write
-	Stale   int // foreign edits lost because our last read was stale
+	Hand     HandGap
+	Deployed HandGap // of these, behind a deploy, with nothing that went wrong meanwhile
+	Foreign  int     // moments in which the provider got in by a foreign editor's own value on an adopted role
+	Lost     int     // foreign edits lost between our last read and our write
+	Stale    int     // foreign edits lost because our last read was stale
 
 	Overtaken   int // writes of the trust policy over one that came after our last read
+	Lines       int // of the functions' logs that were searched for external IDs
+	Pauses      int // of the schedule, and ends of pauses
+	PutOff      int // steps of rotations that a pause put off
 	Restores    int // that lifted a Deny
 	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
 	Overwritten int // revocations that a restore overwrote between its last read and its write
@@ -33,6 +37,10 @@ type HandGap struct {
 	Times   int
 	Total   time.Duration
 	Longest time.Duration
+}
+
+func (g *HandGap) mean() time.Duration {
+	return (g.Total / time.Duration(max(g.Times, 1))).Round(time.Millisecond)
 }
 
 func (g *HandGap) add(o HandGap) {
@@ -82,10 +90,14 @@ func (c *Coverage) addCounts(o Coverage) {
 		}
 	}
 	c.Hand.add(o.Hand)
+	c.Deployed.add(o.Deployed)
 	c.Foreign += o.Foreign
 	c.Lost += o.Lost
 	c.Stale += o.Stale
 	c.Overtaken += o.Overtaken
+	c.Lines += o.Lines
+	c.Pauses += o.Pauses
+	c.PutOff += o.PutOff
 	c.Restores += o.Restores
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
@@ -144,11 +156,14 @@ func (r *Report) Print(w io.Writer) {
 	p("steps        %d, of which %d AWS calls; %.0f steps a second\n", r.Steps, r.Calls, float64(r.Steps)/r.Took.Seconds())
 	p("median       %d AWS calls a run\n", r.Median())
 	p("rotations    %d\n", r.Rotations)
-	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n",
-		r.Hand.Times, (r.Hand.Total / time.Duration(max(r.Hand.Times, 1))).Round(time.Second), r.Hand.Longest)
+	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n", r.Hand.Times, r.Hand.mean(), r.Hand.Longest)
+	p("deployed     of these, behind a deploy while nothing went wrong: %d times, %s in the mean, %s at most\n", r.Deployed.Times, r.Deployed.mean(), r.Deployed.Longest)
 	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
 	p("overtaken    %d writes of ours over one that came between our last read and our write\n", r.Overtaken)
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
+	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
+	p("pauses       %d, ends of them included; %d tries of rotations put off\n", r.Pauses, r.PutOff)
+	p("logs         %d lines searched for external IDs\n", r.Lines)
 	p("\ntrouble\n")
 	for t, n := range r.Troubles {
 		p("  %-24s %d\n", troubleNames[t], n)

@@ -3,9 +3,7 @@ package simtest
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -21,7 +19,7 @@ type Pair struct {
 
 type act struct {
 	name string
-	do   func(r *run, ctx context.Context) error
+	do   func(h *history, ctx context.Context) error
 }
 
 // Exploration is what came of a Pair.
@@ -30,6 +28,7 @@ type Exploration struct {
 	States    int // distinct ones: of the account, and of what each process has been told so far
 	Steps     int // made in them, replays aside
 	Ends      int // distinct states in which all processes had ended; from each all must converge
+	Took      time.Duration
 	Complete  bool
 	Violation *Violation
 	Story     []Line // of the violation
@@ -44,11 +43,14 @@ type choice struct {
 // explorer walks through all orders, depth first. It can't step back: to try another choice it plays its path again from the
 // start.
 //
-// Pruned are states that were reached before: where the account is the same, and every process has been told the same in the
-// same order, the rest is the same. A process's state is what its calls were answered; reads of what somebody else writes in
+// Pruned are states that were reached before: where the account is the same, the invariants remember the same, and every
+// process knows the same, the rest is the same. What a process knows is what its calls were answered, in their order; once a
+// function has ended or crashed, only what its caller heard of it (see history.knows). Reads of what somebody else writes in
 // between therefore tell orders apart, and orders of calls that don't touch each other come to the same state. Where a process
-// stands before a call that nobody else's can touch or be touched by (see private), nobody else is let go first. A crash
-// behind a call is the crash before the next one. One crash on each path.
+// stands before a call that nobody else's can touch or be touched by (see private), nobody else is let go first.
+//
+// One crash on each path, behind every call that changes something, behind the first call after a wait, and before a
+// function's first call. Any other crash is one of these: a read that nobody hears of changes nothing.
 type explorer struct {
 	Exploration
 	pair    Pair
@@ -67,7 +69,7 @@ func Explore(pair Pair, limit time.Duration) Exploration {
 	e := &explorer{pair: pair, shop: NewShop(), seen: map[uint64]bool{}, ended: map[uint64]bool{}, pending: [][]choice{nil}}
 	e.Pair = pair.Name
 	for began := time.Now(); len(e.pending) > 0; {
-		if time.Since(began) > limit {
+		if e.Took = time.Since(began); e.Took > limit {
 			return e.Exploration
 		}
 		path := e.pending[len(e.pending)-1]
@@ -141,7 +143,7 @@ func (e *explorer) begin(tell func(Line)) (*run, *history, error) {
 	for _, a := range e.pair.acts {
 		r.profile.forged = r.profile.forged || a.name == "forger"
 	}
-	h := &history{run: r, told: map[*sim.Process]uint64{}}
+	h := &history{run: r, told: map[*sim.Process]uint64{}, waited: map[*sim.Process]bool{}, streams: map[string]io.Reader{}, said: map[string]bool{}}
 	r.World = New(Config{AWS: sim.Config{Forget: true, Policies: e.shop.policies, Observe: h.saw}, Period: Period})
 	r.employReconcile()
 	r.watch = newWatch(r)
@@ -149,9 +151,9 @@ func (e *explorer) begin(tell func(Line)) (*run, *history, error) {
 	if err := e.ready(r); err != nil {
 		return r, h, fmt.Errorf("preparing: %w", err)
 	}
-	r.Rotator.Rand, r.Reconciler.Rand, r.Revoker.Rand, r.Operations.Rand = stream(1), stream(2), stream(3), stream(4)
+	r.Rotator.Rand, r.Reconciler.Rand, r.Revoker.Rand, r.Operations.Rand = own{h, "rotate"}, own{h, "reconcile"}, own{h, "revoke"}, own{h, "operate"}
 	for _, a := range e.pair.acts {
-		h.start(a.name, func(ctx context.Context) error { return a.do(r, ctx) })
+		h.start(a.name, func(ctx context.Context) error { return a.do(h, ctx) })
 	}
 	h.due()
 	return r, h, nil
@@ -178,136 +180,10 @@ func (e *explorer) ready(r *run) error {
 	return nil
 }
 
-// stream is a function's own randomness, so that it doesn't depend on who came first.
-func stream(n byte) io.Reader { return rand.NewChaCha8([32]byte{n}) }
-
 func (r *run) end() {
 	for _, p := range r.Processes() {
 		p.Kill()
 	}
-}
-
-// history is one path.
-type history struct {
-	*run
-	all     []*sim.Process
-	told    map[*sim.Process]uint64 // a hash of all that a process's calls were answered
-	crashed bool
-	path    []choice
-}
-
-func (h *history) start(name string, do func(context.Context) error) {
-	h.run.start(name, do)
-	all := h.Processes()
-	h.all = append(h.all, all[len(all)-1])
-}
-
-// due starts what AWS does by itself now.
-func (h *history) due() {
-	for _, task := range h.Due() {
-		h.start(task.Name, task.Run)
-	}
-}
-
-// private are calls whose order among those of others makes no difference: the plan says the same all the time, a function that
-// is called has done nothing yet, and what goes to bus and queue is a set.
-var private = map[string]bool{"GetParameter": true, "Invoke": true, "PutEvents": true, "SendMessage": true}
-
-// choices are all that can happen next. One that waits goes on when nobody else would stand before a call: time doesn't
-// pass while somebody can act, but for a crash.
-func (h *history) choices() (list []choice) {
-	wait := -1
-	for i, p := range h.all {
-		if ended, _ := p.Ended(); ended {
-			continue
-		}
-		if until, waits := p.Waits(); waits {
-			if at := until; wait < 0 {
-				wait = i
-			} else if other, _ := h.all[wait].Waits(); at.Before(other) {
-				wait = i
-			}
-			continue
-		}
-		call, _ := p.Call()
-		alone := private[call.Action]
-		if alone {
-			list = list[:0]
-		}
-		list = append(list, choice{i, sim.None})
-		if !h.crashed && functions[call.Actor] {
-			list = append(list, choice{i, sim.CrashAfter})
-			if call.Action == "GetParameter" || call.Action == "PutRolePolicy" { // a function's first call
-				list = append(list, choice{i, sim.CrashBefore})
-			}
-		}
-		if alone {
-			return list
-		}
-	}
-	if wait >= 0 {
-		list = append(list, choice{wait, sim.None})
-	}
-	return list
-}
-
-func (h *history) take(c choice) error {
-	h.path = append(h.path, c)
-	h.Steps++
-	h.crashed = h.crashed || c.fault != sim.None
-	h.all[c.process].Resume(sim.Outcome{Fault: c.fault})
-	h.due()
-	return h.watch.check()
-}
-
-// saw adds to what a process was told.
-func (h *history) saw(s sim.Seen) {
-	h.watch.saw(s)
-	d := fnv.New64a()
-	_, _ = fmt.Fprintf(d, "%x %s %v %v ", h.told[s.Process], s.Action, s.Fault, s.Answer)
-	switch s.Action {
-	case "GetRole":
-		if doc := h.IAM.Shown(h.plan.RoleName(), 0); doc != nil {
-			_, _ = d.Write(doc.Bytes())
-		}
-	case "GetRolePolicy":
-		_, _ = d.Write(h.IAM.ShownPolicy(h.plan.RoleName(), grant.RevocationPolicy, 0))
-	case "DescribeSecret":
-		_, _ = fmt.Fprint(d, h.Secrets.Labels(h.plan.SecretARN), h.Secrets.Tags(h.plan.SecretARN))
-	}
-	h.told[s.Process] = d.Sum64()
-}
-
-// account is a hash of everything that stands in the account.
-func (h *history) account() uint64 {
-	d := fnv.New64a()
-	arn, role := h.plan.SecretARN, h.plan.RoleName()
-	if doc := h.IAM.Shown(role, 0); doc != nil {
-		_, _ = d.Write(doc.Bytes())
-	}
-	_, _ = d.Write(h.IAM.ShownPolicy(role, grant.RevocationPolicy, 0))
-	_, _ = fmt.Fprint(d, h.Secrets.Labels(arn), h.Secrets.Tags(arn), h.IAM.RoleTags(role), h.Now().Unix())
-	for _, v := range h.Secrets.Stored(arn) {
-		_, _ = fmt.Fprint(d, v.ID, v.Created.Unix())
-		_, _ = d.Write(v.Value)
-	}
-	rotation, _ := h.Secrets.Rotation(arn)
-	_, _ = fmt.Fprint(d, rotation)
-	_, _ = fmt.Fprintf(d, "%d %d %v %v", len(h.Queue(CheckQueue).Messages()), len(h.Bus(BusName).Events()), h.watch.hand, h.watch.denied.IsZero())
-	return d.Sum64()
-}
-
-// state is a hash of the account and of every process.
-func (h *history) state() uint64 {
-	d := fnv.New64a()
-	_, _ = fmt.Fprint(d, h.account(), h.crashed)
-	for _, p := range h.all {
-		ended, _ := p.Ended()
-		until, waits := p.Waits()
-		call, _ := p.Call()
-		_, _ = fmt.Fprint(d, h.told[p], ended, waits, until.Unix(), call.Action)
-	}
-	return d.Sum64()
 }
 
 // tell plays the path of a violation once more, for its story.

@@ -17,9 +17,10 @@ import (
 //	I4 foreign things stay    written
 //	I5 announced at least once  converged
 //	I6 converges in two periods  converged
-//	I7 IDs stay where they belong  told
+//	I7 IDs stay where they belong  told, converged
 //	I8 never more than two IDs  written
 //	I9 the forger can't open or lengthen: I2, I3 and I8 in a run with the forger
+//	I10 a pause holds back what the schedule begins, and nothing else  pauses
 
 // check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.
 func (w *watch) check() error {
@@ -103,12 +104,19 @@ func (w *watch) forged(invariant string) string {
 	return invariant
 }
 
-// converged is I5 and I6, asked when for two periods nothing went wrong and nobody acted: everybody who should gets in,
+// converged is I5, I6 and for mails I7, asked when for two periods nothing went wrong and nobody acted: everybody who should gets in,
 // nobody else does, every mark of a closed grant stands or none, nothing waits to be announced and nothing is left to mend.
 //
 // Not asked in a run with the forger, nor where somebody whom a foreign statement names was deleted: IAM then takes no
 // write at all until a person decides.
 func (w *watch) converged() error {
+	w.told(w.logged)
+	for _, l := range w.Letters() {
+		w.told([]byte(l.Subject + l.Text + l.HTML))
+	}
+	if w.violation != nil {
+		return w.violation
+	}
 	if w.forging() || w.deleted {
 		return nil
 	}

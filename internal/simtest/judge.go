@@ -43,14 +43,9 @@ type entry struct {
 	id  string
 }
 
-const judged = 20_000 // documents; a full judge starts anew
-
 func (j *judge) of(doc *trust.Document) *verdicts {
 	if v := j.known[doc]; v != nil || doc == nil {
 		return v
-	}
-	if j.known == nil || len(j.known) >= judged {
-		j.known = map[*trust.Document]*verdicts{}
 	}
 	v := &verdicts{doc: doc, closed: doc.Closed(), born: doc.Born()}
 	for _, a := range doc.Accepted() {
@@ -87,7 +82,7 @@ func (v *verdicts) enters(now time.Time) []entry {
 				if id != "" {
 					r.Context["sts:ExternalId"] = []string{id}
 				}
-				if v.doc.Evaluate(r).Effect != trust.Deny {
+				if v.doc.Effect(r) != trust.Deny {
 					v.spans[span] = append(v.spans[span], entry{who, id})
 				}
 			}

@@ -12,7 +12,7 @@ import (
 var Pairs = []Pair{
 	{"rotate x revoke", startRotation, []act{revoking}},
 	{"revoke x restore", revokedBefore, []act{revoking, restoring}},
-	{"revoke x revoke", nothing, []act{revoking, revoking}},
+	{"revoke x revoke", nothing, []act{revoking, again}},
 	{"rotate x redeploy", startRotation, []act{redeploying}},
 	{"rotate x reconcile", startRotation, []act{reconciling}},
 	{"rotate x foreign edit", startRotation, []act{editing}},
@@ -36,60 +36,61 @@ func revokedBefore(r *run) error {
 	return r.watch.check()
 }
 
-// Who gets no answer asks again.
-func twice(ask func() error) error {
-	if err := ask(); err != nil {
+// twice asks again where there was no answer.
+func (h *history) twice(ask func() error) error {
+	err := ask()
+	h.knows("no answer")
+	if err != nil {
 		return ask()
 	}
 	return nil
 }
 
-var revoking = act{"ann", func(r *run, ctx context.Context) error {
-	return twice(func() error {
-		asked := r.Now()
-		answer, err := r.Revoke(ctx, r.plan.Grant, "")
+// Two operators who revoke.
+var revoking, again = act{"ann", revokes}, act{"bob", revokes}
+
+func revokes(h *history, ctx context.Context) error {
+	return h.twice(func() error {
+		asked := h.Now()
+		answer, err := h.Revoke(ctx, h.plan.Grant, "")
 		if err == nil {
-			r.watch.answered(answer.RevokeID, asked)
+			h.watch.answered(answer.RevokeID, asked)
 		}
 		return err
 	})
-}}
+}
 
-// restoring asks for the restore of what stands when it begins; the engine rotates, and reconcile looks when it was asked to.
-var restoring = act{"bob", func(r *run, ctx context.Context) error {
-	id := r.watch.standing
-	r.watch.asked[id] = true
-	_ = twice(func() error {
-		_, err := r.Restore(ctx, r.plan.Grant, id, "")
+// restoring asks for the restore of what stands when it begins. The engine then rotates, and a while later the queue has
+// reconcile look: beside whatever has not ended by then.
+var restoring = act{"bob", func(h *history, ctx context.Context) error {
+	id := h.watch.standing
+	h.watch.asked[id] = true
+	_ = h.twice(func() error {
+		_, err := h.Restore(ctx, h.plan.Grant, id, "")
 		return err
 	})
-	for range 2 {
-		if err := r.Wait(ctx, 20*time.Second); err != nil {
-			return err
-		}
-		_, _ = r.Reconcile(ctx, r.plan.Grant)
-	}
-	return nil
+	h.knows("asked")
+	return h.Wait(ctx, 10*time.Second)
 }}
 
-var reconciling = act{"reconcile", func(r *run, ctx context.Context) error {
-	return r.watch.looks(false, func() error {
-		_, err := r.Reconcile(ctx, r.plan.Grant)
+var reconciling = act{"reconcile", func(h *history, ctx context.Context) error {
+	return h.watch.looks(false, func() error {
+		_, err := h.Reconcile(ctx, h.plan.Grant)
 		return err
 	})
 }}
 
-var redeploying = act{"deploy", func(r *run, ctx context.Context) error {
+var redeploying = act{"deploy", func(h *history, ctx context.Context) error {
 	deploy := sim.As(ctx, "cloudformation")
-	if err := r.Redeploy(deploy, r.plan); err != nil {
+	if err := h.Redeploy(deploy, h.plan); err != nil {
 		return err
 	}
-	return twice(func() error { return r.CustomGrant(deploy, r.plan.Grant, "Update") })
+	return h.twice(func() error { return h.CustomGrant(deploy, h.plan.Grant, "Update") })
 }}
 
-var editing = act{"editor", func(r *run, ctx context.Context) error {
+var editing = act{"editor", func(h *history, ctx context.Context) error {
 	ctx = sim.As(ctx, "editor")
-	role, err := r.IAM.Role(ctx, r.plan.RoleName())
+	role, err := h.IAM.Role(ctx, h.plan.RoleName())
 	if err != nil {
 		return err
 	}
@@ -97,28 +98,30 @@ var editing = act{"editor", func(r *run, ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.IAM.SetTrust(ctx, r.plan.RoleName(), out)
+	return h.IAM.SetTrust(ctx, h.plan.RoleName(), out)
 }}
 
 // replaying repeats a check and the last steps of the rotation before.
-var replaying = act{"replay", func(r *run, ctx context.Context) error {
-	first, _ := r.Secrets.Labelled(r.plan.SecretARN, grant.StageCurrent)
+var replaying = act{"replay", func(h *history, ctx context.Context) error {
+	first, _ := h.Secrets.Labelled(h.plan.SecretARN, grant.StageCurrent)
 	for _, step := range []string{"setSecret", "finishSecret"} {
-		_ = r.Secrets.InvokeStep(ctx, sim.RotationEvent{Step: step, SecretID: r.plan.SecretARN, ClientRequestToken: first})
+		_ = h.Secrets.InvokeStep(ctx, sim.RotationEvent{Step: step, SecretID: h.plan.SecretARN, ClientRequestToken: first})
+		h.knows("replayed", step)
 	}
-	_, _ = r.Reconcile(ctx, r.plan.Grant)
+	_, _ = h.Reconcile(ctx, h.plan.Grant)
 	return nil
 }}
 
 // forging says by tags that the revocation is undone, moves a label, and has reconcile look.
-var forging = act{"forger", func(r *run, ctx context.Context) error {
+var forging = act{"forger", func(h *history, ctx context.Context) error {
 	ctx = sim.As(ctx, "forger")
-	arn := r.plan.SecretARN
-	_ = r.Secrets.Tag(ctx, arn, map[string]string{grant.TagRestored: r.watch.standing, grant.TagRevoked: r.watch.standing})
-	current, _ := r.Secrets.Labelled(arn, grant.StageCurrent)
-	_ = r.Secrets.MoveStage(ctx, arn, grant.StagePending, current, "")
-	_, _ = r.Reconcile(ctx, r.plan.Grant)
-	_ = r.Secrets.Tag(ctx, arn, map[string]string{grant.TagRestored: r.watch.standing})
-	_, _ = r.Reconcile(ctx, r.plan.Grant)
+	arn := h.plan.SecretARN
+	_ = h.Secrets.Tag(ctx, arn, map[string]string{grant.TagRestored: h.watch.standing, grant.TagRevoked: h.watch.standing})
+	current, _ := h.Secrets.Labelled(arn, grant.StageCurrent)
+	_ = h.Secrets.MoveStage(ctx, arn, grant.StagePending, current, "")
+	_, _ = h.Reconcile(ctx, h.plan.Grant)
+	h.knows("looked", h.watch.standing)
+	_ = h.Secrets.Tag(ctx, arn, map[string]string{grant.TagRestored: h.watch.standing})
+	_, _ = h.Reconcile(ctx, h.plan.Grant)
 	return nil
 }}

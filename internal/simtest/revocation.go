@@ -26,7 +26,7 @@ const between = 3
 
 // denyWritten is told of every write of CountersignRevocation (I3).
 func (w *watch) denyWritten(s sim.Seen) {
-	r := grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0))
+	r := w.deny(0)
 	if r.Denies {
 		w.lastDeny = w.Now()
 		if w.denied.IsZero() {
@@ -70,7 +70,7 @@ func (w *watch) denyWritten(s sim.Seen) {
 // fromBefore says whether an external ID was made before the revocation that stands.
 func (w *watch) fromBefore(id string) bool {
 	return slices.ContainsFunc(w.Secrets.Stored(w.plan.SecretARN), func(v grant.Version) bool {
-		return externalID(v.Value) == id && v.Created.Before(w.shut.Truncate(time.Second))
+		return w.valued[v.ID] == id && v.Created.Before(w.shut.Truncate(time.Second))
 	})
 }
 

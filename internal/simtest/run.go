@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
 )
 
 // Options narrow a run down. The zero value is the run as its seed gives it.
@@ -37,12 +39,37 @@ type Shop struct {
 	policies *sim.PolicyCache
 	judge    judge
 	founded  map[foundation]*founded
-	denials  map[string]bool // revocation policies: whether they deny everything
+	denials  map[string]grant.Revocation // revocation policies that were read already
 }
 
 // NewShop makes an empty one.
 func NewShop() *Shop {
-	return &Shop{policies: sim.NewPolicyCache(), denials: map[string]bool{}, founded: map[foundation]*founded{}}
+	return &Shop{
+		policies: sim.NewPolicyCache(), judge: judge{map[*trust.Document]*verdicts{}}, denials: map[string]grant.Revocation{},
+		founded: map[foundation]*founded{},
+	}
+}
+
+// trim forgets between two runs what there is much of. Few documents are seen in two runs, and a small heap is a fast one.
+func (s *Shop) trim() {
+	const most = 500
+	s.policies.Trim(most)
+	if len(s.judge.known) > most {
+		clear(s.judge.known)
+	}
+	if len(s.denials) > most {
+		clear(s.denials)
+	}
+}
+
+// revocation reads a revocation policy.
+func (s *Shop) revocation(inline []byte) grant.Revocation {
+	r, known := s.denials[string(inline)]
+	if !known {
+		r = grant.ReadRevocation(inline)
+		s.denials[string(inline)] = r
+	}
+	return r
 }
 
 // run is one run under way.
@@ -62,6 +89,7 @@ type run struct {
 	began   time.Time      // when the actors came
 	over    bool           // nothing goes wrong any more, and actors end
 	locked  bool           // the key is disabled
+	logged  []byte         // see log
 	last    *turn
 	Coverage
 }
@@ -78,10 +106,12 @@ type turn struct {
 
 // Run runs a seed.
 func (s *Shop) Run(seed uint64, o Options) Result {
+	s.trim()
 	r := &run{Options: o, dice: dice(seed), shop: s, ctx: context.Background(), turns: map[*sim.Process]*turn{}, started: map[string]int{}}
 	r.profile = profileOf(r.dice)
 	r.plan = r.profile.plan
 	r.World = New(Config{
+		Log: r.log(),
 		AWS: sim.Config{
 			Seed: seed, Replicas: replicas, Lag: r.lag, Observe: func(s sim.Seen) { r.watch.saw(s) }, Forget: true, Policies: s.policies,
 		},
@@ -109,6 +139,24 @@ func (s *Shop) Run(seed uint64, o Options) Result {
 		result.Violation = &Violation{Seed: seed, Step: r.Steps, Invariant: "setting up", What: err.Error()}
 	}
 	return result
+}
+
+// log is where the functions log: in one run of eight to somebody who looks for external IDs there (I7), which takes time.
+func (r *run) log() *slog.Logger {
+	if !r.on("log").chance(1. / 8) {
+		return nil
+	}
+	return slog.New(slog.NewJSONHandler(ear{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// ear hears what is logged. It is searched at the end, when all external IDs are known.
+type ear struct{ *run }
+
+// Write hears a line.
+func (e ear) Write(line []byte) (int, error) {
+	e.Lines++
+	e.logged = append(e.logged, line...)
+	return len(line), nil
 }
 
 // lag is how long one write takes to one replica. In the calm at the end, and while all is set up, it is at once.

@@ -142,6 +142,18 @@ func (w *World) Rotate(ctx context.Context, name grant.Name, leaked bool) (answe
 	return answer, err
 }
 
+// Pause keeps the schedule from starting rotations until a date, as an operator.
+func (w *World) Pause(ctx context.Context, name grant.Name, until time.Time) (answer api.PauseAnswer, err error) {
+	err = w.Ask(ctx, Operator, http.MethodPost, path(name, "pause"), api.PauseRequest{Reason: "change freeze", Until: until}, &answer)
+	return answer, err
+}
+
+// Resume ends a pause, as an operator.
+func (w *World) Resume(ctx context.Context, name grant.Name) (answer api.PauseAnswer, err error) {
+	err = w.Ask(ctx, Operator, http.MethodPost, path(name, "resume"), api.ResumeRequest{}, &answer)
+	return answer, err
+}
+
 // Status is what the API says of a grant.
 func (w *World) Status(ctx context.Context, name grant.Name) (status api.Status, err error) {
 	err = w.Ask(ctx, Operator, http.MethodGet, "/grants/"+string(name), nil, &status)

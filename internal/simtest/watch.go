@@ -38,15 +38,14 @@ type watch struct {
 	views   [1 + replicas]*verdicts
 	lapses  [1 + replicas]time.Time // until when a view may lag behind something that excuses it
 	ids     map[string]*made
-	current string // the ID at AWSCURRENT, previous that at AWSPREVIOUS; of labels that the forger moved too
+	valued  map[string]string // the ID of each version that has a value
+	current string            // the ID at AWSCURRENT, previous that at AWSPREVIOUS; of labels that the forger moved too
 	before  string
 
-	hand        bool // somebody else wrote the trust policy, and no reconciliation that began behind it has ended well
-	handAt      time.Time
-	handStep    int
 	mislabelled bool // the forger moved a label
 	deleted     bool // somebody whom the trust policy names was deleted
 
+	byHand               // whether the trust policy is somebody else's
 	revocation           // what of it stands
 	asking               // what operators asked for
 	revokes    []revoked // what operators were told
@@ -54,10 +53,9 @@ type watch struct {
 
 	reads     map[*sim.Process]*verdicts // the trust policy that each process read last
 	readStale map[*sim.Process]bool
-	since     map[*sim.Process]int  // calls of it since then
-	anyStale  map[*sim.Process]bool // since its reconciliation began
-	documents [][]byte              // every trust policy of ours so far
-	promoted  []string              // versions that became current while nothing said closed
+	since     map[*sim.Process]int // calls of it since then
+	documents [][]byte             // every trust policy of ours so far
+	promoted  []string             // versions that became current while nothing said closed
 }
 
 // made is an external ID of ours.
@@ -81,7 +79,8 @@ type revoked struct {
 func (m *made) limit() time.Time { return later(m.ends, m.promise) }
 
 func newWatch(r *run) *watch {
-	return &watch{run: r, ids: map[string]*made{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, anyStale: map[*sim.Process]bool{}, plan: r.plan,
+	return &watch{run: r, ids: map[string]*made{}, valued: map[string]string{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, plan: r.plan,
+		byHand:     byHand{under: map[*sim.Process]*look{}},
 		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}, asking: newAsking(asking{})}
 }
 
@@ -95,10 +94,11 @@ func (w *watch) remember(o *watch) {
 		one := *m
 		w.ids[id] = &one
 	}
+	w.valued = maps.Clone(o.valued)
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
 	w.asking = newAsking(o.asking)
-	w.since = map[*sim.Process]int{}
-	w.reads, w.readStale, w.anyStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}, map[*sim.Process]bool{}
+	w.since, w.under = map[*sim.Process]int{}, map[*sim.Process]*look{}
+	w.reads, w.readStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
 }
 
@@ -124,15 +124,20 @@ func (w *watch) begin() {
 }
 
 func (w *watch) value(v grant.Version) {
-	if id := externalID(v.Value); id != "" && w.ids[id] == nil {
+	if _, known := w.valued[v.ID]; known || v.Value == nil {
+		return
+	}
+	id := externalID(v.Value)
+	w.valued[v.ID] = id
+	if id != "" && w.ids[id] == nil {
 		w.ids[id] = &made{version: v.ID}
 	}
 }
 
 // labels notes what is current and previous.
 func (w *watch) labels(actor string) {
-	version, value := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
-	id := externalID(value)
+	version, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
+	id := w.valued[version]
 	if id != w.current {
 		if m := w.ids[w.current]; m != nil && actor == "rotate" {
 			m.promise = w.Now().Add(w.overlapOf(version)).Truncate(time.Second)
@@ -151,8 +156,8 @@ func (w *watch) labels(actor string) {
 		}
 	}
 	w.current = id
-	_, value = w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
-	w.before = externalID(value)
+	version, _ = w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
+	w.before = w.valued[version]
 }
 
 // excuse lets the replicas, not the control plane, lag behind something for a while.
@@ -181,26 +186,16 @@ func (w *watch) view() {
 
 // closed says whether any mark of a closed grant stands at the control plane.
 func (w *watch) closed() bool {
-	deny := w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0)
-	return w.denies(0) && deny != nil || w.views[0] != nil && w.views[0].closed || grant.ClosureOf(nil, nil, w.Secrets.Tags(w.plan.SecretARN)).Closed()
+	return w.denies(0) || w.views[0] != nil && w.views[0].closed || grant.ClosureOf(nil, nil, w.Secrets.Tags(w.plan.SecretARN)).Closed()
+}
+
+// deny is the revocation policy as a view shows it.
+func (w *watch) deny(view int) grant.Revocation {
+	return w.shop.revocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, view))
 }
 
 // denies says whether the Deny of a revocation stands, as a view shows it.
-func (w *watch) denies(view int) bool {
-	body := w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, view)
-	if len(body) == 0 {
-		return false
-	}
-	if known, ok := w.shop.denials[string(body)]; ok {
-		return known
-	}
-	if len(w.shop.denials) >= judged {
-		clear(w.shop.denials)
-	}
-	d := grant.ReadRevocation(body).Denies
-	w.shop.denials[string(body)] = d
-	return d
-}
+func (w *watch) denies(view int) bool { return w.deny(view).Denies }
 
 // saw is told of every call right after its service has dealt with it.
 func (w *watch) saw(s sim.Seen) {
@@ -212,13 +207,13 @@ func (w *watch) saw(s sim.Seen) {
 	}
 	w.since[s.Process]++
 	w.attempted(s)
+	w.hinders(s)
 	switch s.Action {
 	case "GetRole":
 		if s.Done {
 			w.since[s.Process] = 0
 			w.reads[s.Process] = w.shop.judge.of(w.IAM.Shown(w.plan.RoleName(), s.Replica))
 			w.readStale[s.Process] = s.Replica > 0
-			w.anyStale[s.Process] = w.anyStale[s.Process] || s.Replica > 0
 		}
 	case "UpdateAssumeRolePolicy":
 		if s.Done {
@@ -226,7 +221,7 @@ func (w *watch) saw(s sim.Seen) {
 		}
 	case "GetRolePolicy":
 		if s.Done {
-			w.denyRead[s.Process] = grant.ReadRevocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, s.Replica)).RevokeID
+			w.denyRead[s.Process] = w.deny(s.Replica).RevokeID
 		}
 	case "PutRolePolicy":
 		if s.Done {
@@ -234,9 +229,7 @@ func (w *watch) saw(s sim.Seen) {
 		}
 	case "PutSecretValue":
 		if s.Done {
-			versions := w.Secrets.Stored(w.plan.SecretARN)
-			w.value(versions[len(versions)-1])
-			for _, v := range versions {
+			for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
 				w.value(v)
 			}
 			w.labels(s.Actor)
@@ -250,6 +243,10 @@ func (w *watch) saw(s sim.Seen) {
 		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
 			w.plan, w.planned = plan, w.Steps
 		}
+	case "Invoke":
+		if s.Answer != nil {
+			w.told([]byte(s.Answer.Error()))
+		}
 	case "PutEvents":
 		if detail, ok := w.Bus(BusName).Last(); s.Done && ok {
 			w.told(detail)
@@ -261,39 +258,13 @@ func (w *watch) saw(s sim.Seen) {
 	}
 }
 
-// told searches what was said in public for external IDs (I7).
+// told searches for external IDs what was said where they don't belong (I7): events, tags, errors, mails, logs.
 func (w *watch) told(text []byte) {
 	for id := range w.ids {
 		if random := id[len(prefix)+1:]; bytes.Contains(text, []byte(random[:12])) || bytes.Contains(text, []byte(random[20:])) {
 			_ = w.violated("I7", "an external ID stands in %q", strings.ReplaceAll(string(text), random, "…"))
 		}
 	}
-}
-
-// looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
-// seen what others wrote before it began.
-//
-// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
-// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
-// calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
-func (w *watch) looks(deploy bool, act func() error) error {
-	began, p := w.Steps, w.Running()
-	w.anyStale[p] = false
-	err := act()
-	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
-		return err
-	}
-	if err == nil && began >= w.planned && !w.anyStale[p] {
-		w.followed = w.planned
-	}
-	mislabelled := w.forging() && (deploy || w.current == "")
-	if err == nil && !mislabelled && w.hand && began >= w.handStep && !w.anyStale[p] {
-		w.hand = false
-		gap := w.Now().Sub(w.handAt)
-		w.Hand.add(HandGap{1, gap, gap})
-		w.excuse(Propagation)
-	}
-	return err
 }
 
 // older are the documents that a rollback may put back. On an adopted role only those that hold the current ID or the one before: Countersign

@@ -13,7 +13,7 @@ func (w *watch) written(s sim.Seen) {
 	w.view()
 	after := w.views[0]
 	if !functions[s.Actor] {
-		w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
+		w.wrote(s.Actor)
 		for _, id := range after.accepted {
 			if m := w.ids[id]; m != nil && (m.over || w.mislabelled) {
 				m.byHand = true
@@ -63,21 +63,6 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
-}
-
-// overtaken is told of a write of ours by what was read before somebody else wrote: IAM has no compare-and-swap. The other
-// write is lost until a reconciliation that begins behind it has ended well, as if it were somebody else's (see hand). That
-// can happen only in the few calls between our last read and our write.
-func (w *watch) overtaken(s sim.Seen) {
-	w.Overtaken++
-	most := 3
-	if w.plan.Adopted {
-		most = 20 // it looks for IDs of rotations that were given up
-	}
-	if n := w.since[s.Process]; n > most {
-		_ = w.violated("I4", "%s wrote the trust policy %d calls after it read it, and overwrote somebody", s.Actor, n)
-	}
-	w.hand, w.handAt, w.handStep = true, w.Now(), w.Steps
 }
 
 // stood says whether a trust policy accepted an ID without an end.

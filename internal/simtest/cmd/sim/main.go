@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -20,6 +21,7 @@ func main() {
 		limit   = flag.Duration("for", time.Minute, "how long, where -runs is 0")
 		workers = flag.Int("workers", runtime.GOMAXPROCS(0), "goroutines")
 		all     = flag.Bool("exhaustive", false, "every order of the pairs, with a crash at every point, and nothing else; -for each pair")
+		only    = flag.String("pair", "", "with -exhaustive: only the pairs whose name matches this regexp")
 		whole   = flag.Bool("whole", false, "tell the run of -seed as it is, not shrunk")
 	)
 	flag.Parse()
@@ -28,7 +30,12 @@ func main() {
 		*seed = uint64(time.Now().UnixNano()) % 1e12
 	}
 	if *all {
-		os.Exit(exhaustive(*limit))
+		pattern, err := regexp.Compile(*only)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "sim: -pair: %v\n", err)
+			os.Exit(2)
+		}
+		os.Exit(exhaustive(pattern, *limit, *workers))
 	}
 	if *whole {
 		fmt.Println(simtest.Story(*seed, simtest.Options{}))
@@ -55,12 +62,27 @@ func main() {
 	}
 }
 
-// exhaustive explores every pair and says whether all of it was clean and complete.
-func exhaustive(limit time.Duration) (status int) {
+// exhaustive explores pairs, several at a time, and says whether all of it was clean and complete.
+func exhaustive(only *regexp.Regexp, limit time.Duration, workers int) (status int) {
+	slots, done, under := make(chan struct{}, workers), make(chan simtest.Exploration), 0
 	for _, pair := range simtest.Pairs {
-		began := time.Now()
-		e := simtest.Explore(pair, limit)
-		fmt.Printf("%-26s %8d states %8d steps %6d ends  %s\n", e.Pair, e.States, e.Steps, e.Ends, time.Since(began).Round(time.Second))
+		if !only.MatchString(pair.Name) {
+			continue
+		}
+		under++
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			done <- simtest.Explore(pair, limit)
+		}()
+	}
+	if under == 0 {
+		fmt.Fprintf(os.Stderr, "sim: no pair matches %s\n", only)
+		return 2
+	}
+	for ; under > 0; under-- {
+		e := <-done
+		fmt.Printf("%-26s %8d states %8d steps %6d ends  %s\n", e.Pair, e.States, e.Steps, e.Ends, e.Took.Round(time.Second))
 		switch {
 		case e.Violation != nil:
 			fmt.Println(e.Violation)

@@ -1,0 +1,112 @@
+package simtest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
+)
+
+// byHand is what the invariants remember of writes of the trust policy by others than Countersign. From such a write until a
+// reconciliation that began behind it has ended well nobody promises anything of the trust policy (I1, I2).
+type byHand struct {
+	hand     bool // it is somebody else's now
+	handAt   time.Time
+	handStep int
+	handBy   string // an actor
+	rough    bool   // something has gone wrong for anybody since
+
+	under map[*sim.Process]*look // reconciliations under way
+}
+
+// look is a reconciliation under way.
+type look struct {
+	began    int  // step
+	stale    bool // it read from a replica that may lag
+	hindered bool // one of its calls didn't work, or somebody else changed something meanwhile
+}
+
+// behind says whether a reconciliation began behind a step. One that doesn't run didn't.
+func (l *look) behind(step int) bool { return l != nil && l.began >= step }
+
+// soon is how long the trust policy stands as CloudFormation wrote it where nothing goes wrong: Custom::Grant follows at once.
+const soon = time.Minute
+
+// wrote is told of a write of the trust policy that Countersign did not make, or made by what it had read before another one.
+func (w *watch) wrote(actor string) {
+	w.hand, w.handAt, w.handStep, w.handBy, w.rough = true, w.Now(), w.Steps, actor, false
+}
+
+// hinders is told of every call: who is hindered by it?
+func (w *watch) hinders(s sim.Seen) {
+	if !w.hand && len(w.under) == 0 {
+		return
+	}
+	wrong := s.Fault != sim.None || s.Delay > 0 || s.Replica > 0 || s.Answer != nil && !errors.Is(s.Answer, grant.ErrNotFound)
+	w.rough = w.rough || wrong
+	for p, l := range w.under {
+		l.stale = l.stale || p == s.Process && s.Action == "GetRole" && s.Replica > 0
+		l.hindered = l.hindered || p == s.Process && wrong || p != s.Process && s.Done && changes(s.Call)
+	}
+}
+
+// looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
+// seen what others wrote before it began. One that nothing got in the way of must end well: then the trust policy stands as
+// somebody else wrote it until the first quiet look, and behind a deploy no longer than soon.
+//
+// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
+// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
+// calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
+func (w *watch) looks(deploy bool, act func() error) error {
+	p, l := w.Running(), &look{began: w.Steps}
+	w.under[p] = l
+	defer delete(w.under, p)
+	err := act()
+	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
+		return err
+	}
+	if err == nil && l.behind(w.planned) && !l.stale {
+		w.followed = w.planned
+	}
+	mislabelled := w.forging() && (deploy || w.current == "")
+	switch {
+	case !w.hand || mislabelled || l.stale || !l.behind(w.handStep):
+	case err == nil:
+		w.settled()
+	case l.hindered || w.forging() || w.deleted || w.locked:
+	case errors.Is(err, grant.ErrNotYetVisible): // what it read may still be from before a restore
+	default:
+		_ = w.violated("I1", "%s wrote the trust policy, and a reconciliation that nothing got in the way of failed: %v", w.handBy, err)
+	}
+	return err
+}
+
+// settled ends what wrote began.
+func (w *watch) settled() {
+	w.hand = false
+	gap := w.Now().Sub(w.handAt)
+	w.Hand.add(HandGap{1, gap, gap})
+	if w.handBy == "cloudformation" && !w.rough && !w.forging() {
+		w.Deployed.add(HandGap{1, gap, gap})
+		if gap > soon {
+			_ = w.violated("I1", "nothing went wrong, and the trust policy stood for %s as a deploy wrote it", gap)
+		}
+	}
+	w.excuse(Propagation)
+}
+
+// overtaken is told of a write of ours by what was read before somebody else wrote: IAM has no compare-and-swap. The other
+// write is lost until a reconciliation that begins behind it has ended well, as if it were somebody else's. That can happen
+// only in the few calls between our last read and our write.
+func (w *watch) overtaken(s sim.Seen) {
+	w.Overtaken++
+	most := 3
+	if w.plan.Adopted {
+		most = 20 // it looks for IDs of rotations that were given up
+	}
+	if n := w.since[s.Process]; n > most {
+		_ = w.violated("I4", "%s wrote the trust policy %d calls after it read it, and overwrote somebody", s.Actor, n)
+	}
+	w.wrote(s.Actor)
+}
