@@ -1,32 +1,44 @@
 package simtest
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// Progress is how far a Batch has come.
+type Progress struct{ Runs, Steps, Violations atomic.Uint64 }
+
 // Batch runs seeds one after the other, from first on, in workers goroutines: runs of them, or, with runs zero, as many as
-// begin within limit. It stops at many violations.
-func Batch(first, runs uint64, limit time.Duration, workers int) *Report {
+// begin within limit. It stops at many violations, and early, with what it has, when the context ends. so may be nil.
+func Batch(ctx context.Context, first, runs uint64, limit time.Duration, workers int, so *Progress) *Report {
+	if so == nil {
+		so = &Progress{}
+	}
 	const enough = 50 // violations
 	began := time.Now()
 	all := &Report{First: first}
-	var next, found atomic.Uint64
+	var next atomic.Uint64
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range max(workers, 1) {
 		wg.Go(func() {
 			shop, mine := NewShop(), &Report{}
 			for {
+				if runs == 0 && time.Since(began) > limit || so.Violations.Load() >= enough || ctx.Err() != nil {
+					break
+				}
 				n := next.Add(1) - 1
-				if runs > 0 && n >= runs || runs == 0 && time.Since(began) > limit || found.Load() >= enough {
+				if runs > 0 && n >= runs {
 					break
 				}
 				result := shop.Run(first+n, Options{})
 				mine.take(result)
+				so.Runs.Add(1)
+				so.Steps.Add(uint64(result.Steps))
 				if result.Violation != nil {
-					found.Add(1)
+					so.Violations.Add(1)
 				}
 			}
 			mu.Lock()

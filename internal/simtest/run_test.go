@@ -16,7 +16,7 @@ func TestTheSameSeedDoesTheSame(t *testing.T) {
 }
 
 func TestRuns(t *testing.T) {
-	for _, v := range simtest.Batch(1, 40, 0, 2).Violations {
+	for _, v := range simtest.Batch(t.Context(), 1, 40, 0, 2, nil).Violations {
 		t.Error(v)
 	}
 }

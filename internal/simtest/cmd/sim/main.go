@@ -3,9 +3,11 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -41,7 +43,11 @@ func main() {
 		fmt.Println(simtest.Story(*seed, simtest.Options{}))
 		return
 	}
-	report := simtest.Batch(*seed, *runs, *limit, *workers)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	so := &simtest.Progress{}
+	go tell(so)
+	report := simtest.Batch(ctx, *seed, *runs, *limit, *workers, so)
 	report.Print(os.Stdout)
 	failed := len(report.Violations) > 0
 	for i, v := range report.Violations {
@@ -59,6 +65,15 @@ func main() {
 	}
 	if failed {
 		os.Exit(1)
+	}
+}
+
+// tell says every now and then how far the runs have come.
+func tell(so *simtest.Progress) {
+	for began := time.Now(); ; {
+		time.Sleep(10 * time.Second)
+		fmt.Fprintf(os.Stderr, "%s  %d runs, %d steps, %d violations\n",
+			time.Since(began).Round(time.Second), so.Runs.Load(), so.Steps.Load(), so.Violations.Load())
 	}
 }
 
