@@ -23,6 +23,8 @@ type asking struct {
 	frozenStep int                  // when
 	described  map[*sim.Process]int // the step in which a process last read the tags
 
+	plans map[*sim.Process]grant.Plan // as each process read it last
+
 	tried     map[*sim.Process]bool // whether a revocation under way has tried to write the Deny
 	intent    map[*sim.Process]bool // whether the Deny that a process read last is an intent to restore
 	denySince map[*sim.Process]int  // calls of it since then
@@ -30,7 +32,7 @@ type asking struct {
 
 // newAsking remembers of another one what doesn't belong to a process.
 func newAsking(o asking) asking {
-	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
+	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, plans: map[*sim.Process]grant.Plan{}, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
 	maps.Copy(a.leaked, o.leaked)
 	return a
 }
@@ -78,10 +80,14 @@ func (w *watch) pauses(s sim.Seen) {
 	}
 }
 
-// overlapOf is how long the ID before a version may stay, by what an operator was told of it.
-func (w *watch) overlapOf(version string) time.Duration {
+// overlapOf is how long the ID before a version may stay, by what an operator was told of it and by the plan that whoever
+// promotes it has read.
+func (w *watch) overlapOf(version string, p *sim.Process) time.Duration {
 	if w.leaked[version] {
 		return 0
+	}
+	if plan, read := w.plans[p]; read {
+		return plan.OverlapOf(version)
 	}
 	return w.plan.OverlapOf(version)
 }

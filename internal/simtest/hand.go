@@ -6,6 +6,7 @@ import (
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
 )
 
 // byHand is what the invariants remember of writes of the trust policy by others than Countersign. From such a write until a
@@ -76,6 +77,7 @@ func (w *watch) looks(deploy bool, act func() error) error {
 		w.settled()
 	case l.hindered || w.forging() || w.deleted || w.locked:
 	case errors.Is(err, grant.ErrNotYetVisible): // what it read may still be from before a restore
+	case w.plan.Adopted && errors.Is(err, trust.ErrRefused): // its owner took out every ID of ours: where one belongs nobody guesses
 	default:
 		_ = w.violated("I1", "%s wrote the trust policy, and a reconciliation that nothing got in the way of failed: %v", w.handBy, err)
 	}

@@ -115,7 +115,7 @@ func (w *watch) begin() {
 	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
 		w.value(v)
 	}
-	w.labels("")
+	w.labels("", nil)
 	w.view()
 	w.documents = append(w.documents, w.views[0].doc.Bytes())
 	for _, a := range w.views[0].accepted {
@@ -135,12 +135,12 @@ func (w *watch) value(v grant.Version) {
 }
 
 // labels notes what is current and previous.
-func (w *watch) labels(actor string) {
+func (w *watch) labels(actor string, p *sim.Process) {
 	version, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	id := w.valued[version]
 	if id != w.current {
 		if m := w.ids[w.current]; m != nil && actor == "rotate" {
-			m.promise = w.Now().Add(w.overlapOf(version)).Truncate(time.Second)
+			m.promise = w.Now().Add(w.overlapOf(version, p)).Truncate(time.Second)
 		}
 		if m := w.ids[id]; m != nil {
 			m.current = true
@@ -232,16 +232,20 @@ func (w *watch) saw(s sim.Seen) {
 			for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
 				w.value(v)
 			}
-			w.labels(s.Actor)
+			w.labels(s.Actor, s.Process)
 		}
 	case "UpdateSecretVersionStage":
 		if s.Done {
 			w.mislabelled = w.mislabelled || s.Actor == "forger"
-			w.labels(s.Actor)
+			w.labels(s.Actor, s.Process)
 		}
 	case "PutParameter":
 		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
 			w.plan, w.planned = plan, w.Steps
+		}
+	case "GetParameter":
+		if s.Done {
+			w.plans[s.Process] = w.plan
 		}
 	case "Invoke":
 		if s.Answer != nil {
