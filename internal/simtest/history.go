@@ -53,9 +53,18 @@ func (h *history) due() {
 	}
 }
 
-// private are calls whose order among those of others makes no difference: the plan says the same all the time, a function that
-// is called has done nothing yet, and what goes to bus and queue is a set.
-var private = map[string]bool{"GetParameter": true, "Invoke": true, "PutEvents": true, "SendMessage": true}
+// private says whether the order of a call among those of others makes no difference: the plan says the same all the time, a
+// function that is called has done nothing yet, what goes to bus and queue is a set, and a version's value, once it has one,
+// never changes.
+func (h *history) private(c sim.Call) bool {
+	switch c.Action {
+	case "GetParameter", "Invoke", "PutEvents", "SendMessage":
+		return true
+	case "GetSecretValue": // functions read by version id
+		return !slices.ContainsFunc(h.Secrets.Stored(h.plan.SecretARN), func(v grant.Version) bool { return v.Value == nil })
+	}
+	return false
+}
 
 // choices are all that can happen next. The one that waits shortest goes on when nobody stands before a call, and a few times
 // earlier.
@@ -74,7 +83,7 @@ func (h *history) choices() (list []choice) {
 			continue
 		}
 		call, _ := p.Call()
-		alone := private[call.Action]
+		alone := h.private(call)
 		if alone {
 			list = list[:0]
 		}
@@ -148,7 +157,7 @@ func (h *history) saw(s sim.Seen) {
 		_, _ = d.Write(h.IAM.ShownPolicy(h.plan.RoleName(), grant.RevocationPolicy, 0))
 	case "DescribeSecret":
 		_, _ = fmt.Fprint(d, h.Secrets.Labels(h.plan.SecretARN), h.Secrets.Tags(h.plan.SecretARN))
-	case "GetSecretValue", "ListSecretVersionIds":
+	case "ListSecretVersionIds":
 		_, _ = fmt.Fprint(d, h.Secrets.Labels(h.plan.SecretARN))
 		for _, v := range h.Secrets.Stored(h.plan.SecretARN) {
 			_, _ = fmt.Fprint(d, v.ID)
