@@ -32,7 +32,10 @@ type asking struct {
 
 // newAsking remembers of another one what doesn't belong to a process.
 func newAsking(o asking) asking {
-	a := asking{leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, plans: map[*sim.Process]grant.Plan{}, tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{}}
+	a := asking{
+		leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, plans: map[*sim.Process]grant.Plan{},
+		tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{},
+	}
 	maps.Copy(a.leaked, o.leaked)
 	return a
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
@@ -209,7 +210,10 @@ func (h *history) state() uint64 {
 
 // memory adds what the invariants remember to a state: two ways to the same account are one only if the same may follow.
 func (w *watch) memory(d io.Writer) {
-	_, _ = fmt.Fprint(d, w.hand, w.rough, w.denied.Unix(), w.shut.Unix(), w.restored.Unix(), w.overwritten.Unix(), w.lastDeny.Unix(), w.standing, w.opens, w.current, w.before, w.promoted)
+	for _, at := range []time.Time{w.denied, w.shut, w.restored, w.overwritten, w.lastDeny} {
+		_, _ = fmt.Fprint(d, at.Unix(), " ")
+	}
+	_, _ = fmt.Fprint(d, w.hand, w.rough, w.standing, w.opens, w.current, w.before, w.promoted)
 	for _, r := range w.revokes {
 		_, _ = fmt.Fprint(d, r.id, r.at.Unix())
 	}

@@ -79,9 +79,13 @@ type revoked struct {
 func (m *made) limit() time.Time { return later(m.ends, m.promise) }
 
 func newWatch(r *run) *watch {
-	return &watch{run: r, ids: map[string]*made{}, valued: map[string]string{}, reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{}, plan: r.plan,
+	return &watch{
+		run: r, plan: r.plan, ids: map[string]*made{}, valued: map[string]string{},
+		reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{},
 		byHand:     byHand{under: map[*sim.Process]*look{}},
-		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}}, asking: newAsking(asking{})}
+		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}},
+		asking:     newAsking(asking{}),
+	}
 }
 
 // remember takes over what another one has seen.
@@ -271,8 +275,8 @@ func (w *watch) told(text []byte) {
 	}
 }
 
-// older are the documents that a rollback may put back. On an adopted role only those that hold the current ID or the one before: Countersign
-// refuses to guess where it belongs in any other, and says so.
+// older are the documents that a rollback may put back. On an adopted role only those that hold the current ID or the one
+// before: Countersign refuses to guess where it belongs in any other, and says so.
 func (w *watch) older() (list [][]byte) {
 	if w.plan.Adopted && w.closed() {
 		return nil // a restore could not find the new ID's place any more, and the grant would stay closed
