@@ -44,9 +44,13 @@ type world struct {
 }
 
 // newWorld is an account where nothing is deployed yet.
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, change ...func(*sim.Config)) *world {
 	w := &world{t: t, ctx: context.WithoutCancel(t.Context()), plan: migration()}
-	w.World = simtest.New(simtest.Config{AWS: sim.Config{Seed: seed, Timeout: 5 * time.Minute}, Log: slog.New(slog.NewJSONHandler(&w.log, nil))})
+	aws := sim.Config{Seed: seed, Timeout: 5 * time.Minute}
+	for _, c := range change {
+		c(&aws)
+	}
+	w.World = simtest.New(simtest.Config{AWS: aws, Log: slog.New(slog.NewJSONHandler(&w.log, nil))})
 	return w
 }
 

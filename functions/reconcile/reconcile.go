@@ -74,6 +74,9 @@ func (h *Handler) gate() gate.Gate {
 	return gate.Gate{Roles: h.Roles, Now: h.Now, Wait: h.Wait, Log: h.Log, Patience: patience}
 }
 
+// late is how long IAM may go on showing what was written over.
+const late = 130 * time.Second
+
 // rounds is how often a grant is looked at again because it changed meanwhile.
 const rounds = 4
 
@@ -87,6 +90,7 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 	log := h.Log.With("grant", string(name))
 	g := h.gate()
 	var drift []string
+	waited := false
 	for range rounds {
 		f, err := h.gather(ctx, g, plan)
 		if err != nil {
@@ -109,6 +113,14 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 		d := decide(f)
 		if d.trust == nil {
 			return d.state, h.settle(ctx, f, d, drift)
+		}
+		if d.older && !waited {
+			log.InfoContext(ctx, "the trust policy is from before the last rotation: waiting in case IAM shows it late")
+			if err := h.Wait(ctx, late); err != nil {
+				return "", fmt.Errorf("waiting for IAM to show the trust policy of %s: %w", name, err)
+			}
+			waited = true
+			continue
 		}
 		found, wrote, err := h.mend(ctx, g, f, *d.trust)
 		drift = merge(drift, found)

@@ -28,7 +28,7 @@ func (w *watch) written(s sim.Seen) {
 		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
 		// both were moved.
 		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && m.over {
+			if m := w.ids[id]; m != nil && (m.over || !m.limit().IsZero()) { // over, or soon
 				m.byHand = true
 				w.Mislabelled++
 			}
