@@ -16,7 +16,7 @@ type decision struct {
 	state State
 	trust *trust.Plan // what the trust policy shall be; nil: left as it is
 	until time.Time   // of the previous ID; zero: it isn't accepted
-	older bool        // the trust policy seems to be one from before the last rotation; IAM may just show it late
+	older bool        // the trust policy, with an ID that is over, seems to be an older one; IAM may just show it late
 	fault error       // why the grant can't be brought to what the plan asks; a person has to look
 	drift []string    // what stands beside the plan
 }
@@ -47,7 +47,8 @@ func decide(f facts) decision {
 	if f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && f.previous.err == nil && undated(f.previous.id, f.doc) {
 		// An older document was put back: the current ID goes in beside the one before, as its rotation had it.
 		ids := grant.IDs{Current: f.previous.id, Pending: f.current.id, Retired: f.over(f.previous.id, f.current.id)}
-		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: true}
+		over := !f.now.Before(f.current.created.Add(f.plan.OverlapOf(f.current.versionID)))
+		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
 	}
 	ids, until := wanted(f)
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}

@@ -115,7 +115,7 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 			return d.state, h.settle(ctx, f, d, drift)
 		}
 		if d.older && !waited {
-			log.InfoContext(ctx, "the trust policy is from before the last rotation: waiting in case IAM shows it late")
+			log.InfoContext(ctx, "the trust policy holds an external ID that is over: waiting in case IAM shows it late")
 			if err := h.Wait(ctx, late); err != nil {
 				return "", fmt.Errorf("waiting for IAM to show the trust policy of %s: %w", name, err)
 			}

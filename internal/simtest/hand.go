@@ -32,7 +32,13 @@ type look struct {
 func (l *look) behind(step int) bool { return l != nil && l.began >= step }
 
 // soon is how long the trust policy stands as CloudFormation wrote it where nothing goes wrong: Custom::Grant follows at once.
-const soon = time.Minute
+// Only where an adopted role seems to hold an older document, it first makes sure that IAM doesn't show one late.
+func (w *watch) soon() time.Duration {
+	if w.plan.Adopted {
+		return 3 * time.Minute
+	}
+	return time.Minute
+}
 
 // wrote is told of a write of the trust policy that Countersign did not make, or made by what it had read before another one.
 func (w *watch) wrote(actor string) {
@@ -54,7 +60,7 @@ func (w *watch) hinders(s sim.Seen) {
 
 // looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
 // seen what others wrote before it began. One that nothing got in the way of must end well: then the trust policy stands as
-// somebody else wrote it until the first quiet look, and behind a deploy no longer than soon.
+// somebody else wrote it until the first quiet look, and behind a deploy only for a moment, see soon.
 //
 // In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
 // does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
@@ -91,7 +97,7 @@ func (w *watch) settled() {
 	w.Hand.add(HandGap{1, gap, gap})
 	if w.handBy == "cloudformation" && !w.rough && !w.forging() {
 		w.Deployed.add(HandGap{1, gap, gap})
-		if gap > soon {
+		if gap > w.soon() {
 			_ = w.violated("I1", "nothing went wrong, and the trust policy stood for %s as a deploy wrote it", gap)
 		}
 	}
