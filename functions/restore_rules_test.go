@@ -77,6 +77,17 @@ func TestALabelMovedTooEarlyOpensToTheNewIDOnly(t *testing.T) {
 	}
 }
 
+// The restore's version as the previous one says that a rotation followed. With an older one current none did.
+func TestTheRestoresVersionAsPreviousOpensNothing(t *testing.T) {
+	w, _, _ := revokedAndRestored(t, nil)
+	answer := w.begun(w.revokeID())
+	w.must(w.step("createSecret", answer.VersionID))
+	previous, _ := w.labelled(grant.StagePrevious)
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePrevious, answer.VersionID, previous))
+	w.looks()
+	w.lets()
+}
+
 // Whatever call of a restore goes wrong, the grant is closed or wholly restored, and asking again restores it.
 func TestARestoreConvergesWhateverCallGoesWrong(t *testing.T) {
 	for _, actor := range []string{"revoke", "rotate", "reconcile"} {

@@ -285,6 +285,38 @@ func TestARestoreIsNotStoppedByAStuckRotation(t *testing.T) {
 	w.lets(w.valueOf(answer.VersionID))
 }
 
+// reconcile dies with the trust policy open and the Deny still standing, and a rotation follows before it looks again.
+func TestARestoreOvertakenByARotationOpensToItsID(t *testing.T) {
+	w, old, session := revokedAndRestored(t, nil)
+	answer := w.begun(w.revokeID())
+	w.must(w.RunRotations(w.ctx))
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Actor == "reconcile" && c.Action == "PutRolePolicy" {
+			return sim.Outcome{Fault: sim.CrashBefore}
+		}
+		return sim.Outcome{}
+	}
+	if _, err := w.Reconcile(w.ctx, w.plan.Grant); err == nil {
+		t.Fatal("reconcile did not die")
+	}
+	w.Schedule = nil
+	w.Sleep(w.ctx, 5*time.Second)
+	w.rotated(token(2))
+	if current, _ := w.labelled(grant.StageCurrent); current != token(2) {
+		t.Fatalf("%s is current", current)
+	}
+	w.looks()
+	w.lets(w.valueOf(token(2)))
+	for _, id := range append(old, w.valueOf(answer.VersionID)) {
+		if w.Enters(provider, w.plan.Grant, id) {
+			t.Error("an older ID gets in")
+		}
+	}
+	if session.Do(w.ctx, "s3:ListBucket", "arn:aws:s3:::data") == nil {
+		t.Error("a session from before acts")
+	}
+}
+
 func TestAGrantThatWasRevokedBeforeItsBirthIsRestored(t *testing.T) {
 	w := deployed(t)
 	w.revoked()

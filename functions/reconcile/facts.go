@@ -63,7 +63,8 @@ func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts,
 		f.tags = f.secret.Tags
 	}
 	f.closure = grant.ClosureOf(inline, f.doc, f.tags)
-	if f.closure.Closed() && (f.tagsErr != nil || f.closure.RestoreTo == "" || f.secret.At(grant.StageCurrent) != f.closure.RestoreTo) {
+	to := f.closure.RestoreTo
+	if f.closure.Closed() && (f.tagsErr != nil || to == "" || f.secret.At(grant.StageCurrent) != to && f.secret.At(grant.StagePrevious) != to) {
 		return f, nil // the IDs don't matter
 	}
 	if denyErr != nil { // it may be closed: nothing is opened on a guess

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
@@ -16,7 +17,13 @@ import (
 func (f facts) mayReopen() bool {
 	c := f.closure
 	return c.RestoreTo != "" && c.RevokeID == grant.UndoneBy(c.RestoreTo) && f.tags[grant.TagRevoked] == c.RevokeID &&
-		(f.plan.NoExternalID || f.current.versionID == c.RestoreTo)
+		(f.plan.NoExternalID || f.current.versionID == c.RestoreTo || f.succeeded())
+}
+
+// succeeded says whether a rotation has followed on the version that may reopen: its ID is younger still.
+func (f facts) succeeded() bool {
+	return f.previous.versionID == f.closure.RestoreTo && f.previous.err == nil && f.current.err == nil &&
+		f.current.created.Truncate(time.Second).After(f.previous.created.Truncate(time.Second))
 }
 
 // reopen brings a revoked grant a write further to being open: the trust policy with the new external ID alone; then the

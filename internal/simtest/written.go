@@ -24,7 +24,7 @@ func (w *watch) written(s sim.Seen) {
 	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
 		w.overtaken(s)
 	}
-	if w.mislabelled && (before.born || w.hand && w.plan.Adopted) {
+	if w.mislabelled && (before.born || w.hand) {
 		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
 		// both were moved.
 		for _, id := range after.accepted {
