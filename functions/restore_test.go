@@ -89,10 +89,12 @@ func TestARestoreOpensWithANewIDAndNoOldSession(t *testing.T) {
 		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
 		"iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:GetRole", // the trust policy, read back
+		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
 		"secretsmanager:TagResource", "iam:GetRolePolicy", "iam:PutRolePolicy", // the opening comes last
+		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
-	}, calls(w.Calls("reconcile"))[:22]); diff != "" {
+	}, calls(w.Calls("reconcile"))[:24]); diff != "" {
 		t.Error(diff)
 	}
 	fresh := w.valueOf(answer.VersionID)

@@ -83,15 +83,15 @@ const rounds = 4
 // Grant brings one grant to what its plan and its secret say. It may be called at any time, also beside a rotation or a
 // revocation: after each write it looks again. An error says what could not be brought about; what is safe has been done.
 func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
-	plan, err := h.Plans.Plan(ctx, name)
-	if err != nil {
-		return "", fmt.Errorf("reading plan of %s: %w", name, err)
-	}
 	log := h.Log.With("grant", string(name))
 	g := h.gate()
 	var drift []string
 	waited := false
 	for range rounds {
+		plan, err := h.Plans.Plan(ctx, name) // each time: a deploy may have changed it
+		if err != nil {
+			return "", fmt.Errorf("reading plan of %s: %w", name, err)
+		}
 		f, err := h.gather(ctx, g, plan)
 		if err != nil {
 			return "", err

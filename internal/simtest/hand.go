@@ -58,6 +58,14 @@ func (w *watch) hinders(s sim.Seen) {
 	}
 }
 
+// slowed is told when time passes that nobody waited for.
+func (w *watch) slowed() {
+	w.rough = true
+	for _, l := range w.under {
+		l.hindered = true
+	}
+}
+
 // looks is told of every reconciliation by the timer or by a deploy. One that ended well, and that read nothing stale, has
 // seen what others wrote before it began. One that nothing got in the way of must end well: then the trust policy stands as
 // somebody else wrote it until the first quiet look, and behind a deploy only for a moment, see soon.

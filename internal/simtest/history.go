@@ -125,7 +125,7 @@ func (h *history) take(c choice) error {
 	_, h.waited[p] = p.Waits()
 	if h.waited[p] && slices.ContainsFunc(h.all, func(p *sim.Process) bool { _, stands := p.Call(); return stands }) {
 		h.early++
-		h.watch.rough = true
+		h.watch.slowed()
 	}
 	p.Resume(sim.Outcome{Fault: c.fault})
 	h.due()

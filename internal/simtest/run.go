@@ -307,6 +307,7 @@ func (r *run) play() error {
 			if jump := r.on("jump").nth(jumps); !r.over && !r.Without[ClockJump.String()] && r.profile.jumps && jump.chance(0.02) {
 				wake = wake.Add(jump.nth(1).between(time.Second, 20*time.Minute))
 				r.Troubles[ClockJump]++
+				r.watch.slowed()
 			}
 			jumps++
 			if err := r.wait(wake); err != nil {

@@ -34,6 +34,9 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
+	if before.closed && !after.closed {
+		w.excuse(Propagation)
+	}
 	w.documents = append(w.documents, after.doc.Bytes())
 	w.foreignLost(s, before, after)
 	w.unasked(s, before, after)
