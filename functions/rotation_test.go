@@ -347,6 +347,23 @@ func TestAnAdoptedRolesOlderDocumentIsMended(t *testing.T) {
 	w.lets(fresh)
 }
 
+// So does one from before the last two rotations: it holds none of the IDs that have a label.
+func TestAnAdoptedRolesMuchOlderDocumentIsMended(t *testing.T) {
+	w, first := adopted(t)
+	before := w.document()
+	for n := range 2 {
+		w.rotated(token(n + 1))
+		w.Sleep(w.ctx, 48*time.Hour)
+	}
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
+	w.lets(first)
+	w.looks()
+	w.lets(w.valueOf(token(2)))
+	if !strings.Contains(w.document(), "hestio-ZzZz") {
+		t.Error("somebody else's ID is gone")
+	}
+}
+
 // IAM may show for two minutes what stood there before a leaked ID was taken out. It looks like an older document that was put
 // back, and a mend of that would let the ID in again.
 func TestAnAdoptedRolesLateDocumentIsNotMended(t *testing.T) {

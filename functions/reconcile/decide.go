@@ -44,9 +44,10 @@ func decide(f facts) decision {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
 			f.current.versionID, grant.ErrBackwards)}
 	}
-	if f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && f.previous.err == nil && undated(f.previous.id, f.doc) {
-		// An older document was put back: the current ID goes in beside the one before, as its rotation had it.
-		ids := grant.IDs{Current: f.previous.id, Pending: f.current.id, Retired: f.over(f.previous.id, f.current.id)}
+	if before := f.before(); f.plan.Adopted && !before.IsZero() && !f.current.id.AcceptedBy(f.doc) {
+		// An older document was put back: the current ID goes in beside one of ours from before, as a rotation has it. The next
+		// look takes that one out, if it is over.
+		ids := grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}
 		over := !f.now.Before(f.current.created.Add(f.plan.OverlapOf(f.current.versionID)))
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
 	}
@@ -54,10 +55,26 @@ func decide(f facts) decision {
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
 }
 
+// before is an ID of ours from before the current one that the trust policy accepts without an end: the previous one, or one
+// that the secret's history knows. Zero: there is none.
+func (f facts) before() grant.ID {
+	if f.previous.err == nil && undated(f.previous.id, f.doc) {
+		return f.previous.id
+	}
+	for _, s := range f.strays {
+		if undated(s.ID, f.doc) {
+			return s.ID
+		}
+	}
+	return grant.ID{}
+}
+
 // over are the IDs of ours that a trust policy must not accept: those of rotations that were given up, by labels or without.
 func (f facts) over(kept ...grant.ID) (ids []grant.ID) {
 	for _, s := range f.strays {
-		ids = append(ids, s.ID)
+		if !slices.Contains(kept, s.ID) {
+			ids = append(ids, s.ID)
+		}
 	}
 	if f.pending.err == nil && !slices.Contains(kept, f.pending.id) {
 		ids = append(ids, f.pending.id)

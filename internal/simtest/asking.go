@@ -68,10 +68,12 @@ func (w *watch) pauses(s sim.Seen) {
 	case "DescribeSecret":
 		w.described[s.Process] = w.Steps
 	case "PutSecretValue":
-		versions := w.Secrets.Stored(w.plan.SecretARN)
-		made := versions[len(versions)-1].ID
-		if s.Done && s.Actor == "rotate" && grant.BySchedule(made) && w.Now().Before(w.frozen) && w.described[s.Process] > w.frozenStep {
-			_ = w.violated("I10", "the schedule made version %s, although it is paused until %s", made, w.frozen.Format(time.TimeOnly))
+		for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
+			_, known := w.valued[v.ID]
+			made := v.Value != nil && !known && s.Actor == "rotate" && grant.BySchedule(v.ID)
+			if made && w.Now().Before(w.frozen) && w.described[s.Process] > w.frozenStep {
+				_ = w.violated("I10", "the schedule made version %s, although it is paused until %s", v.ID, w.frozen.Format(time.TimeOnly))
+			}
 		}
 	case "Invoke":
 		if rotation, _ := w.Secrets.Rotation(w.plan.SecretARN); errors.Is(s.Answer, grant.ErrPaused) {
