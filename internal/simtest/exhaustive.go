@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -54,6 +55,7 @@ type choice struct {
 type explorer struct {
 	Exploration
 	pair    Pair
+	so      *atomic.Uint64
 	shop    *Shop
 	seen    map[uint64]bool
 	ended   map[uint64]bool
@@ -64,9 +66,12 @@ type explorer struct {
 	remembered watch         // and what the invariants remember there
 }
 
-// Explore tries all orders of a pair, or as many as fit into limit.
-func Explore(pair Pair, limit time.Duration) Exploration {
-	e := &explorer{pair: pair, shop: NewShop(), seen: map[uint64]bool{}, ended: map[uint64]bool{}, pending: [][]choice{nil}}
+// Explore tries all orders of a pair, or as many as fit into limit. so, which may be nil, is told of each state.
+func Explore(pair Pair, limit time.Duration, so *atomic.Uint64) Exploration {
+	if so == nil {
+		so = &atomic.Uint64{}
+	}
+	e := &explorer{pair: pair, so: so, shop: NewShop(), seen: map[uint64]bool{}, ended: map[uint64]bool{}, pending: [][]choice{nil}}
 	e.Pair = pair.Name
 	for began := time.Now(); len(e.pending) > 0; {
 		if e.Took = time.Since(began); e.Took > limit {
@@ -104,6 +109,7 @@ func (e *explorer) walk(path []choice) error {
 		}
 		e.seen[state] = true
 		e.States++
+		e.so.Add(1)
 		choices := h.choices()
 		if len(choices) == 0 {
 			return e.rest(r, h)

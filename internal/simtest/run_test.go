@@ -25,7 +25,7 @@ func TestEveryOrderWithACrashAtEveryPoint(t *testing.T) {
 	for _, pair := range simtest.Pairs {
 		t.Run(pair.Name, func(t *testing.T) {
 			began := time.Now()
-			e := simtest.Explore(pair, 6*time.Second) // all of it: make sim-exhaustive
+			e := simtest.Explore(pair, 6*time.Second, nil) // all of it: make sim-exhaustive
 			t.Logf("%d states, %d steps, %d ends in %s", e.States, e.Steps, e.Ends, time.Since(began).Round(time.Millisecond))
 			if e.Violation != nil {
 				t.Errorf("%v", e.Violation)

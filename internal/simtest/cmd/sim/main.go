@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/internal/simtest"
@@ -46,7 +47,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	so := &simtest.Progress{}
-	go tell(so)
+	go now(func() string {
+		return fmt.Sprintf("%d runs, %d steps, %d violations", so.Runs.Load(), so.Steps.Load(), so.Violations.Load())
+	})
 	report := simtest.Batch(ctx, *seed, *runs, *limit, *workers, so)
 	report.Print(os.Stdout)
 	failed := len(report.Violations) > 0
@@ -68,12 +71,11 @@ func main() {
 	}
 }
 
-// tell says every now and then how far the runs have come.
-func tell(so *simtest.Progress) {
+// now says every now and then how far something has come.
+func now(far func() string) {
 	for began := time.Now(); ; {
 		time.Sleep(10 * time.Second)
-		fmt.Fprintf(os.Stderr, "%s  %d runs, %d steps, %d violations\n",
-			time.Since(began).Round(time.Second), so.Runs.Load(), so.Steps.Load(), so.Violations.Load())
+		fmt.Fprintf(os.Stderr, "%s  %s\n", time.Since(began).Round(time.Second), far())
 	}
 }
 
@@ -88,7 +90,9 @@ func exhaustive(only *regexp.Regexp, limit time.Duration, workers int) (status i
 		go func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			done <- simtest.Explore(pair, limit)
+			so := &atomic.Uint64{}
+			go now(func() string { return fmt.Sprintf("%s: %d states", pair.Name, so.Load()) })
+			done <- simtest.Explore(pair, limit, so)
 		}()
 	}
 	if under == 0 {
