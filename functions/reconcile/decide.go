@@ -88,16 +88,15 @@ func overtaken(f facts) (versionID string) {
 	if f.doc.Born() || f.current.id.AcceptedBy(f.doc) {
 		return ""
 	}
+	if f.previous.err == nil && undated(f.previous.id, f.doc) {
+		return "" // what stands beside the one before, without an end either, was let in and perhaps never promoted
+	}
 	others := f.strays
 	if f.pending.err == nil {
 		others = append([]gate.Stray{{ID: f.pending.id, VersionID: f.pending.versionID, Created: f.pending.created}}, others...)
 	}
-	// Beside the one before, without an end either, stands what was let in and perhaps never promoted. Then a version of the
-	// same second proves nothing.
-	unsure := f.previous.err == nil && undated(f.previous.id, f.doc)
 	for _, s := range others {
-		since := s.Created.Truncate(time.Second).Sub(f.current.created.Truncate(time.Second))
-		if undated(s.ID, f.doc) && (since > 0 || since == 0 && !unsure) {
+		if notOlder(s.Created, f.current.created) && undated(s.ID, f.doc) {
 			return s.VersionID
 		}
 	}
