@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,6 +72,7 @@ func TestARotationsCallsOneByOne(t *testing.T) {
 		"  iam:GetRole",
 		"finishSecret",
 		"  ssm:GetParameter",
+		"  ssm:GetParameter", // again, having waited
 		"  secretsmanager:DescribeSecret",
 		"  secretsmanager:GetSecretValue",
 		"  secretsmanager:GetSecretValue",
@@ -403,4 +405,28 @@ func adopted(t *testing.T, change ...func(*sim.Config)) (w *world, first string)
 	w.looks()
 	w.Sleep(w.ctx, 48*time.Hour)
 	return w, first
+}
+
+// A deploy ends the grant while the last step waits for IAM to settle.
+func TestAPlanThatChangesWhileARotationWaitsIsFollowed(t *testing.T) {
+	w := opened(t)
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.start(token(1))
+	for _, step := range []string{"createSecret", "setSecret", "testSecret"} {
+		w.must(w.step(step, token(1)))
+	}
+	w.plan.Expires = w.Now().Add(time.Hour)
+	plan, err := json.Marshal(w.plan)
+	w.must(err)
+	calls := 0
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if calls++; calls == 3 { // the step is called, and reads the plan
+			w.must(w.Parameters.Put(w.plan.Grant.Parameter(), string(plan)))
+		}
+		return sim.Outcome{}
+	}
+	w.must(w.step("finishSecret", token(1)))
+	w.Schedule = nil
+	w.Sleep(w.ctx, 2*time.Hour)
+	w.lets()
 }

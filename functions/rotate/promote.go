@@ -74,6 +74,10 @@ func (r *rotation) finish(ctx context.Context) error {
 		if err := r.Wait(ctx, r.Settle); err != nil {
 			return fmt.Errorf("waiting for IAM to settle: %w", err)
 		}
+		var err error
+		if r.plan, err = r.Plans.Plan(ctx, r.plan.Grant); err != nil { // a deploy may have changed it meanwhile
+			return fmt.Errorf("reading plan again: %w", err)
+		}
 	}
 	p, err := r.look(ctx)
 	if err != nil {

@@ -96,13 +96,13 @@ func (w *watch) revocationSticks() {
 }
 
 // used is told how a call with a session of the provider's went: none works behind a revocation, and none from before a
-// restore ever works again.
+// restore ever works again; for the propagation time behind the revocation a replica may know of neither.
 func (w *watch) used(s *sim.Session, err error) {
 	switch {
 	case err != nil:
 	case !w.denied.IsZero() && w.Now().Sub(w.denied) > Propagation:
 		_ = w.violated(w.forged("I3"), "a session issued at %s acts %s after the revocation", s.Issued.Format(time.TimeOnly), w.Now().Sub(w.denied))
-	case !w.restored.IsZero() && s.Issued.Before(w.restored.Add(-Propagation)):
+	case !w.restored.IsZero() && s.Issued.Before(w.restored.Add(-Propagation)) && w.Now().Sub(w.shut) > Propagation:
 		_ = w.violated(w.forged("I3"), "a session issued at %s acts again after the restore at %s", s.Issued.Format(time.TimeOnly), w.restored.Format(time.TimeOnly))
 	}
 }
