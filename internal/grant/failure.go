@@ -60,7 +60,7 @@ const Stuck = "stuck"
 // FailureOf says whether an error of a rotation's step needs a person.
 func FailureOf(err error, versionID, step string) (Failure, bool) {
 	for _, f := range failures {
-		if errors.Is(err, f.kind) {
+		if f.kind != nil && errors.Is(err, f.kind) {
 			return Failure{versionID, step, f.code}, true
 		}
 	}

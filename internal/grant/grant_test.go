@@ -269,7 +269,7 @@ func TestFailuresTellWhatToDo(t *testing.T) {
 			t.Errorf("%q is no tag", f)
 		}
 	}
-	for _, err := range []error{grant.ErrThrottled, grant.ErrUnavailable, grant.ErrConflict, grant.ErrNotYetVisible, grant.ErrBadToken, grant.ErrBusy} {
+	for _, err := range []error{nil, grant.ErrThrottled, grant.ErrUnavailable, grant.ErrConflict, grant.ErrNotYetVisible, grant.ErrBadToken, grant.ErrBusy, grant.ErrPaused} {
 		if f, ok := grant.FailureOf(err, "v", "s"); ok {
 			t.Errorf("%v needs nobody, got %+v", err, f)
 		}
