@@ -215,9 +215,13 @@ func TestResumeLetsTheScheduleOn(t *testing.T) {
 	w.paused(time.Hour * 48)
 	w.start(token(1))
 	w.fails(w.RunRotations(w.ctx), grant.ErrPaused)
+	ended := w.Now()
 	status, answer, _ := w.pause("resume", `{"reason":"freeze called off"}`)
-	if status != http.StatusOK || !answer.Until.IsZero() || w.tags()[grant.TagPaused] != "none" {
+	if status != http.StatusOK || !answer.Until.IsZero() {
 		t.Fatalf("%d %+v, tag %q", status, answer, w.tags()[grant.TagPaused])
+	}
+	if over := grant.PauseOver(w.tags(), w.Now()); over.Before(ended.Truncate(time.Second)) || over.After(w.Now()) {
+		t.Errorf("the tag says that the pause ended at %s", over)
 	}
 	if s := w.show(); !s.PausedUntil.IsZero() {
 		t.Errorf("shown as paused until %s", s.PausedUntil)

@@ -24,7 +24,7 @@ func (h *Handler) Pause(ctx context.Context, name grant.Name, caller string, r a
 	return h.pause(ctx, name, caller, r.Reason, until)
 }
 
-// Resume ends a pause. Where there is none, nothing changes.
+// Resume ends a pause, and notes when: from then on the schedule may rotate again. Where there is none it holds nothing up.
 func (h *Handler) Resume(ctx context.Context, name grant.Name, caller string, r api.ResumeRequest) (api.PauseAnswer, error) {
 	return h.pause(ctx, name, caller, r.Reason, time.Time{})
 }
@@ -39,7 +39,11 @@ func (h *Handler) pause(ctx context.Context, name grant.Name, caller, reason str
 		return api.PauseAnswer{}, door.Refuse(http.StatusConflict, "nothing has to be done: nothing rotates it",
 			"grant %s has no external ID, hence no scheduled rotations", name)
 	}
-	if err := h.Secrets.Tag(ctx, plan.SecretARN, map[string]string{grant.TagPaused: grant.EncodePause(until)}); err != nil {
+	end := until
+	if end.IsZero() {
+		end = h.Now()
+	}
+	if err := h.Secrets.Tag(ctx, plan.SecretARN, map[string]string{grant.TagPaused: grant.EncodePause(end)}); err != nil {
 		return api.PauseAnswer{}, fmt.Errorf("noting on the secret of %s until when it is paused: %w", name, err)
 	}
 	act := "scheduled rotations resumed"
