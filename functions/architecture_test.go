@@ -26,6 +26,7 @@ var layers = []struct {
 }{
 	{"events", nil},
 	{"internal/api", nil},
+	{"internal/metric", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/access", []string{"events", "internal/trust", "internal/grant"}},
@@ -35,17 +36,17 @@ var layers = []struct {
 	{"internal/sim", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/aws/…", []string{"events", "internal/api", "internal/trust", "internal/grant", "internal/deliver", "internal/aws/…"}},
 	{"functions/internal/door", []string{"events", "internal/trust", "internal/grant", "internal/api"}},
-	{"functions/rotate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox"}},
-	{"functions/reconcile", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox"}},
-	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/api", "functions/internal/door"}},
+	{"functions/rotate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric"}},
+	{"functions/reconcile", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric"}},
+	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric", "internal/api", "functions/internal/door"}},
 	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "functions/internal/door"}},
 	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/simtest", []string{
-		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/api", "internal/sim",
+		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
 	}},
 	{"internal/demo", []string{
-		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/api", "internal/sim",
+		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
 		"internal/simtest", "internal/access",
 	}},
@@ -53,10 +54,11 @@ var layers = []struct {
 
 // foreign are the modules that the innermost packages may reach.
 var foreign = map[string][]string{
-	"events":         nil,
-	"internal/api":   nil,
-	"internal/trust": {"github.com/tailscale/hujson"},
-	"internal/grant": {"github.com/tailscale/hujson"},
+	"events":          nil,
+	"internal/api":    nil,
+	"internal/metric": nil,
+	"internal/trust":  {"github.com/tailscale/hujson"},
+	"internal/grant":  {"github.com/tailscale/hujson"},
 }
 
 func TestLayers(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/countersign/countersign/functions/internal/door"
 	"github.com/countersign/countersign/functions/reconcile"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 	"github.com/countersign/countersign/internal/sim"
 	"github.com/countersign/countersign/internal/simtest"
 )
@@ -36,9 +37,10 @@ const (
 // world is an account with one grant, its functions, and everything that they logged.
 type world struct {
 	*simtest.World
-	t   *testing.T
-	ctx context.Context
-	log bytes.Buffer
+	t    *testing.T
+	ctx  context.Context
+	log  bytes.Buffer
+	read map[metric.Name]int // how much of the log was read for a metric
 
 	plan grant.Plan
 }
@@ -50,7 +52,10 @@ func newWorld(t *testing.T, seed uint64, change ...func(*sim.Config)) *world {
 	for _, c := range change {
 		c(&aws)
 	}
-	w.World = simtest.New(simtest.Config{AWS: aws, Log: slog.New(slog.NewJSONHandler(&w.log, nil))})
+	log := slog.New(slog.NewJSONHandler(&w.log, nil))
+	w.World = simtest.New(simtest.Config{AWS: aws, Log: log})
+	meter := metric.Meter{Log: log, Stack: "ServiceProviderAccess", Ages: true, Now: w.Now}
+	w.Rotator.Meter, w.Reconciler.Meter, w.Revoker.Meter = meter, meter, meter
 	return w
 }
 

@@ -168,6 +168,10 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	env["COUNTERSIGN_QUEUE"] = s.queues.check.Ref()
 	env["COUNTERSIGN_SETTLE"] = &settle
 	env["COUNTERSIGN_SPREAD"] = new(spread(len(s.props.Access.Entries())).String())
+	env["COUNTERSIGN_STACK"] = s.stackName()
+	if agesMeasured(s.props.Access) {
+		env["COUNTERSIGN_AGES"] = new("measured")
+	}
 	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())
 	if from := s.props.Access.MailFrom; from != "" {
 		env["COUNTERSIGN_MAIL_FROM"] = &from

@@ -31,6 +31,7 @@ type grantParts struct {
 	secret   awssecretsmanager.CfnSecret // nil where the grant has no external ID
 	plan     awsssm.CfnParameter
 	schedule awscdk.CfnResource // nil where nothing is scheduled
+	start    awscdk.CfnResource // Custom::Grant
 
 	waits  []awscdk.CfnResource // what Custom::Grant needs to stand
 	digest []any                // what it has to look at again when it changes
@@ -142,7 +143,7 @@ func (s *ServiceProviderAccess) createPlan(g *grantParts) {
 
 // startGrant makes Custom::Grant, which starts the first rotation, follows changes, and closes the grant when it goes.
 func (s *ServiceProviderAccess) startGrant(g *grantParts) {
-	custom := awscdk.NewCfnResource(g.Construct, new("Grant"), &awscdk.CfnResourceProps{
+	g.start = awscdk.NewCfnResource(g.Construct, new("Grant"), &awscdk.CfnResourceProps{
 		Type: new("Custom::Grant"),
 		Properties: &map[string]any{
 			"ServiceToken":   s.reconcile.arn(),
@@ -152,7 +153,7 @@ func (s *ServiceProviderAccess) startGrant(g *grantParts) {
 		},
 	})
 	for _, r := range append(append(g.waits, s.layout, s.key), s.permissions...) {
-		custom.AddResourceDependency(r, nil)
+		g.start.AddResourceDependency(r, nil)
 	}
 }
 

@@ -41,6 +41,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("sqs", partName+"-*"),
 		everywhere("dynamodb", "table/"+partName+"*"),
 		everywhere("ssm", "parameter"+grant.ParameterPrefix+"*"),
+		everywhere("cloudwatch", "alarm:"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/lambda/"+partName+"-*"),
 		s.apiARN() + "/*",
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",

@@ -167,7 +167,7 @@ func TestEveryLimitOfAWS(t *testing.T) {
 		{"1 grant", infratest.Many(1, 1, infratest.Plain), 1},
 		{"40 grants", infratest.Many(40, 1, infratest.Plain), 1},
 		{"40 grants, longest names", infratest.Many(40, 1, infratest.Long), 1},
-		{"40 grants, other roles, all ways of telling", infratest.Many(40, 1, everything), 1},
+		{"40 grants, other roles, all ways of telling", alarms + infratest.Many(40, 1, everything), 1},
 		{"40 grants of 40 providers, operators", operators + eachItsProvider(40), 1},
 		{"120 grants in 5 shards", infratest.Many(120, 5, infratest.Plain), 5},
 	} {
@@ -191,6 +191,8 @@ func TestEveryLimitOfAWS(t *testing.T) {
 	}
 }
 
+const alarms = "alarms: [\"arn:aws-us-gov:sns:ap-southeast-2:444455556666:on-call\"]\n"
+
 const operators = `operators:
   - arn:aws:iam::444455556666:role/operations/OnCall-engineers-*
   - arn:aws:iam::444455556666:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Administrator_*
@@ -212,7 +214,7 @@ func TestShardsShareNothing(t *testing.T) {
 	seen := map[string]int{}
 	total := 0
 	for shard, tmpl := range infratest.Synth(t, infratest.Access(t, infratest.Many(120, 5, infratest.Plain), nil)) {
-		for _, property := range []string{"FunctionName", "QueueName", "LogGroupName", "RoleName", "Name", "ArchiveName"} {
+		for _, property := range []string{"FunctionName", "QueueName", "AlarmName", "LogGroupName", "RoleName", "Name", "ArchiveName"} {
 			for _, r := range tmpl.Resources {
 				name, ok := tmpl.Resolve(r.Properties[property]).(string)
 				if !ok || r.Type == "AWS::Events::Archive" && property == "Name" {

@@ -90,6 +90,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 		s.startGrant(g)
 	}
 	s.createTimer()
+	s.createAlarms()
 	s.createOutputs()
 	return s
 }

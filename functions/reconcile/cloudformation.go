@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 )
 
 // The custom resources of the stack.
@@ -38,7 +39,12 @@ func (h *Handler) CloudFormation(ctx context.Context, e cfn.Event) (physicalID s
 		if e.RequestType == cfn.RequestDelete {
 			return physicalID, nil, h.remove(ctx, name)
 		}
-		return physicalID, nil, h.bring(ctx, e, name)
+		err = h.bring(ctx, e, name)
+		if err == nil && e.RequestType == cfn.RequestCreate {
+			// Nothing is overdue yet; said at once, for the timer's first round is an hour away and a missing number rings.
+			h.Meter.Add(ctx, metric.RotationsOverdue, 0)
+		}
+		return physicalID, nil, err
 	}
 	if e.RequestType == cfn.RequestDelete {
 		return e.PhysicalResourceID, nil, nil // of something that was never made

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 )
 
 // All is what the timer's payload asks for: {"reconcile":"all"}.
@@ -47,17 +48,24 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, err
 	return nil, errors.New(`unknown payload: neither CloudFormation's request nor messages nor {"reconcile":"all"}`)
 }
 
-// Timer looks at every grant. One that fails keeps no other from its turn.
+// Timer looks at every grant. One that fails keeps no other from its turn. That it came to the last of them, and how many
+// are overdue, is a metric: where that is missing somebody has to look why.
 func (h *Handler) Timer(ctx context.Context) error {
 	var failed []error
+	overdue := 0
 	for _, name := range h.Grants.Names() {
 		if !h.timeFor(ctx) {
 			return errors.Join(append(failed, fmt.Errorf("no time left for %s and those behind it: %w", name, grant.ErrUnavailable))...)
 		}
-		if err := h.one(ctx, name); err != nil {
+		isOverdue, err := h.one(ctx, name)
+		if isOverdue {
+			overdue++
+		}
+		if err != nil {
 			failed = append(failed, err)
 		}
 	}
+	h.Meter.Add(ctx, metric.RotationsOverdue, overdue)
 	return errors.Join(failed...)
 }
 
@@ -77,7 +85,7 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 		if _, looked := done[name]; !looked {
 			done[name] = grant.ErrUnavailable
 			if h.timeFor(ctx) {
-				done[name] = h.one(ctx, name)
+				_, done[name] = h.one(ctx, name)
 			}
 		}
 		if err := done[name]; err != nil && !needsPerson(err) {
@@ -87,14 +95,23 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 	return out, nil
 }
 
-func (h *Handler) one(ctx context.Context, name grant.Name) error {
-	state, err := h.Grant(ctx, name)
+// one looks at a grant, and says whether its rotation is overdue.
+func (h *Handler) one(ctx context.Context, name grant.Name) (isOverdue bool, err error) {
+	state, f, err := h.bringAbout(ctx, name)
+	isOverdue = overdue(state, f)
+	made := f.current.created
+	if !made.IsZero() && state != Unborn {
+		h.Meter.Age(ctx, string(name), f.now.Sub(made))
+	}
+	if isOverdue && !made.IsZero() { // else the error below says it
+		h.Log.WarnContext(ctx, "rotation overdue", "grant", string(name), "version_id", f.current.versionID, "made", made)
+	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "grant not reconciled", "grant", string(name), "reason", err.Error())
-		return fmt.Errorf("reconciling %s: %w", name, err)
+		return isOverdue, fmt.Errorf("reconciling %s: %w", name, err)
 	}
 	h.Log.InfoContext(ctx, "grant reconciled", "grant", string(name), "state", string(state))
-	return nil
+	return isOverdue, nil
 }
 
 // timeFor says whether there is time for one more grant.

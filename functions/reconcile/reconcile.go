@@ -17,6 +17,7 @@ import (
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 	"github.com/countersign/countersign/internal/outbox"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -51,10 +52,11 @@ type Handler struct {
 	Outbox  outbox.Outbox
 	Margin  time.Duration // behind a restore in which sessions still count as old ones; zero: grant.RestoreMargin
 
-	Now  func() time.Time
-	Wait func(ctx context.Context, d time.Duration) error
-	Rand io.Reader
-	Log  *slog.Logger
+	Now   func() time.Time
+	Wait  func(ctx context.Context, d time.Duration) error
+	Rand  io.Reader
+	Log   *slog.Logger
+	Meter metric.Meter
 }
 
 // State is what a grant was found to be, and left as.
@@ -83,6 +85,12 @@ const rounds = 4
 // Grant brings one grant to what its plan and its secret say. It may be called at any time, also beside a rotation or a
 // revocation: after each write it looks again. An error says what could not be brought about; what is safe has been done.
 func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
+	state, _, err := h.bringAbout(ctx, name)
+	return state, err
+}
+
+// bringAbout is Grant, with what the last look at it told.
+func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State, f facts, err error) {
 	log := h.Log.With("grant", string(name))
 	g := h.gate()
 	var drift []string
@@ -90,34 +98,33 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 	for range rounds {
 		plan, err := h.Plans.Plan(ctx, name) // each time: a deploy may have changed it
 		if err != nil {
-			return "", fmt.Errorf("reading plan of %s: %w", name, err)
+			return "", facts{}, fmt.Errorf("reading plan of %s: %w", name, err)
 		}
-		f, err := h.gather(ctx, g, plan)
-		if err != nil {
-			return "", err
+		if f, err = h.gather(ctx, g, plan); err != nil {
+			return "", facts{}, err
 		}
 		if f.closure.Closed() && !f.mayReopen() {
 			log.InfoContext(ctx, "grant is closed", "missing", f.closure.Missing())
-			return Closed, h.close(ctx, g, f)
+			return Closed, f, h.close(ctx, g, f)
 		}
 		if f.closure.Closed() {
 			switch err := h.reopen(ctx, g, f); {
 			case needsPerson(err):
-				return Closed, errors.Join(err, h.drift(ctx, f, decision{fault: err}, nil))
+				return Closed, f, errors.Join(err, h.drift(ctx, f, decision{fault: err}, nil))
 			case err != nil && !errors.Is(err, grant.ErrConflict):
-				return Closed, err
+				return Closed, f, err
 			}
 			log.InfoContext(ctx, "looking again on the way to a restore")
 			continue
 		}
 		d := decide(f)
 		if d.trust == nil {
-			return d.state, h.settle(ctx, f, d, drift)
+			return d.state, f, h.settle(ctx, f, d, drift)
 		}
 		if d.older && !waited {
 			log.InfoContext(ctx, "the trust policy holds an external ID that is over: waiting in case IAM shows it late")
 			if err := h.Wait(ctx, late); err != nil {
-				return "", fmt.Errorf("waiting for IAM to show the trust policy of %s: %w", name, err)
+				return "", f, fmt.Errorf("waiting for IAM to show the trust policy of %s: %w", name, err)
 			}
 			waited = true
 			continue
@@ -127,16 +134,16 @@ func (h *Handler) Grant(ctx context.Context, name grant.Name) (State, error) {
 		switch {
 		case needsPerson(err):
 			d.fault = err
-			return d.state, h.settle(ctx, f, d, drift)
+			return d.state, f, h.settle(ctx, f, d, drift)
 		case err != nil && !errors.Is(err, grant.ErrConflict):
-			return "", err
+			return "", f, err
 		case err == nil && !wrote:
 			d.drift = found
-			return d.state, h.settle(ctx, f, d, drift)
+			return d.state, f, h.settle(ctx, f, d, drift)
 		}
 		log.InfoContext(ctx, "looking again after a change")
 	}
-	return "", fmt.Errorf("%s keeps changing: %w", name, grant.ErrConflict)
+	return "", f, fmt.Errorf("%s keeps changing: %w", name, grant.ErrConflict)
 }
 
 // mend brings the trust policy to what is wanted. It returns what drifted, and whether the grant must be looked at again.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 	"github.com/countersign/countersign/internal/outbox"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -26,6 +27,9 @@ const unnoted = 15 * time.Minute
 func (h *Handler) settle(ctx context.Context, f facts, d decision, seen []string) error {
 	failed := []error{d.fault, h.drift(ctx, f, d, seen)}
 	for _, n := range news(f, d) {
+		if n.fact == grant.FactFailed && !n.noted { // a step's own failure was counted where it failed
+			h.Meter.Add(ctx, metric.StepsFailed, 1)
+		}
 		if n.noted {
 			failed = append(failed, h.Outbox.Publish(ctx, f.plan, n.fact, n.change, n.data))
 		} else {
@@ -99,13 +103,10 @@ func news(f facts, d decision) []item {
 	return out
 }
 
-// tries is longer than Secrets Manager goes on trying a rotation. AWS says "multiple times", and no time.
-const tries = 2 * time.Hour
-
 // stuck is a rotation that made its ID long ago and has not promoted it, unless its failure was told already.
 func stuck(f facts) grant.Failure {
 	p := f.pending
-	if f.doc == nil || p.err != nil || p.versionID == "" || f.now.Sub(p.created) < tries || grant.ParseFailure(f.tags[grant.FactFailed.Tag()]).VersionID == p.versionID {
+	if f.doc == nil || p.err != nil || p.versionID == "" || f.now.Sub(p.created) < grant.Retries || grant.ParseFailure(f.tags[grant.FactFailed.Tag()]).VersionID == p.versionID {
 		return grant.Failure{}
 	}
 	step := "setSecret"
@@ -146,6 +147,11 @@ func (h *Handler) drift(ctx context.Context, f facts, d decision, seen []string)
 	noted := f.tags[grant.FactDrift.Tag()]
 	if len(found) == 0 {
 		return h.driftOver(ctx, f, noted)
+	}
+	if errors.Is(d.fault, grant.ErrBackwards) {
+		h.Meter.Add(ctx, metric.LabelsBackwards, 1)
+	} else {
+		h.Meter.Add(ctx, metric.TrustDrifts, 1)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(found, "\n")))
 	key := hex.EncodeToString(sum[:6])

@@ -23,6 +23,7 @@ import (
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 	"github.com/countersign/countersign/internal/outbox"
 )
 
@@ -55,9 +56,10 @@ type Handler struct {
 	Outbox  outbox.Outbox
 	Queue   Queue
 
-	Now  func() time.Time
-	Rand io.Reader
-	Log  *slog.Logger
+	Now   func() time.Time
+	Rand  io.Reader
+	Log   *slog.Logger
+	Meter metric.Meter
 }
 
 // CheckAfter is when reconcile looks whether the revocation stands.
@@ -74,7 +76,14 @@ func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, er
 	answer, err := h.answer(ctx, r, caller)
 	if err != nil {
 		h.Log.WarnContext(ctx, "request refused", "caller", caller, "path", r.Path, "reason", err.Error())
-		return door.Failed(err), nil
+		response := door.Failed(err)
+		if response.StatusCode >= http.StatusInternalServerError {
+			h.Meter.Add(ctx, metric.RevokeErrors, 1)
+		}
+		return response, nil
+	}
+	if revoked, ok := answer.(api.RevokeAnswer); ok && len(revoked.Failed) > 0 {
+		h.Meter.Add(ctx, metric.RevokeErrors, 1)
 	}
 	return door.Answer(http.StatusAccepted, answer), nil
 }

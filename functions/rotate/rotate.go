@@ -19,6 +19,7 @@ import (
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 	"github.com/countersign/countersign/internal/outbox"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -62,10 +63,11 @@ type Handler struct {
 	Settle  time.Duration // how long both IDs are valid before the new one is promoted; a cut doesn't wait
 	Spread  time.Duration // over how long the first writes of rotations lie that AWS starts at the same moment
 
-	Now  func() time.Time
-	Wait func(ctx context.Context, d time.Duration) error
-	Rand io.Reader
-	Log  *slog.Logger
+	Now   func() time.Time
+	Wait  func(ctx context.Context, d time.Duration) error
+	Rand  io.Reader
+	Log   *slog.Logger
+	Meter metric.Meter
 }
 
 // rotation is one step of one rotation.
@@ -94,6 +96,17 @@ var steps = map[string]struct {
 
 // Handle does one step. An error makes Secrets Manager try the whole rotation again, later.
 func (h *Handler) Handle(ctx context.Context, e Event) error {
+	err := h.step(ctx, e)
+	if failure, ok := grant.FailureOf(err, "", ""); ok && !failure.Meant() {
+		h.Meter.Add(ctx, metric.StepsFailed, 1)
+	}
+	if errors.Is(err, grant.ErrBackwards) {
+		h.Meter.Add(ctx, metric.LabelsBackwards, 1)
+	}
+	return err
+}
+
+func (h *Handler) step(ctx context.Context, e Event) error {
 	step, ok := steps[strings.ToLower(strings.ReplaceAll(e.Step, "_", ""))]
 	if !ok {
 		return fmt.Errorf("unknown step %.40q", e.Step)

@@ -110,6 +110,8 @@ func (t *Template) attribute(id, name string) string {
 		return t.arn("lambda", region, "function:"+t.Text(r.Properties["FunctionName"]))
 	case "AWS::SQS::Queue.Arn":
 		return t.arn("sqs", region, t.Text(r.Properties["QueueName"]))
+	case "AWS::SQS::Queue.QueueName":
+		return t.Text(r.Properties["QueueName"])
 	case "AWS::Events::EventBus.Arn":
 		return t.arn("events", region, "event-bus/"+t.Text(r.Properties["Name"]))
 	case "AWS::Events::Rule.Arn":

@@ -34,6 +34,7 @@ type Access struct {
 	File      string   // name it was read from
 	Operators []string // ARNs of the account's principals that may operate; empty: the account's own, outside the granted roles
 	MailFrom  string   // SES sender; empty: no mail
+	Alarms    []string // ARNs of the topics that alarms tell; empty: those of the grants, see AlarmTopics
 	Quota     int      // of trust policies, in characters; zero: AWS's default
 	Shards    int      // stacks that the grants are spread over, at least 1
 	// ReshardedFrom is the number of shards that was deployed before, where it changes; zero: it does not.

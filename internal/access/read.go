@@ -15,7 +15,7 @@ import (
 
 // The keys of the file's objects. The JSON Schema has the same ones; a test compares them.
 var (
-	fileKeys     = []string{"version", "operators", "mailFrom", "trustPolicyQuota", "shards", "reshardedFrom", "providers"}
+	fileKeys     = []string{"version", "operators", "mailFrom", "alarms", "trustPolicyQuota", "shards", "reshardedFrom", "providers"}
 	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "grants"}
 	grantKeys    = []string{
 		"name", "permissions", "boundary", "role", "externalId", "rotateEvery", "overlap", "maxSession", "expires",
@@ -109,6 +109,7 @@ func (r *reader) readFile(root value, a *Access) {
 	}
 	r.readVersion(root, keys["version"])
 	a.MailFrom = r.mailAddress(keys["mailFrom"], "mailFrom")
+	a.Alarms = r.readAlarms(keys["alarms"])
 	a.Quota = r.integer(keys["trustPolicyQuota"], "trustPolicyQuota", trust.DefaultQuota, 8192, 0)
 	a.Shards = r.integer(keys["shards"], "shards", 1, MaxShards, 1)
 	a.ReshardedFrom = r.integer(keys["reshardedFrom"], "reshardedFrom", 0, MaxShards, 0)
@@ -130,6 +131,7 @@ func (r *reader) readFile(root value, a *Access) {
 	a.Operators = r.readOperators(keys["operators"], w)
 	if len(r.errors) == 0 {
 		r.checkShards(keys["shards"], list, a)
+		r.checkAlarms(list, a)
 	}
 }
 

@@ -78,21 +78,7 @@ func (r *reader) readNotify(v value, mailFrom string) grant.Notify {
 			n.Webhook = append(n.Webhook, hook)
 		}
 	}
-	for _, item := range r.list(keys["sns"], "sns") {
-		arn, ok := r.text(item, "a topic")
-		if !ok {
-			continue
-		}
-		m := topicForm.FindStringSubmatch(arn)
-		switch {
-		case m == nil:
-			r.errorf(item, "", "- arn:aws:sns:eu-west-1:444455556666:ops-alerts", "not a topic's ARN: %.120q", arn)
-		case m[1] != "":
-			r.errorf(item, "FIFO topics want an order that alerts don't have", "a standard topic", "an alert can't go to a FIFO topic")
-		default:
-			n.SNS = append(n.SNS, arn)
-		}
-	}
+	n.SNS = r.topics(keys["sns"], "sns")
 	return n
 }
 

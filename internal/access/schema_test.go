@@ -57,6 +57,7 @@ func TestTheSchemaTakesWhatParseTakes(t *testing.T) {
 version: 1
 operators: [arn:aws:iam::444455556666:role/OnCall]
 mailFrom: countersign@example.com
+alarms: [arn:aws:sns:eu-west-1:444455556666:on-call]
 trustPolicyQuota: 4096
 shards: 2
 reshardedFrom: 1
@@ -117,6 +118,8 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"a pattern of roles":      namedGrant + "        mayAssumeRoles: [\"arn:aws:iam::444455556666:role/*\"]\n",
 		"a principal as one star": strings.Replace(namedGrant, "    grants:", "    principals: [\"*\"]\n    grants:", 1),
 		"a capital prefix":        strings.Replace(namedGrant, "    grants:", "    prefix: Hestio\n    grants:", 1),
+		"six topics of alarms":    "alarms: [" + strings.Repeat("arn:aws:sns:eu-west-1:444455556666:a, ", 6) + "]\n" + namedGrant,
+		"a FIFO topic of alarms":  "alarms: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]\n" + namedGrant,
 		"shards without end":      "shards: 99\n" + namedGrant,
 	} {
 		if _, err := access.Parse("access.yaml", []byte(src), policies(), now); err == nil {

@@ -88,6 +88,9 @@ func (f Failure) Lasts() bool {
 	return true
 }
 
+// Meant says whether nobody has to be woken: the rotation was refused because of what an operator did on purpose.
+func (f Failure) Meant() bool { return f.Code == "overlap-open" || f.Code == "closed" }
+
 // Words are the reason and what to do next, for people.
 func (f Failure) Words(name Name) (reason, next string) {
 	for _, known := range failures {

@@ -262,6 +262,9 @@ func TestFailuresTellWhatToDo(t *testing.T) {
 		if !ok || reason == "" || next == "" || strings.Contains(next, "GRANT") {
 			t.Errorf("%v: %q %q", err, reason, next)
 		}
+		if f.Meant() != (errors.Is(err, grant.ErrOverlapOpen) || errors.Is(err, grant.ErrClosed)) {
+			t.Errorf("%v: meant %v", err, f.Meant())
+		}
 		if grant.ParseFailure(f.String()) != f {
 			t.Errorf("%+v is not read back from %q", f, f.String())
 		}

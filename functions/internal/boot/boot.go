@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign/countersign/internal/aws/awsconfig"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 )
 
 // Environment is a function's.
@@ -30,6 +31,7 @@ type Environment struct {
 	MailFrom     string // SES sender; empty: no mail
 	Loopback     bool   // local emulator: webhooks may go to the machine itself
 	Log          *slog.Logger
+	Meter        metric.Meter
 }
 
 const (
@@ -55,7 +57,8 @@ func Read(getenv func(string) string) (Environment, error) {
 		Loopback: getenv("COUNTERSIGN_LOOPBACK") == "allowed", Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
-	for name, value := range map[string]string{"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue} {
+	e.Meter = metric.Meter{Log: e.Log, Stack: getenv("COUNTERSIGN_STACK"), Ages: getenv("COUNTERSIGN_AGES") == "measured", Now: time.Now}
+	for name, value := range map[string]string{"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue, "STACK": e.Meter.Stack} {
 		if value == "" {
 			return Environment{}, fmt.Errorf("COUNTERSIGN_%s is not set: deploy the stack again", name)
 		}

@@ -15,7 +15,7 @@ import (
 func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	whole := map[string]string{
 		"COUNTERSIGN_GRANTS": "migration,audit=Custom", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign",
-		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_STACK_VERSION": "1.0.0",
+		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_STACK_VERSION": "1.0.0",
 	}
 	read := func(change map[string]string) (boot.Environment, error) {
 		env := maps.Clone(whole)
@@ -23,14 +23,14 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 		return boot.Read(func(key string) string { return env[key] })
 	}
 	e, err := read(nil)
-	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" {
+	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" || e.Meter.Stack != "ServiceProviderAccess" || e.Meter.Ages {
 		t.Errorf("%+v %v", e, err)
 	}
-	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "COUNTERSIGN_LOOPBACK": "allowed"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback {
+	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "COUNTERSIGN_LOOPBACK": "allowed", "COUNTERSIGN_AGES": "measured"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback || !e.Meter.Ages {
 		t.Errorf("%+v %v", e, err)
 	}
 	for key, value := range map[string]string{
-		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_SPREAD": "wide", "COUNTERSIGN_RESTORE_MARGIN": "0s",
+		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_STACK": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_SPREAD": "wide", "COUNTERSIGN_RESTORE_MARGIN": "0s",
 	} {
 		if _, err := read(map[string]string{key: value}); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s=%q: %v", key, value, err)

@@ -25,6 +25,6 @@ func main() {
 	}
 	roles, secrets := iam.NewUrgent(cfg), secretsmanager.New(cfg)
 	out := outbox.Outbox{Secrets: secrets, Roles: roles, Bus: eventbridge.New(cfg, env.Bus), StackVersion: env.StackVersion, Now: time.Now, Log: env.Log}
-	h := &revoke.Handler{Grants: env.Grants, Account: env.Account, Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Outbox: out, Queue: sqs.New(cfg, env.Queue), Now: time.Now, Rand: rand.Reader, Log: env.Log}
+	h := &revoke.Handler{Grants: env.Grants, Account: env.Account, Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Outbox: out, Queue: sqs.New(cfg, env.Queue), Now: time.Now, Rand: rand.Reader, Log: env.Log, Meter: env.Meter}
 	lambda.Start(h.Handle)
 }

@@ -24,6 +24,6 @@ func main() {
 	}
 	roles, secrets := iam.New(cfg), secretsmanager.New(cfg)
 	out := outbox.Outbox{Secrets: secrets, Roles: roles, Bus: eventbridge.New(cfg, env.Bus), StackVersion: env.StackVersion, Now: time.Now, Log: env.Log}
-	h := &rotate.Handler{Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Outbox: out, Settle: env.Settle, Spread: env.Spread, Now: time.Now, Wait: boot.Sleep, Rand: rand.Reader, Log: env.Log}
+	h := &rotate.Handler{Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Outbox: out, Settle: env.Settle, Spread: env.Spread, Now: time.Now, Wait: boot.Sleep, Rand: rand.Reader, Log: env.Log, Meter: env.Meter}
 	lambda.Start(h.Handle)
 }

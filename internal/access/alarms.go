@@ -1,0 +1,69 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+)
+
+// MaxAlarmTopics is how many topics CloudWatch lets an alarm tell.
+const MaxAlarmTopics = 5
+
+// AlarmTopics are the topics that a stack's alarms tell: those that alarms names, or else those that the stack's grants name
+// for the operators.
+func (a *Access) AlarmTopics(shard int) []string {
+	if len(a.Alarms) > 0 {
+		return a.Alarms
+	}
+	var out []string
+	for _, e := range a.Shard(shard) {
+		for _, topic := range e.Grant.Notify.SNS {
+			if !slices.Contains(out, topic) {
+				out = append(out, topic)
+			}
+		}
+	}
+	return out
+}
+
+// readAlarms reads whom alarms tell.
+func (r *reader) readAlarms(v value) []string {
+	topics := r.topics(v, "alarms")
+	if len(topics) > MaxAlarmTopics {
+		r.errorf(v, fmt.Sprintf("CloudWatch allows %d", MaxAlarmTopics), "one topic, to which the others subscribe", "alarms names %d topics", len(topics))
+	}
+	return topics
+}
+
+// checkAlarms holds the topics that stand in for alarms to what an alarm takes.
+func (r *reader) checkAlarms(providers value, a *Access) {
+	for shard := range a.Shards {
+		if n := len(a.AlarmTopics(shard)); n > MaxAlarmTopics {
+			where := providers
+			where.field = "alarms"
+			r.errorf(where, fmt.Sprintf("the grants of a stack name %d topics, and CloudWatch allows an alarm %d", n, MaxAlarmTopics),
+				"alarms: [arn:aws:sns:…] (at the top of the file)", "say which topics the stack's alarms tell")
+			return
+		}
+	}
+}
+
+// topics reads a list of SNS topics.
+func (r *reader) topics(v value, what string) []string {
+	var out []string
+	for _, item := range r.list(v, what) {
+		arn, ok := r.text(item, "a topic")
+		if !ok {
+			continue
+		}
+		m := topicForm.FindStringSubmatch(arn)
+		switch {
+		case m == nil:
+			r.errorf(item, "", "- arn:aws:sns:eu-west-1:444455556666:ops-alerts", "not a topic's ARN: %.120q", arn)
+		case m[1] != "":
+			r.errorf(item, "FIFO topics want an order that alerts don't have", "a standard topic", "an alert can't go to a FIFO topic")
+		default:
+			out = append(out, arn)
+		}
+	}
+	return out
+}
