@@ -283,3 +283,21 @@ func TestWhatOfARevokeCountsAsAnError(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// What explain reckons with: an hourly look at a grant that has been rotated, when nothing is to be done.
+func TestTheCallsOfAQuietLook(t *testing.T) {
+	w := opened(t)
+	w.Sleep(w.ctx, 2*day)
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 2*day)
+	w.must(w.round())
+	w.ResetCalls()
+	w.must(w.round())
+	want := []string{
+		"ssm:GetParameter", "iam:GetRole", "iam:GetRolePolicy",
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
+	}
+	if diff := cmp.Diff(want, calls(w.Calls("reconcile"))); diff != "" {
+		t.Error(diff)
+	}
+}

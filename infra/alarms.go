@@ -108,6 +108,3 @@ func (s *ServiceProviderAccess) createAlarms() {
 
 // stackName is the dimension by which the metrics of this stack are told from those of others.
 func (s *ServiceProviderAccess) stackName() *string { return awscdk.Stack_Of(s.Construct).StackName() }
-
-// agesMeasured says whether each grant has a metric of its ID's age.
-func agesMeasured(a *Access) bool { return len(a.Entries()) <= metric.MostAges }

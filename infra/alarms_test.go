@@ -99,6 +99,9 @@ func TestTheAlarms(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if len(got) != metric.Alarms {
+		t.Errorf("%d alarms, and explain reckons with %d", len(got), metric.Alarms)
+	}
 }
 
 // Every metric of the code has an alarm, but the age, which is there to be looked at. And the functions write under the stack's

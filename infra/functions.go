@@ -169,7 +169,7 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	env["COUNTERSIGN_SETTLE"] = &settle
 	env["COUNTERSIGN_SPREAD"] = new(spread(len(s.props.Access.Entries())).String())
 	env["COUNTERSIGN_STACK"] = s.stackName()
-	if agesMeasured(s.props.Access) {
+	if s.props.Access.MeasuresAges() {
 		env["COUNTERSIGN_AGES"] = new("measured")
 	}
 	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())

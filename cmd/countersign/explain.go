@@ -3,18 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/spf13/cobra"
-)
-
-// What AWS charges, in US dollars a month (us-east-1).
-const (
-	secretPrice = 0.40
-	keyPrice    = 1.00
 )
 
 // explanation is one grant as explain tells it.
@@ -34,6 +29,7 @@ type explanation struct {
 	Ends            time.Time `json:"ends,omitzero"`
 	Tells           []string  `json:"tells"`
 	MonthlyUSD      float64   `json:"monthlyUSD"`
+	Costs           []cost    `json:"costs,omitempty"`
 	Stack           int       `json:"stack"` // counted from 1
 }
 
@@ -60,15 +56,15 @@ countersign explain migration --json`,
 			return err
 		}
 		c.warn(a.Warnings)
-		entries := a.Entries()
 		if len(args) == 1 {
 			e, ok := a.Find(grant.Name(args[0]))
 			if !ok {
 				return c.noSuchGrant(args[0], *file, a)
 			}
-			entries = []access.Entry{e}
+			return c.explain(a, []access.Entry{e}, nil)
 		}
-		return c.explain(entries)
+		all := costsOf(a)
+		return c.explain(a, a.Entries(), &all)
 	}
 	cmd.ValidArgsFunction = completeGrants(file)
 	return cmd
@@ -82,37 +78,36 @@ func (c *cli) noSuchGrant(name, file string, a *access.Access) error {
 	return fail(exitInput, "It has: "+strings.Join(names, ", ")+".", "%s has no grant %.60q", file, name)
 }
 
-func (c *cli) explain(entries []access.Entry) error {
+// explain tells of grants, and of the whole file what it costs; nil: not of the whole file.
+func (c *cli) explain(a *access.Access, entries []access.Entry, sum *costs) error {
 	var all []explanation
 	for _, e := range entries {
-		all = append(all, explainGrant(e, c.now()))
+		all = append(all, explainGrant(e, a.MeasuresAges(), c.now()))
 	}
 	if c.json {
 		return writeJSON(c.stdout, struct {
 			Grants []explanation `json:"grants"`
-		}{all})
+			Costs  *costs        `json:"costs,omitempty"`
+		}{all, sum})
 	}
-	secrets, stacks := 0, map[int]bool{}
 	var out strings.Builder
 	for i, e := range entries {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
 		out.WriteString(all[i].text(e))
-		stacks[e.Shard] = true
-		if e.Grant.ExternalID {
-			secrets++
-		}
 	}
-	if len(entries) > 1 {
-		fmt.Fprintf(&out, "\nIn all about $%.2f a month: %s, %s. Calls cost cents.\n",
-			float64(secrets)*secretPrice+float64(len(stacks))*keyPrice, count(secrets, "secret"), count(len(stacks), "key"))
+	if sum != nil {
+		out.WriteString("\n" + sum.text())
+		b := block{}
+		b.row("alarms", alarmed(a))
+		out.WriteString(b.String())
 	}
 	_, err := io.WriteString(c.stdout, out.String())
 	return err
 }
 
-func explainGrant(e access.Entry, now time.Time) explanation {
+func explainGrant(e access.Entry, ages bool, now time.Time) explanation {
 	p, g := e.Provider, e.Grant
 	x := explanation{
 		Grant: string(g.Name), Provider: p.Name, ProviderAccount: p.Account, Role: g.RolePath + g.RoleName,
@@ -121,12 +116,14 @@ func explainGrant(e access.Entry, now time.Time) explanation {
 	}
 	if g.ExternalID {
 		s := g.Schedule()
-		x.Rotates, x.Schedule, x.MonthlyUSD = s.String(), s.Expression, secretPrice
+		x.Rotates, x.Schedule = s.String(), s.Expression
 		for _, w := range s.Next(now, 5) {
 			x.Windows = append(x.Windows, window{w.Start, w.End})
 		}
 		x.Overlap = spaced(g.Overlap)
 	}
+	x.Costs = grantCosts(g, ages)
+	x.MonthlyUSD = total(x.Costs)
 	return x
 }
 
@@ -156,9 +153,9 @@ func (x explanation) text(e access.Entry) string {
 	}
 	b.row("tells", strings.Join(x.Tells, "; "))
 	if x.MonthlyUSD > 0 {
-		b.row("costs", fmt.Sprintf("about $%.2f a month, plus $%.2f for the stack's key", x.MonthlyUSD, keyPrice))
+		b.row("costs", fmt.Sprintf("about %s a month: %s", dollars(x.MonthlyUSD), priced(x.Costs)))
 	} else {
-		b.row("costs", fmt.Sprintf("nothing itself; the stack's key is $%.2f a month", keyPrice))
+		b.row("costs", "nothing itself")
 	}
 	return b.String()
 }
@@ -218,13 +215,31 @@ func tells(n grant.Notify) []string {
 		out = append(out, "webhook "+w.URL)
 	}
 	for _, arn := range n.SNS {
-		out = append(out, "sns "+arn[strings.LastIndexByte(arn, ':')+1:])
+		out = append(out, "sns "+topicName(arn))
 	}
 	if len(out) == 0 {
 		out = append(out, "nobody but the event bus: set notify, so that the provider hears of a new ID")
 	}
 	return out
 }
+
+// alarmed says whom the stacks' alarms tell.
+func alarmed(a *access.Access) string {
+	var names []string
+	for shard := range a.Shards {
+		for _, arn := range a.AlarmTopics(shard) {
+			if name := "sns " + topicName(arn); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return "tell nobody, they ring in the console only: name an SNS topic under alarms"
+	}
+	return "tell " + strings.Join(names, ", ")
+}
+
+func topicName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 // spaced writes a duration as text does: 24 h, 90 min, 1 h 30 min.
 func spaced(d time.Duration) string {

@@ -3,6 +3,8 @@ package access
 import (
 	"fmt"
 	"slices"
+
+	"github.com/countersign/countersign/internal/metric"
 )
 
 // MaxAlarmTopics is how many topics CloudWatch lets an alarm tell.
@@ -24,6 +26,9 @@ func (a *Access) AlarmTopics(shard int) []string {
 	}
 	return out
 }
+
+// MeasuresAges says whether each grant has a metric of its external ID's age.
+func (a *Access) MeasuresAges() bool { return len(a.Entries()) <= metric.MostAges }
 
 // readAlarms reads whom alarms tell.
 func (r *reader) readAlarms(v value) []string {

@@ -41,6 +41,9 @@ var Names = []Name{RotationsOverdue, StepsFailed, TrustDrifts, LabelsBackwards, 
 // secret: above this none is written.
 const MostAges = 20
 
+// Alarms is how many alarms a stack has. A test of package infra holds it.
+const Alarms = 7
+
 // The units, in CloudWatch's words.
 const (
 	count   = "Count"
