@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,10 +37,13 @@ func (e *StatusError) Error() string { return fmt.Sprintf("endpoint answered %d"
 // NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, checked after the name
 // is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
 // on the machine itself: for a local emulator only.
-func NewClient(loopback bool) *http.Client { return newClient(loopback, nil) }
+func NewClient(loopback bool) *http.Client { return newClient(loopback, nil, newDialer(loopback)) }
 
-func newClient(loopback bool, roots *x509.CertPool) *http.Client {
-	dialer := &net.Dialer{Timeout: Timeout, ControlContext: control(loopback)}
+func newDialer(loopback bool) *net.Dialer {
+	return &net.Dialer{Timeout: Timeout, ControlContext: control(loopback)}
+}
+
+func newClient(loopback bool, roots *x509.CertPool, dialer *net.Dialer) *http.Client {
 	return &http.Client{
 		Timeout:       Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -67,7 +72,7 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func checkURL(u *url.URL, loopback bool) error {
 	switch {
-	case u.Hostname() == "" || u.User != nil || u.Opaque != "":
+	case u.Hostname() == "" || u.User != nil || u.Opaque != "" || isNumber(u.Hostname()):
 		return ErrBadURL
 	case loopback && isLoopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
 		return nil
@@ -75,6 +80,18 @@ func checkURL(u *url.URL, loopback bool) error {
 		return ErrBadURL
 	}
 	return nil
+}
+
+// isNumber says whether a host ends in a number and is no address as Go writes it: 2130706433, 0x7f.1 and 0177.0.0.1 are
+// loopback to some readers and names to others.
+func isNumber(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	host = strings.TrimSuffix(host, ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, err := strconv.ParseUint(last, 0, 64)
+	return err == nil || strings.Trim(last, "0123456789") == ""
 }
 
 func isLoopback(host string) bool {

@@ -19,7 +19,7 @@ func endpoint(t *testing.T, answer http.HandlerFunc) (string, *http.Client) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	return server.URL, newClient(true, roots)
+	return server.URL, newClient(true, roots, newDialer(true))
 }
 
 // hang answers when the client is gone. The server notices that only once the body is read.
