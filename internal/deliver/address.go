@@ -8,7 +8,7 @@ import (
 )
 
 // ErrForbiddenAddress says that a webhook's host is at an address where a webhook has no business.
-var ErrForbiddenAddress = errors.New("not a public address on port 443")
+var ErrForbiddenAddress = errors.New("not a public address and port for webhooks")
 
 // public is what may hold a webhook's endpoint: IPv4, and of IPv6 the global unicast space that is handed out. All
 // other IPv6 is refused by not being in it: loopback, unique local, link-local, multicast, NAT64 and IPv4 in disguise.
@@ -72,7 +72,7 @@ func checkAddress(addr netip.AddrPort, loopback bool) error {
 	if loopback && ip.IsLoopback() {
 		return nil
 	}
-	if addr.Port() != 443 || !within(ip, public) || within(ip, special) || isISATAP(ip) {
+	if !isPort(addr.Port()) || !within(ip, public) || within(ip, special) || isISATAP(ip) {
 		return ErrForbiddenAddress
 	}
 	return nil

@@ -35,7 +35,12 @@ func TestAllowedAddresses(t *testing.T) {
 		if err := checkAddress(netip.AddrPortFrom(addr, 443), false); err != nil {
 			t.Errorf("%s: %v", s, err)
 		}
-		for _, port := range []uint16{0, 22, 80, 444, 3306, 8080, 8443} {
+		for _, port := range []uint16{1024, 3306, 8080, 8443, 65535} {
+			if err := checkAddress(netip.AddrPortFrom(addr, port), false); err != nil {
+				t.Errorf("%s port %d: %v", s, port, err)
+			}
+		}
+		for _, port := range []uint16{0, 22, 25, 53, 80, 444, 465, 1023} {
 			if checkAddress(netip.AddrPortFrom(addr, port), false) == nil || checkAddress(netip.AddrPortFrom(addr, port), true) == nil {
 				t.Errorf("%s port %d was allowed", s, port)
 			}
@@ -54,7 +59,13 @@ func TestURLs(t *testing.T) {
 		{"https://127.0.0.1/", true, true}, // the dialer refuses it: see TestTheClientReachesNoForbiddenAddress
 		{"http://hooks.example.com/", false, false},
 		{"http://hooks.example.com:443/", false, false},
-		{"https://hooks.example.com:8443/", false, false},
+		{"https://hooks.example.com:8443/", true, true},
+		{"https://hooks.example.com:1024/", true, true},
+		{"https://hooks.example.com:1023/", false, false},
+		{"https://hooks.example.com:25/", false, false},
+		{"https://hooks.example.com:0/", false, false},
+		{"https://hooks.example.com:65536/", false, false},
+		{"https://hooks.example.com:8443443/", false, false},
 		{"https://user:pass@hooks.example.com/", false, false},
 		{"https://user@127.0.0.1/", false, false},
 		{"https:///path", false, false},
@@ -67,7 +78,7 @@ func TestURLs(t *testing.T) {
 		{"http://localhost:8080/", false, true},
 		{"http://[::1]:8080/", false, true},
 		{"http://[::ffff:127.0.0.1]:8080/", false, true},
-		{"https://localhost:8443/", false, true},
+		{"https://localhost:8443/", true, true}, // as above
 		{"http://localhost.example.com/", false, false},
 		{"http://127.0.0.1.example.com/", false, false},
 		{"https://2130706433/", false, false},

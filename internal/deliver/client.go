@@ -24,7 +24,7 @@ const maxAnswer = 16 << 10
 
 var (
 	// ErrBadURL says that a webhook's URL is not https, or holds what a webhook's URL must not hold.
-	ErrBadURL = errors.New("not an https URL with a host, port 443 and no user")
+	ErrBadURL = errors.New("not an https URL with a host, a port for webhooks and no user")
 	// ErrRedirected says that an endpoint wanted to send the message elsewhere.
 	ErrRedirected = errors.New("endpoint redirects")
 )
@@ -34,8 +34,8 @@ type StatusError struct{ Code int }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("endpoint answered %d", e.Code) }
 
-// NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, checked after the name
-// is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
+// NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, or on one that the URL
+// names from 1024 on, checked after the name is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
 // on the machine itself: for a local emulator only.
 func NewClient(loopback bool) *http.Client { return newClient(loopback, nil, newDialer(loopback)) }
 
@@ -76,11 +76,18 @@ func checkURL(u *url.URL, loopback bool) error {
 		return ErrBadURL
 	case loopback && isLoopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
 		return nil
-	case u.Scheme != "https" || (u.Port() != "" && u.Port() != "443"):
+	case u.Scheme != "https":
 		return ErrBadURL
+	case u.Port() != "":
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || !isPort(uint16(port)) {
+			return ErrBadURL
+		}
 	}
 	return nil
 }
+
+// isPort says whether a webhook may go to a port: of those below 1024, where mail and name servers listen, only to 443.
+func isPort(port uint16) bool { return port == 443 || port >= 1024 }
 
 // isNumber says whether a host ends in a number and is no address as Go writes it: 2130706433, 0x7f.1 and 0177.0.0.1 are
 // loopback to some readers and names to others.
@@ -136,7 +143,7 @@ func Reason(err error) string {
 	)
 	switch {
 	case errors.Is(err, ErrBadURL):
-		return "the URL is not https, or holds a port or a user: correct it in access.yaml or in the secret"
+		return "the URL is not https, or holds a user or a port for something else: correct it in access.yaml or in the secret"
 	case errors.Is(err, ErrForbiddenAddress):
 		return "the host is not at a public address: webhooks reach the internet only"
 	case errors.Is(err, ErrBadKey):

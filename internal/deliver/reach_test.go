@@ -171,6 +171,7 @@ func TestTheClientReachesPublicAddresses(t *testing.T) {
 		"https://hooks.example.com/countersign":  "8.8.8.8:443",
 		"https://hooks.example.com./countersign": "8.8.8.8:443",
 		"https://hooks.example.com:443/":         "8.8.8.8:443",
+		"https://hooks.example.com:8443/":        "8.8.8.8:8443",
 		"https://six.example.com/":               "[2606:4700:4700::1111]:443",
 	} {
 		client, reached := reaching(false, n)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func ParseKey(s string) (Key, error) {
 }
 
 // ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself. The URL of
-// the plan goes first.
+// the plan goes first. Only that one may name a port other than 443: it was reviewed, a secret is written by the way.
 func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 	var both struct {
 		URL string `json:"url"`
@@ -102,7 +103,11 @@ func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 		return "", Key{}, err
 	}
 	if hook.URL != "" {
-		both.URL = hook.URL
+		return hook.URL, key, nil
+	}
+	u, err := url.Parse(both.URL)
+	if err != nil || u.Port() != "" && u.Port() != "443" && !isLoopback(u.Hostname()) {
+		return "", Key{}, ErrBadURL
 	}
 	return both.URL, key, nil
 }

@@ -117,8 +117,13 @@ func TestEndpoints(t *testing.T) {
 		name   string
 		hook   grant.Webhook
 		secret string
-		url    string // of the result; "refused" for ErrBadKey
+		url    string // of the result; "refused" for ErrBadKey, "bad URL" for ErrBadURL
 	}{
+		{"a port in the plan", grant.Webhook{URL: "https://hooks.example.com:8443/"}, testSecret, "https://hooks.example.com:8443/"},
+		{"a port in the secret", inSecret, `{"url":"https://h.example.com:8443/T0KEN","key":"` + testSecret + `"}`, "bad URL"},
+		{"the usual port in the secret", inSecret, `{"url":"https://h.example.com:443/T0KEN","key":"` + testSecret + `"}`, "https://h.example.com:443/T0KEN"},
+		{"a local port in the secret: the client decides", inSecret, `{"url":"http://127.0.0.1:8080/T0KEN","key":"` + testSecret + `"}`, "http://127.0.0.1:8080/T0KEN"},
+		{"no URL in the secret", inSecret, `{"url":"https://h.example.com:T0KEN/","key":"` + testSecret + `"}`, "bad URL"},
 		{"bare key", inPlan, testSecret, own},
 		{"bare key with a new line", inPlan, testSecret + "\n", own},
 		{"URL in the secret", inSecret, `{"url":"https://h.example.com/T0KEN","key":"` + testSecret + `"}`, "https://h.example.com/T0KEN"},
@@ -135,8 +140,8 @@ func TestEndpoints(t *testing.T) {
 	} {
 		url, _, err := ParseEndpoint(tt.hook, tt.secret)
 		if err != nil {
-			url = "refused"
-			if !errors.Is(err, ErrBadKey) || (tt.secret != "" && strings.Contains(err.Error(), tt.secret)) {
+			url = map[bool]string{true: "refused", false: "bad URL"}[errors.Is(err, ErrBadKey)]
+			if !errors.Is(err, ErrBadKey) && !errors.Is(err, ErrBadURL) || strings.Contains(err.Error(), "T0KEN") || (tt.secret != "" && strings.Contains(err.Error(), tt.secret)) {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
