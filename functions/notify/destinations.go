@@ -57,11 +57,7 @@ func (b *batch) mail(ctx context.Context, m deliver.Message, address string) err
 }
 
 func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, hook grant.Webhook) error {
-	secret, err := b.Secrets.SecretString(ctx, hook.Secret)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNoSecret, err)
-	}
-	endpoint, key, err := deliver.ParseEndpoint(hook, secret)
+	endpoint, key, err := b.signing(ctx, hook)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,8 @@ type Plans interface {
 type Secrets interface {
 	// Versions are the secret's labelled versions.
 	Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error)
-	// SecretString is the current value of a signing secret.
-	SecretString(ctx context.Context, secretARN string) (string, error)
+	// AtStage is the version of a signing secret that carries a label; grant.ErrNotFound: none does.
+	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
 }
 
 // Mailer sends one mail. An error means that the service refused it, or that its answer was lost.

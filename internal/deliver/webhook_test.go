@@ -110,6 +110,39 @@ func TestOurSignatureIsTheLibrarys(t *testing.T) {
 	})
 }
 
+// TestTwoKeysSignWhileOneIsRotated: a receiver verifies with either, by the Standard Webhooks project's library.
+func TestTwoKeysSignWhileOneIsRotated(t *testing.T) {
+	const older = "whsec_T0xER1I5cjhHS1lxclR3alVQRDhJTFBaSW8yTGFMYVN3"
+	previous, err := ParseKey(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"type":"Access Revoked"}`)
+	current := testKey(t)
+	r, err := NewRequest(t.Context(), "https://hooks.example.com/", current.And(previous), "id", now, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Header.Get("webhook-signature"), current.Sign("id", now, body)+" "+previous.Sign("id", now, body); got != want {
+		t.Errorf("signed %s, want %s", got, want)
+	}
+	for _, secret := range []string{testSecret, older} {
+		library, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := library.VerifyIgnoringTimestamp(body, r.Header); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := current.And(current).Sign("id", now, body); got != current.Sign("id", now, body) {
+		t.Errorf("one key signs twice: %s", got)
+	}
+	if got := current.And(Key{}).Sign("id", now, body); got != current.Sign("id", now, body) {
+		t.Errorf("no key signs: %s", got)
+	}
+}
+
 func TestEndpoints(t *testing.T) {
 	const own = "https://hooks.example.com/countersign"
 	inPlan, inSecret := grant.Webhook{URL: own}, grant.Webhook{}
