@@ -61,7 +61,7 @@ func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, hook
 	if err != nil {
 		return err
 	}
-	body, err := deliver.NewBody(p, f)
+	body, err := deliver.BodyFor(endpoint, p, f)
 	if err != nil {
 		return err
 	}

@@ -100,8 +100,8 @@ func ParseKey(s string) (Key, error) {
 	return Key{[][]byte{b}}, nil
 }
 
-// ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself. The URL of
-// the plan goes first. Only that one may name a port other than 443: it was reviewed, a secret is written by the way.
+// ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself; of Slack's
+// the key may be left out. The URL of the plan goes first. Only that one may name a port other than 443: it was reviewed, a secret is written by the way.
 func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 	var both struct {
 		URL string `json:"url"`
@@ -114,9 +114,12 @@ func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 			return "", Key{}, ErrBadKey
 		}
 	}
-	key, err := ParseKey(both.Key)
-	if err != nil {
-		return "", Key{}, err
+	var key Key
+	if unsigned := both.Key == "" && hook.URL == "" && isSlack(both.URL); !unsigned {
+		var err error
+		if key, err = ParseKey(both.Key); err != nil {
+			return "", Key{}, err
+		}
 	}
 	if hook.URL != "" {
 		return hook.URL, key, nil
@@ -128,7 +131,7 @@ func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 	return both.URL, key, nil
 }
 
-// Sign is the value of the header webhook-signature for one attempt.
+// Sign is the value of the header webhook-signature for one attempt: a signature a secret, with spaces between them.
 func (k Key) Sign(id string, at time.Time, body []byte) string {
 	var signatures []string
 	for _, secret := range k.secrets {
@@ -151,6 +154,8 @@ func NewRequest(ctx context.Context, endpoint string, key Key, id string, at tim
 	r.Header.Set("User-Agent", "Countersign")
 	r.Header.Set("webhook-id", id)
 	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set("webhook-signature", key.Sign(id, at, body))
+	if signatures := key.Sign(id, at, body); signatures != "" {
+		r.Header.Set("webhook-signature", signatures)
+	}
 	return r, nil
 }

@@ -169,6 +169,9 @@ func TestEndpoints(t *testing.T) {
 		{"64 bytes", inPlan, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 64)), own},
 		{"65 bytes", inPlan, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 65)), "refused"},
 		{"broken JSON", inSecret, `{"url":`, "refused"},
+		{"Slack needs no key", inSecret, `{"url":"https://hooks.slack.com/services/T0KEN"}`, "https://hooks.slack.com/services/T0KEN"},
+		{"Slack's key, if there is one, is one", inSecret, `{"url":"https://hooks.slack.com/services/T0KEN","key":"T0KEN"}`, "refused"},
+		{"a host that looks like Slack's", inSecret, `{"url":"https://hooks.slack.com.example.com/services/T0KEN"}`, "refused"},
 		{"JSON without a key", inSecret, `{"url":"https://h.example.com/"}`, "refused"},
 	} {
 		url, _, err := ParseEndpoint(tt.hook, tt.secret)
