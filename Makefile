@@ -104,6 +104,15 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's receivers, run on every delivery of events/vectors
 	$(GO) test -count=1 ./events/vectors
 
+CHROMIUM ?= chromium
+export CHROMIUM
+.PHONY: mails screenshots
+mails: need-go ## every mail in Chromium: 320 and 1,280 px, light and dark (CHROMIUM=<path>)
+	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$'
+
+screenshots: need-go ## the same, and docs/mail's pictures of some
+	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$' -args -screenshots $(CURDIR)/docs/mail
+
 .PHONY: trust-diff
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)
 	$(GO) test -count=1 -timeout=2h -v ./internal/trust/difftest -pairs $(PAIRS) -seed $(or $(SEED),1)

@@ -183,6 +183,7 @@ func TestTextAndHTMLSayTheSame(t *testing.T) {
 	for _, s := range sayings {
 		m := s.message()
 		mail := m.Mail("a@example.com", "b@example.com")
+		mail.HTML = strings.NewReplacer("<span>", "", "</span>", "").Replace(mail.HTML)
 		for _, part := range []string{m.Lead, m.Check, m.Revoke, noID("mail")} {
 			if !strings.Contains(mail.Text, part) || !strings.Contains(mail.HTML, escaped(part)) {
 				t.Errorf("%s: %q is not in both", s.name, part)
