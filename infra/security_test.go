@@ -32,7 +32,7 @@ var powers = []power{
 	{"announce changes", []string{"events:PutEvents"}, ":event-bus/countersign"},
 	{"ask for a check of a grant", []string{"sqs:SendMessage"}, ":countersign-check"},
 	{"take its messages", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, ":countersign-"},
-	{"send mail from the configured address", []string{"ses:SendEmail", "ses:SendRawEmail"}, ":identity/"},
+	{"send mail from the configured address", []string{"ses:SendRawEmail"}, ":identity/"},
 	{"publish to the configured topics", []string{"sns:Publish"}, ":sns:"},
 	{"read the configured webhooks' signing keys", []string{"secretsmanager:GetSecretValue"}, ":secret:hook"},
 	{"write its own log", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, ":log-group:/aws/lambda/countersign-"},

@@ -263,6 +263,9 @@ func TestStrayCharactersStartNothing(t *testing.T) {
 		if strings.ContainsAny(mail.Subject, "\r\n\x00\x1b") || len(mail.Subject) > 100 {
 			t.Errorf("%s: subject %q", s.name, mail.Subject)
 		}
+		if _, err := mail.MIME(); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
 		if strings.ContainsAny(mail.Text+mail.HTML, "\r\x00\x1b\u202e\u2028") {
 			t.Errorf("%s: a control character went through", s.name)
 		}

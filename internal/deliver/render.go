@@ -15,7 +15,7 @@ var frame string
 
 // Mail is the message as a mail to one address.
 func (m Message) Mail(from, to string) Mail {
-	return Mail{From: from, To: []string{to}, Subject: m.Subject, Text: m.text("mail"), HTML: m.html()}
+	return Mail{From: from, To: []string{to}, Subject: m.Subject, Text: m.text("mail"), HTML: m.html(), Thread: thread(m.Thread, from)}
 }
 
 // Topic is the message as a notification's text.

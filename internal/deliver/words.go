@@ -43,6 +43,7 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 	m.Rows = rows
 	m.Check = "Account " + oneLine(p.Account) + " checks it with: countersign show " + oneLine(string(p.Grant))
 	m.Revoke = oneLine(m.Revoke)
+	m.Thread = string(p.Grant) + "." + p.Account + "." + p.Region
 	return m
 }
 
