@@ -102,8 +102,6 @@ func (d delivery) after(seconds int64) delivery { d.At += seconds; return d }
 
 func (d delivery) body(body string) delivery { d.Body = body; return d }
 
-func (d delivery) but(v verdict) delivery { d.Verdict = v; return d }
-
 // ours is the plain delivery that most vectors change in one place.
 func ours(v verdict) delivery { return signed(v, id, sent, said, secret) }
 

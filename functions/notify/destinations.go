@@ -76,7 +76,7 @@ func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, hook
 // already took.
 func final(err error) bool {
 	for _, e := range []error{
-		errNoSender, errBadAddress, deliver.ErrBadKey, deliver.ErrBadURL, deliver.ErrForbiddenAddress, deliver.ErrRedirected,
+		errNoSender, errBadAddress, deliver.ErrBadHeader, deliver.ErrBadKey, deliver.ErrBadURL, deliver.ErrForbiddenAddress, deliver.ErrRedirected,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -97,10 +97,12 @@ func reason(channel string, err error) string {
 			return "AWS: " + e.Error()
 		}
 	}
-	switch channel {
-	case "mail":
+	switch {
+	case errors.Is(err, deliver.ErrBadHeader):
+		return "the sender or the recipient is not one line of ASCII: correct mailFrom and notify in access.yaml"
+	case channel == "mail":
 		return "SES did not take the mail: see that the sender is verified, and the log of countersign-notify"
-	case "sns":
+	case channel == "sns":
 		return "SNS did not take the message: see the log of countersign-notify"
 	}
 	return deliver.Reason(err)

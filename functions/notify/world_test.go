@@ -121,6 +121,9 @@ func (w *world) AtStage(_ context.Context, arn, stage string) (grant.Version, er
 }
 
 func (w *world) SendMail(ctx context.Context, m deliver.Mail) error {
+	if _, err := m.MIME(); err != nil {
+		return err
+	}
 	w.mail = append(w.mail, m)
 	return w.act("mail %s", strings.Join(m.To, ","))
 }

@@ -150,6 +150,19 @@ func TestPostEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestALineBreakInAnIDIsNotSent(t *testing.T) {
+	url, client := endpoint(t, func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	for _, id := range []string{"x\r\nwebhook-signature: v1,x", "x\ny", "x\ry", "x\x00"} {
+		r, err := NewRequest(t.Context(), url, testKey(t), id, now, nil)
+		if err == nil {
+			err = Post(client, r)
+		}
+		if err == nil {
+			t.Errorf("%q was sent", id)
+		}
+	}
+}
+
 func TestBadURLsAreNotNamed(t *testing.T) {
 	for _, u := range []string{"https://h/\x7f-token", "://token", "https://[token/"} {
 		if _, err := NewRequest(t.Context(), u, testKey(t), "id", now, nil); !errors.Is(err, ErrBadURL) || strings.Contains(err.Error(), "token") {
