@@ -66,7 +66,7 @@ $(TOOLS)/iam-simulate/.done: tools/iam-simulate/package.json tools/iam-simulate/
 
 $(TOOLS)/typescript/.done: tools/typescript/package.json tools/typescript/package-lock.json | need-node need-npm
 	mkdir -p $(TOOLS)/typescript && cp tools/typescript/package*.json $(TOOLS)/typescript/
-	npm ci --prefix $(TOOLS)/typescript --ignore-scripts --no-audit --no-fund --silent && touch $@
+	cd $(TOOLS)/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@
 
 # A Python environment: .tools/<name> from tools/<name>/requirements.txt.
 $(TOOLS)/%/.done: tools/%/requirements.txt | need-python3
