@@ -54,6 +54,7 @@ func TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt(t *testing.T) {
 			return map[string]string{
 				"AWS_ENDPOINT_URL": endpoint, "COUNTERSIGN_LOOPBACK": "allowed",
 				"COUNTERSIGN_GRANTS": "migration", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign", "COUNTERSIGN_QUEUE": "https://sqs/check",
+				"COUNTERSIGN_STACK": "ServiceProviderAccess",
 			}[key]
 		})
 		if err != nil || e.Loopback != want {
