@@ -72,6 +72,17 @@ type TrustDriftDetected struct {
 	Mended   bool     `json:"mended"`
 }
 
+// OperationRequested says that an operator asked for something, and that it was accepted. What came of it is said by others.
+type OperationRequested struct {
+	Where
+	Operation string    `json:"operation"`           // rotate, rotate-leaked, restore, pause or resume
+	VersionID string    `json:"versionId,omitempty"` // under which the rotation was started
+	RevokeID  string    `json:"revokeId,omitempty"`  // of the revocation that a restore undoes
+	Until     time.Time `json:"until,omitzero"`      // end of a pause
+	Reason    string    `json:"reason"`
+	By        string    `json:"by"` // ARN of the operator
+}
+
 // Delivery says how telling one destination went.
 type Delivery struct {
 	EventID     string `json:"eventId"`
@@ -96,6 +107,7 @@ func (ExternalIDRotated) Type() Type  { return TypeExternalIDRotated }
 func (RotationFailed) Type() Type     { return TypeRotationFailed }
 func (PreviousRetired) Type() Type    { return TypePreviousRetired }
 func (TrustDriftDetected) Type() Type { return TypeTrustDriftDetected }
+func (OperationRequested) Type() Type { return TypeOperationRequested }
 func (DeliverySucceeded) Type() Type  { return TypeDeliverySucceeded }
 func (DeliveryFailed) Type() Type     { return TypeDeliveryFailed }
 
@@ -109,6 +121,7 @@ var newData = map[Type]func() Data{
 	TypeRotationFailed:     func() Data { return new(RotationFailed) },
 	TypePreviousRetired:    func() Data { return new(PreviousRetired) },
 	TypeTrustDriftDetected: func() Data { return new(TrustDriftDetected) },
+	TypeOperationRequested: func() Data { return new(OperationRequested) },
 	TypeDeliverySucceeded:  func() Data { return new(DeliverySucceeded) },
 	TypeDeliveryFailed:     func() Data { return new(DeliveryFailed) },
 }

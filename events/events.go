@@ -33,6 +33,7 @@ const (
 	TypeRotationFailed     Type = "Rotation Failed"              // rotate
 	TypePreviousRetired    Type = "Previous External ID Retired" // reconcile
 	TypeTrustDriftDetected Type = "Trust Drift Detected"         // reconcile
+	TypeOperationRequested Type = "Operation Requested"          // operate, revoke
 	TypeDeliverySucceeded  Type = "Delivery Succeeded"           // notify
 	TypeDeliveryFailed     Type = "Delivery Failed"              // notify
 )

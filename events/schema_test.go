@@ -147,6 +147,8 @@ func TestSchemasRefuseWrongForms(t *testing.T) {
 		{events.TypeExternalIDRotated, "data.previousUntil", "later"},
 		{events.TypeRotationFailed, "data.step", "create"},
 		{events.TypeTrustDriftDetected, "data.mended", "yes"},
+		{events.TypeOperationRequested, "data.operation", "revoke"},
+		{events.TypeOperationRequested, "data.by", ""},
 		{events.TypeDeliveryFailed, "data.destination", "ops@example.com"},
 		{events.TypeDeliveryFailed, "data.event", "Delivery Failed"},
 		{events.TypeDeliverySucceeded, "data.reason", "said of failures only"},
@@ -259,6 +261,14 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 			Where: where(t), Findings: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "findings"), Mended: rapid.Bool().Draw(t, "mended"),
 		}
 	},
+	events.TypeOperationRequested: func(t *rapid.T) events.Data {
+		return events.OperationRequested{
+			Where: where(t), VersionID: maybe(t, version(t)), Until: maybe(t, date(t)), Reason: rapid.String().Draw(t, "reason"),
+			Operation: rapid.SampledFrom([]string{"rotate", "rotate-leaked", "restore", "pause", "resume"}).Draw(t, "operation"),
+			RevokeID:  maybe(t, "rv-"+date(t).Format("20060102T150405Z")+"-0a1b2c3d"),
+			By:        "arn:aws:iam::444455556666:role/Operations",
+		}
+	},
 	events.TypeDeliverySucceeded: func(t *rapid.T) events.Data { return events.DeliverySucceeded{Delivery: delivery(t)} },
 	events.TypeDeliveryFailed: func(t *rapid.T) events.Data {
 		d := delivery(t)
@@ -294,7 +304,9 @@ func where(t *rapid.T) events.Where {
 
 func delivery(t *rapid.T) events.Delivery {
 	channel := rapid.SampledFrom([]string{"mail", "webhook", "sns"}).Draw(t, "channel")
-	told := slices.DeleteFunc(events.Types(), func(t events.Type) bool { return strings.HasPrefix(string(t), "Delivery") })
+	told := slices.DeleteFunc(events.Types(), func(t events.Type) bool {
+		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested
+	})
 	return events.Delivery{
 		EventID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
 		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"),

@@ -77,6 +77,7 @@ func TestARestoreOpensWithANewIDAndNoOldSession(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"ssm:GetParameter", "iam:GetRole", "secretsmanager:DescribeSecret", "iam:GetRolePolicy", "iam:GetRolePolicy",
 		"iam:PutRolePolicy", "secretsmanager:RotateSecret", "sqs:SendMessage", "sqs:SendMessage", "sqs:SendMessage",
+		"events:PutEvents", // who asked and why, for the record
 	}, calls(w.Calls("api"))); diff != "" {
 		t.Error(diff)
 	}

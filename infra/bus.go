@@ -61,7 +61,7 @@ func (s *ServiceProviderAccess) createQueues() {
 
 // closeBusAndQueues routes events to notify, messages to their functions, and refuses everybody else's.
 func (s *ServiceProviderAccess) closeBusAndQueues() {
-	senders := []*function{s.rotate, s.reconcile, s.revoke, s.notify}
+	senders := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.notify}
 	for _, d := range append(s.denyGranted("events:PutEvents"), s.denyOthers("Others", senders, "events:PutEvents")) {
 		d = d.on(*s.bus.AttrArn())
 		awsevents.NewCfnEventBusPolicy(s.Construct, new("Bus"+d["Sid"].(string)), &awsevents.CfnEventBusPolicyProps{
@@ -77,7 +77,7 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 			"source":  []any{events.Source},
 			"account": []any{ready(account)}, // set by EventBridge, not by the sender
 			"detail-type": []any{map[string]any{"anything-but": []any{
-				string(events.TypeDeliverySucceeded), string(events.TypeDeliveryFailed),
+				string(events.TypeDeliverySucceeded), string(events.TypeDeliveryFailed), string(events.TypeOperationRequested),
 			}}},
 		},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{

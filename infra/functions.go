@@ -74,7 +74,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 	s.revoke = s.function("revoke", "takes access away", apiTimeout,
 		announce, tagsOnly(writtenByRevoke()...), allow("Check", "sqs:SendMessage").on(check))
 	s.operate = s.function("operate", "lists grants, starts and pauses rotations", apiTimeout,
-		tagsOnly(writtenByOperate()...))
+		announce, tagsOnly(writtenByOperate()...))
 	s.notify = s.function("notify", "tells people and providers", notifyTimeout,
 		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()))...)
 

@@ -43,6 +43,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("ssm", "parameter"+grant.ParameterPrefix+"*"),
 		everywhere("cloudwatch", "alarm:"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/lambda/"+partName+"-*"),
+		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
 		s.apiARN() + "/*",
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",
 		arnIn("", "iam", "role"+grant.DefaultRolePath+"*"),

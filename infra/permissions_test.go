@@ -82,7 +82,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"operate": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every,
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:RotateSecret": secrets, "secretsmanager:UpdateSecretVersionStage": secrets,
-			"secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
+			"secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate}, "events:PutEvents": {bus},
 		},
 		"notify": {
 			"secretsmanager:ListSecretVersionIds": secrets,

@@ -107,7 +107,7 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 		policy, sid string
 		want        []string
 	}{
-		{"bus", "Others", []string{"deployer", "notify", "operator", "reconcile", "revoke", "rotate"}},
+		{"bus", "Others", []string{"deployer", "notify", "operate", "operator", "reconcile", "revoke", "rotate"}},
 		{"API", "Others", []string{"deployer", "operator"}},
 		{queue + `check"]`, "Others", []string{"deployer", "operator", "revoke"}},
 		{queue + `notify"]`, "Others", []string{"deployer", "operator"}},
@@ -251,9 +251,36 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 		}
 	}
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-notify")
-	want := `{"account":["444455556666"],"detail-type":[{"anything-but":["Delivery Succeeded","Delivery Failed"]}],"source":["countersign"]}`
+	want := `{"account":["444455556666"],"detail-type":[{"anything-but":["Delivery Succeeded","Delivery Failed","Operation Requested"]}],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("notify is told of %s", got)
+	}
+}
+
+// The trail takes every event that came from this account, and nobody but its own rule writes into it.
+func TestTheTrailKeepsEveryEventOfTheAccount(t *testing.T) {
+	tmpl := rich(t)
+	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-trail")
+	if got, want := tmpl.Text(rule.Properties["EventPattern"]), `{"account":["444455556666"],"source":["countersign"]}`; got != want {
+		t.Errorf("the trail is told of %s", got)
+	}
+	if got := tmpl.Text(rule.Properties["Targets"]); !strings.Contains(got, `"arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign"`) {
+		t.Errorf("it goes to %s", got)
+	}
+	group := tmpl.One(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/events/countersign")
+	if days := group.Properties["RetentionInDays"]; days != 400.0 {
+		t.Errorf("kept for %v days", days)
+	}
+	policy := tmpl.Policy(t, group.Properties["ResourcePolicyDocument"])
+	if got := policy.Find(t, "Write").Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-trail"}) {
+		t.Errorf("written by %v", got)
+	}
+	for _, s := range policy.Statement {
+		for _, r := range s.Resource {
+			if !strings.HasPrefix(r, "arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign:") {
+				t.Errorf("%s: on %s", s.Sid, r)
+			}
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ var powers = []power{
 	{"tag the grants' secrets, with its own keys", []string{"secretsmanager:TagResource"}, ":secret:countersign/"},
 	{"see versions, labels, tags of the grants' secrets", []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, ":secret:countersign/"},
 	{"read the grants' plans", []string{"ssm:GetParameter"}, ":parameter/countersign/"},
-	{"announce changes", []string{"events:PutEvents"}, ":event-bus/countersign"},
+	{"announce changes and requests", []string{"events:PutEvents"}, ":event-bus/countersign"},
 	{"ask for a check of a grant", []string{"sqs:SendMessage"}, ":countersign-check"},
 	{"take its messages", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, ":countersign-"},
 	{"send mail from the configured address", []string{"ses:SendRawEmail"}, ":identity/"},

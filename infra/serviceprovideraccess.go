@@ -79,6 +79,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createFunctions()
 	s.createAPI()
 	s.closeBusAndQueues()
+	s.createTrail()
 	s.createLayout()
 	for _, e := range s.entries {
 		s.createGrant(e)
@@ -120,6 +121,7 @@ func (s *ServiceProviderAccess) createLayout() {
 func (s *ServiceProviderAccess) createOutputs() {
 	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
 	s.output("BusName", "event bus on which changes are announced", s.name(""))
+	s.output("TrailLogGroup", "log group of all that is said on the bus", s.trailGroup())
 	if len(s.entries) > 0 {
 		s.output("Grants", "names of the grants in this stack", s.grantNames())
 	}

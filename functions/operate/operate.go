@@ -16,6 +16,7 @@ import (
 	"github.com/countersign/countersign/functions/internal/door"
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/outbox"
 )
 
 // Plans reads a grant's plan. grant.ErrNotConfigured means that there is none.
@@ -48,6 +49,7 @@ type Handler struct {
 	Plans   Plans
 	Roles   Roles
 	Secrets Secrets
+	Outbox  outbox.Outbox // what an operator asked for is mentioned on the bus; its tags are not used
 
 	Now  func() time.Time
 	Rand io.Reader

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/internal/door"
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
@@ -50,6 +51,11 @@ func (h *Handler) pause(ctx context.Context, name grant.Name, caller, reason str
 	if !until.IsZero() {
 		act = "scheduled rotations paused"
 	}
+	said := events.OperationRequested{Where: plan.Where(), Operation: "resume", Until: until, Reason: reason, By: caller}
+	if !until.IsZero() {
+		said.Operation = "pause"
+	}
+	h.Outbox.Mention(ctx, plan, said.Operation+" "+h.Now().UTC().Format(time.RFC3339Nano), said)
 	h.Log.InfoContext(ctx, act, "grant", string(name), "caller", caller, "until", until, "reason", reason)
 	return api.PauseAnswer{Grant: string(name), Until: until}, nil
 }

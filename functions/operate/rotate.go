@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/internal/door"
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/gate"
@@ -51,6 +52,11 @@ func (h *Handler) Rotate(ctx context.Context, name grant.Name, caller string, r 
 		return api.RotateAnswer{}, fmt.Errorf("starting a rotation of %s: %w", name, err)
 	}
 	log.InfoContext(ctx, "rotation started")
+	said := events.OperationRequested{Where: s.plan.Where(), Operation: "rotate", VersionID: token, Reason: r.Reason, By: caller}
+	if r.Leaked {
+		said.Operation = "rotate-leaked"
+	}
+	h.Outbox.Mention(ctx, s.plan, said.Operation+" "+token, said)
 	return api.RotateAnswer{Grant: string(name), VersionID: token}, nil
 }
 

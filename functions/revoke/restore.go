@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/internal/door"
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/gate"
@@ -69,6 +70,9 @@ func (h *Handler) Restore(ctx context.Context, name grant.Name, caller string, r
 		}
 	}
 	log.InfoContext(ctx, "restore begun", "version_id", answer.VersionID)
+	h.Outbox.Mention(ctx, plan, "restore "+answer.VersionID, events.OperationRequested{
+		Where: plan.Where(), Operation: "restore", VersionID: answer.VersionID, RevokeID: r.RevokeID, Reason: r.Reason, By: caller,
+	})
 	return answer, nil
 }
 

@@ -1,7 +1,7 @@
 // Package outbox announces a grant's changes at least once.
 //
 // A change is noted as a tag before it is announced, and the tag is marked once the bus took the event; whoever finds a
-// change that is noted and not marked announces it again, under the same event id. The tags are those of the grant's
+// change that is noted and not marked announces it again, under the same event id. What is only mentioned is not noted. The tags are those of the grant's
 // secret, or of its role where the grant has no external ID. They decide nothing else: nothing opens or lengthens access
 // because of a tag.
 package outbox
@@ -73,6 +73,17 @@ func (o Outbox) Publish(ctx context.Context, p grant.Plan, f grant.Fact, change 
 		return fmt.Errorf("marking %s of %s as announced: %w", f, p.Grant, err)
 	}
 	return nil
+}
+
+// Mention puts an event on the bus once, for the record. Nothing depends on it: if the bus doesn't take it, only the log knows.
+func (o Outbox) Mention(ctx context.Context, p grant.Plan, change string, data events.Data) {
+	e := events.New(string(p.Grant), change, o.StackVersion, o.Now(), data)
+	attrs := []any{"grant", string(p.Grant), "event", string(data.Type()), "event_id", e.Metadata.ID}
+	if err := o.Bus.Put(ctx, e); err != nil {
+		o.Log.ErrorContext(ctx, "not announced, and not tried again", append(attrs, "reason", err.Error())...)
+		return
+	}
+	o.Log.InfoContext(ctx, "announced", attrs...)
 }
 
 // Forget marks a fact as one that doesn't hold any more, so that its next time is news.

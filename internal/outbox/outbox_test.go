@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +107,21 @@ func TestAForgottenFactIsNewsAgain(t *testing.T) {
 	before := len(w.acts)
 	if err := announce(w, p); err != nil || len(w.acts) != before+3 {
 		t.Errorf("%v %v", w.acts, err)
+	}
+}
+
+// A mention is for the record: it is put on the bus once, leaves no tag, and fails nobody.
+func TestAMentionIsOneEventAndNothingElse(t *testing.T) {
+	for _, fail := range []int{0, 1} {
+		w := &world{tags: map[string]string{}, ids: map[string]bool{}, fail: fail}
+		var log strings.Builder
+		o := outbox.Outbox{Bus: w, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		o.Mention(t.Context(), grant.Plan{Grant: "migration"}, "rotate v2", events.OperationRequested{Operation: "rotate"})
+		if diff := cmp.Diff([]string{"put Operation Requested"}, w.acts); diff != "" {
+			t.Error(diff)
+		}
+		if failed := strings.Contains(log.String(), "level=ERROR"); failed != (fail == 1) {
+			t.Errorf("act %d fails: %s", fail, log.String())
+		}
 	}
 }

@@ -168,6 +168,8 @@ func (s *story) saying(data events.Data) string {
 		return ": " + s.revocation(e.RevokeID) + " by " + e.By[strings.LastIndexByte(e.By, '/')+1:]
 	case *events.AccessRestored:
 		return ": " + s.version(e.VersionID) + ", undoing " + s.revocation(e.RevokeID) + "; enter from " + s.day(e.ValidFrom)
+	case *events.OperationRequested:
+		return ": " + e.Operation + " by " + e.By[strings.LastIndexByte(e.By, '/')+1:]
 	case *events.RotationFailed:
 		return ": " + e.Reason
 	case *events.TrustDriftDetected:

@@ -226,7 +226,7 @@ func (w *World) employNotify() {
 	})
 	var told []events.Type
 	for _, t := range events.Types() {
-		if t != events.TypeDeliverySucceeded && t != events.TypeDeliveryFailed {
+		if t != events.TypeDeliverySucceeded && t != events.TypeDeliveryFailed && t != events.TypeOperationRequested {
 			told = append(told, t)
 		}
 	}

@@ -100,7 +100,7 @@ func New(cfg Config) *World {
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.Operations = &operate.Handler{
-		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: roles, Secrets: w.Secrets,
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out,
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.Notifier = &notify.Handler{
