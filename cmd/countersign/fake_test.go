@@ -25,11 +25,11 @@ const (
 	fakeRevokeID = "rv-20260901T160200Z-0a1b2c3d"
 )
 
-// fakeAWS is one account with one grant, migration, over HTTP: CloudFormation, IAM, Secrets Manager, SSM and the API. It
+// fakeAWS is one account with one grant, migration, over HTTP: CloudFormation, IAM, Secrets Manager, SSM, the trail and the API. It
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent
 
 	mu     sync.Mutex
 	calls  []string
@@ -118,7 +118,10 @@ func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 		return
 	}
 	outputs := ""
-	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "RoleArnMigration": f.plan().RoleARN} {
+	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "RoleArnMigration": f.plan().RoleARN} {
+		if key == "TrailLogGroup" && f.mode["trail"] == "absent" {
+			continue
+		}
 		outputs += "<member><OutputKey>" + key + "</OutputKey><OutputValue>" + value + "</OutputValue></member>"
 	}
 	awstest.XML("<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>" + name + "</StackName><StackStatus>CREATE_COMPLETE</StackStatus>" +
@@ -147,6 +150,8 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 		id, _ := grant.ParseOwnID(fakeID, "hestio")
 		value, _ := f.plan().EncodeValue(id)
 		answer(map[string]any{"ARN": f.plan().SecretARN, "SecretString": string(value), "VersionId": f.token, "VersionStages": []string{"AWSCURRENT"}})
+	case "FilterLogEvents":
+		f.serveTrail(w, body)
 	case "TagResource":
 		var in struct{ Tags []struct{ Key, Value string } }
 		_ = json.Unmarshal(body, &in)

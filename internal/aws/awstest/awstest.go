@@ -1,5 +1,6 @@
 // Package awstest is a server for tests that speaks AWS's wire protocols as one scripted service: query (IAM, STS, SES,
-// SNS) and JSON (Secrets Manager, SSM, EventBridge, SQS). The adapters' tests run the SDK as it ships against it.
+// SNS) and JSON (Secrets Manager, SSM, EventBridge, SQS, CloudWatch Logs). The adapters' tests run the SDK as it ships
+// against it.
 //
 // It decides nothing: a test says what each request is answered with, and reads afterwards what was asked. A request that
 // the script does not foresee fails the test.

@@ -34,6 +34,7 @@ var (
 	SecretsManager = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServiceError", false}
 	SSM            = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServerError", false}
 	EventBridge    = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalFailure", false}
+	CloudWatchLogs = Service{JSONError, "ThrottlingException", "AccessDeniedException", "ServiceUnavailableException", false}
 	SQS            = Service{JSONError, "com.amazonaws.sqs#RequestThrottled", "com.amazonaws.sqs#KmsAccessDenied", "InternalFailure", false}
 )
 
