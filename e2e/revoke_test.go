@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,58 @@ func (s *story) revoke(t *testing.T) {
 			return told && mailed && strings.Contains(waiting, status.RevokeID)
 		})
 	})
+	t.Run("its history says who and why, and a replay reaches one subscription only", func(t *testing.T) {
+		s.history(t, status.RevokeID)
+	})
+}
+
+// history reads the trail, and replays the archive to the trail alone: nobody is told again, and the history stays the same.
+func (s *story) history(t *testing.T, revokeID string) {
+	type entry struct {
+		Event      string
+		By, Reason string
+	}
+	read := func() (all []entry) {
+		var answer struct{ Happenings []entry }
+		decode(t, s.countersign(t, 0, "history", revoked, "--json").Stdout, &answer)
+		return answer.Happenings
+	}
+	want := entry{"Access Revoked", "arn:aws:iam::" + lab.Customer + ":user/operator", "project ended"}
+	eventually(t, 10*time.Second, "the revocation with who and why in the history", func() bool { return slices.Contains(read(), want) })
+
+	const group = "/aws/events/countersign"
+	told := func() (n int) {
+		for _, d := range s.around.Receiver.Deliveries() {
+			if strings.Contains(string(d.Body), revokeID) {
+				n++
+			}
+		}
+		return n
+	}
+	kept := func() (n int) {
+		for _, line := range must[[]string](t)(s.LogLines(t.Context(), group)) {
+			if strings.Contains(line, revokeID) && strings.Contains(line, "Access Revoked") {
+				n++
+			}
+		}
+		return n
+	}
+	toldBefore, keptBefore := told(), kept()
+	s.countersign(t, 0, "events", "replay", "--since", "1h", "--until", time.Now().UTC().Format(time.RFC3339), "--to", "countersign-trail", "--yes")
+	eventually(t, 10*time.Second, "the trail has the revocation once more", func() bool { return kept() > keptBefore })
+	time.Sleep(time.Second) // notify would have told by now
+	if n := told(); n != toldBefore {
+		t.Errorf("the provider was told %d times, %d before a replay that wasn't for it", n, toldBefore)
+	}
+	revocations := 0
+	for _, e := range read() {
+		if e == want {
+			revocations++
+		}
+	}
+	if revocations != 1 {
+		t.Errorf("the history tells the revocation %d times", revocations)
+	}
 }
 
 func listBuckets(ctx context.Context, who aws.Config) error {

@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs
 
 	mu     sync.Mutex
 	calls  []string
@@ -37,6 +37,8 @@ type fakeAWS struct {
 	trust  string
 	tags   map[string]string
 	paused time.Time
+	replay string // its name
+	looks  int    // at it
 	token  string // version id of the current external ID
 }
 
@@ -150,6 +152,8 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 		id, _ := grant.ParseOwnID(fakeID, "hestio")
 		value, _ := f.plan().EncodeValue(id)
 		answer(map[string]any{"ARN": f.plan().SecretARN, "SecretString": string(value), "VersionId": f.token, "VersionStages": []string{"AWSCURRENT"}})
+	case "ListRules", "StartReplay", "DescribeReplay":
+		f.serveReplay(w, operation, body)
 	case "FilterLogEvents":
 		f.serveTrail(w, body)
 	case "TagResource":

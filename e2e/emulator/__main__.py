@@ -34,8 +34,9 @@ def main():
     from ministack import app
 
     from . import (addresses, apis, control, identity, keys, parent, resources, rotation, secret_values, stack_types,
-                   variables)
-    for part in (identity, variables, resources, apis, secret_values, rotation, keys, stack_types, addresses, control):
+                   subscriptions, variables)
+    for part in (identity, variables, resources, apis, secret_values, rotation, keys, stack_types, subscriptions, addresses,
+                 control):
         part.install()
     if "--with-parent" in sys.argv:
         parent.watch()

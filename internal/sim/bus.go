@@ -79,15 +79,19 @@ func (b *Bus) take(ctx context.Context, e events.Envelope) error {
 	}
 	e.Detail = slices.Clone(e.Detail)
 	b.archive = append(b.archive, e)
-	return b.deliver(e)
+	return b.deliver(e, nil)
 }
 
-func (b *Bus) deliver(e events.Envelope) error {
+// deliver hands an event to the rules of the given names, without any to all of them.
+func (b *Bus) deliver(e events.Envelope, to []string) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
 	for _, r := range b.rules {
+		if len(to) > 0 && !slices.Contains(to, r.name) {
+			continue
+		}
 		if e.Source == events.Source && (len(r.types) == 0 || slices.Contains(r.types, e.DetailType)) {
 			r.to.put(body, 0)
 		}
@@ -109,12 +113,13 @@ func (b *Bus) Events() []events.Event {
 	return out
 }
 
-// Replay hands archived events to the rules once more, with the replay's name, as StartReplay does.
-func (b *Bus) Replay(name string, choose func(events.Envelope) bool) error {
+// Replay hands archived events once more, with the replay's name, to the rules of the given names, without any to all of them:
+// StartReplay and its FilterArns.
+func (b *Bus) Replay(name string, choose func(events.Envelope) bool, to ...string) error {
 	for _, e := range b.archive {
 		if choose == nil || choose(e) {
 			e.ReplayName = name
-			if err := b.deliver(e); err != nil {
+			if err := b.deliver(e, to); err != nil {
 				return err
 			}
 		}

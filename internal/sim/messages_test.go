@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,6 +133,23 @@ func TestTheBusArchivesAndHandsEventsToQueues(t *testing.T) {
 	must(t, json.Unmarshal(all.Messages()[1], &e))
 	if e.ReplayName != "again" || len(b.Archive()) != 1 {
 		t.Errorf("replayed %+v, archive of %d", e, len(b.Archive()))
+	}
+}
+
+func TestAReplayCanGoToOneRuleOnly(t *testing.T) {
+	w := sim.New(sim.Config{})
+	b, one, other := w.Bus("countersign"), w.Queue("one"), w.Queue("other")
+	b.Rule("one", one)
+	b.Rule("other", other)
+	must(t, b.Put(sim.As(t.Context(), "revoke"), revoked(w, "rv-1")))
+	must(t, b.Put(sim.As(t.Context(), "revoke"), revoked(w, "rv-2")))
+	must(t, b.Replay("late", func(e events.Envelope) bool { return bytes.Contains(e.Detail, []byte("rv-2")) }, "other"))
+	if len(one.Messages()) != 2 || len(other.Messages()) != 3 {
+		t.Errorf("%d and %d messages", len(one.Messages()), len(other.Messages()))
+	}
+	must(t, b.Replay("late", nil, "no such rule"))
+	if len(one.Messages()) != 2 || len(other.Messages()) != 3 {
+		t.Errorf("%d and %d messages after a replay to nobody", len(one.Messages()), len(other.Messages()))
 	}
 }
 
