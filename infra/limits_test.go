@@ -204,8 +204,8 @@ func eachItsProvider(n int) string {
 	var out strings.Builder
 	out.WriteString("version: 1\nproviders:\n")
 	for i := range n {
-		fmt.Fprintf(&out, "  - {name: provider-%02d, account: \"%012d\", principals: [role/Engineers-*], organization: o-abc1234567, grants: [{name: grant-%02d-%s, permissions: [AmazonS3FullAccess]}]}\n",
-			i, 100000000000+i, i, strings.Repeat("x", 31))
+		fmt.Fprintf(&out, "  - {name: provider-%02d, account: \"%012d\", principals: [role/Engineers-*], organization: o-abc1234567, bus: \"arn:aws:events:eu-west-1:%012d:event-bus/countersign\", grants: [{name: grant-%02d-%s, permissions: [AmazonS3FullAccess]}]}\n",
+			i, 100000000000+i, 100000000000+i, i, strings.Repeat("x", 31))
 	}
 	return out.String()
 }

@@ -80,6 +80,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createAPI()
 	s.closeBusAndQueues()
 	s.createTrail()
+	s.forwardEvents()
 	s.createLayout()
 	for _, e := range s.entries {
 		s.createGrant(e)

@@ -112,7 +112,7 @@ func explainGrant(e access.Entry, ages bool, now time.Time) explanation {
 	x := explanation{
 		Grant: string(g.Name), Provider: p.Name, ProviderAccount: p.Account, Role: g.RolePath + g.RoleName,
 		MayDo: mayDo(g), MayNot: mayNot(g), Needs: needs(p, g), Session: "up to " + spaced(g.MaxSession),
-		Rotates: "no: there is no external ID", Ends: g.Expires, Tells: tells(g.Notify), Stack: e.Shard + 1,
+		Rotates: "no: there is no external ID", Ends: g.Expires, Tells: tells(p.Bus, g.Notify), Stack: e.Shard + 1,
 	}
 	if g.ExternalID {
 		s := g.Schedule()
@@ -202,8 +202,11 @@ func needs(p *access.Provider, g *access.Grant) string {
 	return strings.Join(parts, ", and ")
 }
 
-func tells(n grant.Notify) []string {
+func tells(bus string, n grant.Notify) []string {
 	var out []string
+	if m := strings.SplitN(bus, ":", 6); len(m) == 6 {
+		out = append(out, "bus in "+m[4])
+	}
 	if len(n.Mail) > 0 {
 		out = append(out, "mail "+strings.Join(n.Mail, ", "))
 	}

@@ -254,7 +254,7 @@ var planFields = []struct {
 		}
 		return nil
 	}},
-	{"notify", "tells", func(p grant.Plan) []string { return tells(p.Notify) }},
+	{"notify", "tells", func(p grant.Plan) []string { return tells("", p.Notify) }},
 	{"trustPolicyQuota", "quota", func(p grant.Plan) []string { return one(fmt.Sprint(cmp.Or(p.Quota, trust.DefaultQuota))) }},
 }
 

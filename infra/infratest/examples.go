@@ -19,6 +19,7 @@ providers:
     principals: [role/Engineers-*]
     organization: o-abc1234567
     prefix: hestio
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign
     grants:
       - name: migration
         permissions: [AmazonS3FullAccess, ./upload.json]

@@ -50,6 +50,7 @@ type Provider struct {
 	Principals   []string // ARNs or patterns as written; empty: everybody whom that account lets
 	Organization string   // o-…; empty: no condition
 	Prefix       string   // issued by the provider, in front of each external ID; may be empty
+	Bus          string   // ARN of an event bus of the provider's, to which events on its grants are forwarded; may be empty
 	Grants       []Grant
 }
 

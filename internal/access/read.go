@@ -16,7 +16,7 @@ import (
 // The keys of the file's objects. The JSON Schema has the same ones; a test compares them.
 var (
 	fileKeys     = []string{"version", "operators", "mailFrom", "alarms", "trustPolicyQuota", "shards", "reshardedFrom", "providers"}
-	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "grants"}
+	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "bus", "grants"}
 	grantKeys    = []string{
 		"name", "permissions", "boundary", "role", "externalId", "rotateEvery", "overlap", "maxSession", "expires",
 		"sourceIdentity", "mayShareResources", "mayAssumeRoles", "notify",
@@ -186,6 +186,7 @@ func (r *reader) readProvider(v value, w *whole) {
 			r.errorf(keys["prefix"], "4 to 32 of a-z and 0-9", "", "not a prefix that the provider can issue: %.60q", prefix)
 		}
 	}
+	p.Bus = r.bus(keys["bus"], p.Account)
 	providerClean := len(r.errors) == before
 	grants := r.list(keys["grants"], "grants")
 	if _, isList := keys["grants"].asList(); isList && len(grants) == 0 {

@@ -18,6 +18,7 @@ var (
 	principalForm = regexp.MustCompile(`^(role|user)/[\w+=,.@/*?-]+$`)
 	accountARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:root$`)
 	secretForm    = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([\w/+=.@-]+)$`)
+	busForm       = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z0-9-]+:([0-9]{12}):event-bus/[\w./-]{1,256}$`)
 	topicForm     = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+(\.fifo)?$`)
 )
 
@@ -54,6 +55,23 @@ func (r *reader) principals(v value, account string) []string {
 		}
 	}
 	return out
+}
+
+// bus reads the provider's event bus. It may be in another account than the provider comes from, but hardly is.
+func (r *reader) bus(v value, account string) string {
+	arn, ok := r.text(v, "bus")
+	if !ok {
+		return ""
+	}
+	m := busForm.FindStringSubmatch(arn)
+	switch {
+	case m == nil:
+		r.errorf(v, "", "bus: arn:aws:events:eu-west-1:111122223333:event-bus/countersign", "not an event bus's ARN: %.120q", arn)
+		return ""
+	case account != "" && m[1] != account:
+		r.warnf(v, "events name operators and give their reasons", "make sure that it is the provider's", "the bus is in account %s, and the provider comes from %s", m[1], account)
+	}
+	return arn
 }
 
 // readNotify reads who is told.

@@ -67,6 +67,7 @@ providers:
     principals: [role/Engineers-*, "arn:aws:iam::111122223333:user/ines"]
     organization: o-a1b2c3d4e5
     prefix: hestio
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign
     grants:
       - name: migration
         permissions: [AmazonS3FullAccess, ./policies/custom.json]
@@ -117,6 +118,7 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"a FIFO topic":            namedGrant + "        notify: {sns: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]}\n",
 		"a pattern of roles":      namedGrant + "        mayAssumeRoles: [\"arn:aws:iam::444455556666:role/*\"]\n",
 		"a principal as one star": strings.Replace(namedGrant, "    grants:", "    principals: [\"*\"]\n    grants:", 1),
+		"a bus by name":           strings.Replace(namedGrant, "    grants:", "    bus: countersign\n    grants:", 1),
 		"a capital prefix":        strings.Replace(namedGrant, "    grants:", "    prefix: Hestio\n    grants:", 1),
 		"six topics of alarms":    "alarms: [" + strings.Repeat("arn:aws:sns:eu-west-1:444455556666:a, ", 6) + "]\n" + namedGrant,
 		"a FIFO topic of alarms":  "alarms: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]\n" + namedGrant,

@@ -1,0 +1,61 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// forwarded are the events that a provider's own bus is handed: those that its mails and webhooks tell of.
+var forwarded = []any{
+	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypePreviousRetired),
+	string(events.TypeAccessRevoked), string(events.TypeAccessRestored), string(events.TypeAccessExpired),
+}
+
+// forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is
+// lost even so is in the archive, and "countersign events replay" sends it to that rule alone.
+func (s *ServiceProviderAccess) forwardEvents() {
+	for i := range s.props.Access.Providers {
+		if p := &s.props.Access.Providers[i]; p.Bus != "" && s.has(p) {
+			s.forward(p)
+		}
+	}
+}
+
+// has says whether a grant of the provider lies in this shard.
+func (s *ServiceProviderAccess) has(p *access.Provider) bool {
+	for _, e := range s.entries {
+		if e.Provider == p {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *ServiceProviderAccess) forward(p *access.Provider) {
+	name, id := s.name("forward-"+p.Name), "Forward"+access.Logical(grant.Name(p.Name))
+	rule := arn("events", "rule/"+s.name("")+"/"+name)
+	role := awsiam.NewCfnRole(s.Construct, new(id+"Role"), &awsiam.CfnRoleProps{
+		Description: new("Countersign: hands events to the bus of " + p.Name),
+		AssumeRolePolicyDocument: document(allow("Rule", "sts:AssumeRole").byService("events.amazonaws.com").
+			when("StringEquals", "aws:SourceAccount", account).when("ArnEquals", "aws:SourceArn", rule)),
+		Policies: &[]any{&awsiam.CfnRole_PolicyProperty{
+			PolicyName: new("Forward"), PolicyDocument: document(allow("Forward", "events:PutEvents").on(p.Bus)),
+		}},
+	})
+	awsevents.NewCfnRule(s.Construct, new(id+"Rule"), &awsevents.CfnRuleProps{
+		Name:         &name,
+		Description:  new("Countersign: what " + p.Name + " is told, on its own bus"),
+		EventBusName: s.bus.Ref(),
+		EventPattern: map[string]any{
+			"source":      []any{events.Source},
+			"account":     []any{ready(account)}, // set by EventBridge, not by the sender
+			"detail-type": forwarded,
+			"detail":      map[string]any{"data": map[string]any{"provider": []any{p.Name}}},
+		},
+		Targets: &[]any{&awsevents.CfnRule_TargetProperty{Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn()}},
+	})
+}
