@@ -191,6 +191,31 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
+// The provider's template takes the events of the customer's account, and of no other; a rule with a role hands them over.
+func TestTheProvidersTemplate(t *testing.T) {
+	t.Parallel()
+	l := startLab(t)
+	theirs := must[map[string]string](t)(l.Subscribe(t.Context()))
+	events := []ebtypes.PutEventsRequestEntry{{EventBusName: new("mine"), Source: new("countersign"), DetailType: new("Test"), Detail: new(`{"from":"the customer"}`)}}
+	for _, account := range []string{lab.Customer, lab.Stranger} {
+		owner := l.Owner(account)
+		role := must[string](t)(l.NewRole(t.Context(), account, "forward", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"events:PutEvents","Resource":"`+theirs["BusArn"]+`"}]}`))
+		client := eventbridge.NewFromConfig(owner)
+		_ = must[*eventbridge.CreateEventBusOutput](t)(client.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: new("mine")}))
+		_ = must[*eventbridge.PutRuleOutput](t)(client.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: new("forward"), EventBusName: new("mine"), EventPattern: new(`{"source":["countersign"]}`)}))
+		_ = must[*eventbridge.PutTargetsOutput](t)(client.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: new("forward"), EventBusName: new("mine"),
+			Targets: []ebtypes.Target{{Id: new("bus"), Arn: new(theirs["BusArn"]), RoleArn: &role}}}))
+		_ = must[*eventbridge.PutEventsOutput](t)(client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: events}))
+		events[0].Detail = new(`{"from":"a stranger"}`)
+	}
+	eventually(t, 5*time.Second, "the customer's event in the provider's queue", func() bool {
+		return strings.Contains(must[string](t)(l.Waiting(t.Context(), theirs["QueueUrl"])), "the customer")
+	})
+	if there := must[string](t)(l.Waiting(t.Context(), theirs["QueueUrl"])); strings.Contains(there, "a stranger") {
+		t.Errorf("the stranger's event was taken: %s", there)
+	}
+}
+
 func TestEmulatorsOwnTests(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), "../.tools/emulator/bin/python", "-m", "unittest", "discover", "--start-directory", "emulator", "--top-level-directory", ".")

@@ -51,6 +51,15 @@ func (s *story) revoke(t *testing.T) {
 			return told && mailed && strings.Contains(waiting, status.RevokeID)
 		})
 	})
+	t.Run("the provider's own bus in its account gets it", func(t *testing.T) {
+		eventually(t, 10*time.Second, "the event in the provider's queue", func() bool {
+			there := must[string](t)(s.Waiting(t.Context(), s.around.ProviderQueue))
+			return strings.Contains(there, status.RevokeID) && strings.Contains(there, lab.Customer)
+		})
+		if there := must[string](t)(s.Waiting(t.Context(), s.around.ProviderQueue)); strings.Contains(there, "nightly") {
+			t.Error("hestio's bus was handed events of another provider's grant")
+		}
+	})
 	t.Run("its history says who and why, and a replay reaches one subscription only", func(t *testing.T) {
 		s.history(t, status.RevokeID)
 	})

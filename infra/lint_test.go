@@ -25,6 +25,9 @@ func TestCfnLintFindsNothing(t *testing.T) {
 	lint := func(file string) ([]byte, error) {
 		return exec.CommandContext(t.Context(), cfnLint, "--regions", "us-east-1", "eu-west-1", "--", file).CombinedOutput()
 	}
+	if out, err := lint("../provider/subscription.template.yaml"); err != nil || len(out) > 0 {
+		t.Errorf("the provider's template: %v: %s", err, out)
+	}
 	for name, loaded := range map[string]*infra.Access{
 		"example": example,
 		"rich":    infratest.Access(t, infratest.Rich, infratest.UploadPolicy),

@@ -1,13 +1,19 @@
-"""What a rule of an event bus can do that MiniStack leaves out: write into a log group, and be the only one of a replay.
+"""What a rule of an event bus can do that MiniStack leaves out: write into a log group, hand on to a bus of another account,
+and be the only one of a replay.
 
-A log group takes events from a rule only if its own policy names that rule, as CloudWatch Logs asks. FilterArns of StartReplay
-limit the replay to these rules.
+A log group takes events from a rule only if its own policy names that rule, as CloudWatch Logs asks. A bus of another account
+takes them if the target's role may put events there and the bus's policy lets that role. FilterArns of StartReplay limit the
+replay to these rules.
 """
 
 import json
 
+from ministack.core import iam_evaluator
 from ministack.core.arn import parse_arn
-from ministack.services import cloudwatch_logs, eventbridge
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import cloudwatch_logs, eventbridge, iam
+
+from . import resources
 
 PREFIX = "log-group:"
 
@@ -23,6 +29,10 @@ def install():
         if spec.service == "logs" and spec.resource.startswith(PREFIX):
             view = view or eventbridge._pattern_event_view(event)
             _write(spec.resource.removeprefix(PREFIX), rule["Arn"], json.dumps(view.event_with_detail()))
+            return
+        if spec.service == "events" and spec.account_id != get_account_id():
+            if may_forward(target.get("RoleArn", ""), target["Arn"], spec.region):
+                _forward(spec, event, rule)
             return
         original(target, event, rule, view)
 
@@ -55,3 +65,47 @@ def may_write(group, rule_arn):
             for s in statements)
 
     return allowed("logs:CreateLogStream", f":{PREFIX}{group}:*") and allowed("logs:PutLogEvents", f":{PREFIX}{group}:*:*")
+
+
+def _forward(spec, event, rule):
+    name = spec.resource.removeprefix("event-bus/")
+    path = [*(event.get("_DispatchPath") or []), eventbridge._rule_key(rule["Name"], rule["EventBusName"])]
+    handed = {**event, "EventBusName": name, "Account": event.get("Account", get_account_id()), "_DispatchPath": path}
+    with request_scope(spec.account_id, spec.region):
+        if name in eventbridge._event_buses:
+            eventbridge._dispatch_event(handed)
+
+
+def may_forward(role_arn, bus_arn, region):
+    """Whether the role may put events on the bus by its own policies, and by the bus's."""
+    account = get_account_id()
+    role = iam._roles.get_scoped(account, None, role_arn.rsplit("/", 1)[-1])
+    if not role or role["Arn"] != role_arn:
+        return False
+    request = iam_evaluator.EvalContext(
+        principal_arn=role_arn, principal_type="Role", principal_account=account, action="events:PutEvents",
+        resource_arn=bus_arn, region=region, service_context={})
+    policies = [json.loads(p) if isinstance(p, str) else p for p in role.get("InlinePolicies", {}).values()]
+
+    def allows(documents):
+        parsed = [iam_evaluator.parse_policy_document(d) for d in documents if d]
+        return iam_evaluator.evaluate(request, parsed).decision == "Allow"
+
+    found = resources.bus_policy(bus_arn)
+    return bool(found) and allows(policies) and allows([_as_identity(found[0], account)])
+
+
+def _as_identity(policy, account):
+    """The statements of a resource policy that name this account, as an identity's."""
+    policy = json.loads(policy) if isinstance(policy, str) and policy else policy
+    if not policy:
+        return None
+
+    def names(statement):
+        principal = statement.get("Principal")
+        listed = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        listed = [listed] if isinstance(listed, str) else listed
+        return any(p in ("*", account) or f":{account}:" in p for p in listed)
+
+    kept = [{k: v for k, v in s.items() if k != "Principal"} for s in policy["Statement"] if names(s)]
+    return {"Version": "2012-10-17", "Statement": kept} if kept else None

@@ -9,10 +9,11 @@ os.environ.setdefault("AUTH", "true")
 os.environ.setdefault("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
 from ministack.core.responses import request_scope  # noqa: E402  settings are read at import
-from ministack.services import cloudwatch_logs, eventbridge  # noqa: E402
+from ministack.services import cloudwatch_logs, eventbridge, iam  # noqa: E402
 
 from . import subscriptions  # noqa: E402
 
+OTHER = "111122223333"
 ACCOUNT, REGION = "444455556666", "eu-west-1"
 EVENTS = f"arn:aws:events:{REGION}:{ACCOUNT}:"
 
@@ -33,8 +34,8 @@ def setUpModule():
                 {"Id": name, "Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/{name}"}]})
 
 
-def make_group(name, rule):
-    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/{name}"
+def make_group(name, rule, group=None):
+    group = group or f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/{name}"
     cloudwatch_logs._create_log_group({"logGroupName": f"/aws/events/{name}"})
     service = {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
     cloudwatch_logs._put_resource_policy({"resourceArn": group, "policyDocument": json.dumps({"Statement": [
@@ -68,3 +69,37 @@ class Subscriptions(unittest.TestCase):
                 time.sleep(0.01)
             self.assertEqual(len(lines("one")), 1)
             self.assertEqual([e.get("replay-name") for e in lines("two")], [None, "again"])
+
+    def test_a_bus_of_another_account_takes_what_role_and_policy_allow(self):
+        bus = f"arn:aws:events:{REGION}:{OTHER}:event-bus/theirs"
+        with request_scope(OTHER, REGION):
+            eventbridge._create_event_bus({"Name": "theirs"})
+            group = f"arn:aws:logs:{REGION}:{OTHER}:log-group:/aws/events/theirs"
+            make_group("theirs", f"arn:aws:events:{REGION}:{OTHER}:rule/theirs/all", group)
+            eventbridge._put_rule({"Name": "all", "EventBusName": "theirs", "EventPattern": json.dumps({"account": [ACCOUNT]})})
+            eventbridge._put_targets({"Rule": "all", "EventBusName": "theirs", "Targets": [{"Id": "all", "Arn": group}]})
+
+        def allow(**more):
+            return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus, **more}]}
+
+        def handed():
+            with request_scope(ACCOUNT, REGION):
+                eventbridge._put_events({"Entries": [
+                    {"EventBusName": "news", "Source": "abroad", "DetailType": "Test", "Detail": '{"n": 3}'}]})
+            with request_scope(OTHER, REGION):
+                return len(lines("theirs"))
+
+        role = f"arn:aws:iam::{ACCOUNT}:role/forward"
+        with request_scope(ACCOUNT, REGION):
+            eventbridge._put_rule({"Name": "abroad", "EventBusName": "news", "EventPattern": '{"source":["abroad"]}'})
+            eventbridge._put_targets({"Rule": "abroad", "EventBusName": "news",
+                                      "Targets": [{"Id": "bus", "Arn": bus, "RoleArn": role}]})
+        self.assertEqual(handed(), 0)
+        iam._roles.set_scoped(ACCOUNT, None, "forward", {
+            "RoleName": "forward", "Arn": role, "InlinePolicies": {"Forward": json.dumps(allow())}})
+        self.assertEqual(handed(), 0)  # the bus says nothing of this account
+        with request_scope(OTHER, REGION):
+            eventbridge._event_bus_policies["theirs"] = allow(Principal={"AWS": [ACCOUNT]})
+        self.assertEqual(handed(), 1)
+        iam._roles.set_scoped(ACCOUNT, None, "forward", {"RoleName": "forward", "Arn": role, "InlinePolicies": {}})
+        self.assertEqual(handed(), 1)  # the role may not

@@ -25,9 +25,10 @@ var accessTemplate string
 const Mailbox = "engineers@hestio.example"
 
 // Surroundings are what the customer has before Countersign comes: a topic for its own operators with a queue behind it,
-// a verified sender, and the secret that signs webhooks.
+// a verified sender, and the secret that signs webhooks. The provider has a bus of its own with a queue behind it.
 type Surroundings struct {
 	Topic, Queue, WebhookSecret string
+	ProviderBus, ProviderQueue  string // ARN, URL
 	Receiver                    *Receiver
 }
 
@@ -63,7 +64,11 @@ func (l *Lab) Prepare(ctx context.Context, took func(Delivery)) (*Surroundings, 
 			return nil, fmt.Errorf("verifying %s: %w", address, err)
 		}
 	}
-	return &Surroundings{Topic: *topic.TopicArn, Queue: queue, WebhookSecret: *secret.ARN, Receiver: receiver}, nil
+	theirs, err := l.Subscribe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Surroundings{ProviderBus: theirs["BusArn"], ProviderQueue: theirs["QueueUrl"], Topic: *topic.TopicArn, Queue: queue, WebhookSecret: *secret.ARN, Receiver: receiver}, nil
 }
 
 // NewQueue makes a queue in the customer's account that an AWS service may send to, and gives its URL.
@@ -93,7 +98,7 @@ func (l *Lab) WriteAccess(s *Surroundings, name, maxSession string, overlap time
 	}
 	err = template.Must(template.New(name).Parse(accessTemplate)).Execute(file, map[string]any{
 		"Customer": Customer, "Provider": Provider, "MaxSession": maxSession, "Overlap": overlap,
-		"WebhookURL": s.Receiver.URL, "WebhookSecret": s.WebhookSecret, "Topic": s.Topic,
+		"WebhookURL": s.Receiver.URL, "WebhookSecret": s.WebhookSecret, "Topic": s.Topic, "ProviderBus": s.ProviderBus,
 	})
 	return path, errors.Join(err, file.Close())
 }

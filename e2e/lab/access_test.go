@@ -10,6 +10,7 @@ import (
 func TestTheAccessFilesAreValid(t *testing.T) {
 	l := &Lab{Dir: t.TempDir()}
 	s := &Surroundings{
+		ProviderBus:   "arn:aws:events:us-east-1:111122223333:event-bus/countersign-customers",
 		Topic:         "arn:aws:sns:us-east-1:444455556666:ops-alerts",
 		WebhookSecret: "arn:aws:secretsmanager:us-east-1:444455556666:secret:webhooks/hestio-a1b2c3",
 		Receiver:      &Receiver{URL: "http://127.0.0.1:40000/countersign"},
