@@ -83,6 +83,13 @@ type OperationRequested struct {
 	By        string    `json:"by"` // ARN of the operator
 }
 
+// TestRequested says that an operator wants to see whether messages arrive. Nothing has changed.
+type TestRequested struct {
+	Where
+	Reason string `json:"reason"`
+	By     string `json:"by"` // ARN of the operator
+}
+
 // Delivery says how telling one destination went.
 type Delivery struct {
 	EventID     string `json:"eventId"`
@@ -108,6 +115,7 @@ func (RotationFailed) Type() Type     { return TypeRotationFailed }
 func (PreviousRetired) Type() Type    { return TypePreviousRetired }
 func (TrustDriftDetected) Type() Type { return TypeTrustDriftDetected }
 func (OperationRequested) Type() Type { return TypeOperationRequested }
+func (TestRequested) Type() Type      { return TypeTestRequested }
 func (DeliverySucceeded) Type() Type  { return TypeDeliverySucceeded }
 func (DeliveryFailed) Type() Type     { return TypeDeliveryFailed }
 
@@ -122,6 +130,7 @@ var newData = map[Type]func() Data{
 	TypePreviousRetired:    func() Data { return new(PreviousRetired) },
 	TypeTrustDriftDetected: func() Data { return new(TrustDriftDetected) },
 	TypeOperationRequested: func() Data { return new(OperationRequested) },
+	TypeTestRequested:      func() Data { return new(TestRequested) },
 	TypeDeliverySucceeded:  func() Data { return new(DeliverySucceeded) },
 	TypeDeliveryFailed:     func() Data { return new(DeliveryFailed) },
 }

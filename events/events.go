@@ -34,6 +34,7 @@ const (
 	TypePreviousRetired    Type = "Previous External ID Retired" // reconcile
 	TypeTrustDriftDetected Type = "Trust Drift Detected"         // reconcile
 	TypeOperationRequested Type = "Operation Requested"          // operate, revoke
+	TypeTestRequested      Type = "Test Requested"               // operate
 	TypeDeliverySucceeded  Type = "Delivery Succeeded"           // notify
 	TypeDeliveryFailed     Type = "Delivery Failed"              // notify
 )

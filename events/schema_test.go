@@ -269,6 +269,9 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 			By:        "arn:aws:iam::444455556666:role/Operations",
 		}
 	},
+	events.TypeTestRequested: func(t *rapid.T) events.Data {
+		return events.TestRequested{Where: where(t), Reason: rapid.String().Draw(t, "reason"), By: "arn:aws:iam::444455556666:role/Operations"}
+	},
 	events.TypeDeliverySucceeded: func(t *rapid.T) events.Data { return events.DeliverySucceeded{Delivery: delivery(t)} },
 	events.TypeDeliveryFailed: func(t *rapid.T) events.Data {
 		d := delivery(t)

@@ -1,12 +1,16 @@
 package functions_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/api"
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 )
 
@@ -56,5 +60,52 @@ func TestWhatAnOperatorAsksForIsSaidWithWhoAndWhy(t *testing.T) {
 				t.Errorf("%d, said: %t", status, said)
 			}
 		})
+	}
+}
+
+// A test of who is told is one event, under which every destination will be told, and changes nothing.
+func TestATestOfWhoIsToldChangesNothing(t *testing.T) {
+	ask := func(w *world) (int, api.TestAnswer, api.Problem) {
+		status, text := w.call(w.Operations.Handle, http.MethodPost, "/grants/migration/test", `{"reason":"first set-up"}`, operator)
+		var answer api.TestAnswer
+		var p api.Problem
+		w.must(json.Unmarshal([]byte(text), &answer))
+		w.must(json.Unmarshal([]byte(text), &p))
+		return status, answer, p
+	}
+	w := opened(t, func(p *grant.Plan) {
+		p.Notify = grant.Notify{Mail: []string{"a@example.com", "b@example.com"}, SNS: []string{"arn:aws:sns:eu-west-1:444455556666:ops"},
+			Webhook: []grant.Webhook{{URL: "https://hooks.example.com", Secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}}}
+	})
+	status, answer, _ := ask(w)
+	if diff := cmp.Diff([]string{"mail 1", "mail 2", "sns 1", "webhook 1"}, answer.Destinations); status != http.StatusAccepted || diff != "" {
+		t.Errorf("%d %s", status, diff)
+	}
+	if diff := cmp.Diff([]string{"ssm:GetParameter", "events:PutEvents"}, calls(w.Calls("api"))); diff != "" {
+		t.Error(diff)
+	}
+	all := w.Bus("countersign").Events()
+	e := all[len(all)-1]
+	if diff := cmp.Diff(&events.TestRequested{Where: w.plan.Where(), Reason: "first set-up", By: operator}, e.Data); diff != "" || e.Metadata.ID != answer.EventID {
+		t.Errorf("%+v %s", e.Metadata, diff)
+	}
+	w.Sleep(w.ctx, time.Second)
+	if _, again, _ := ask(w); again.EventID == answer.EventID {
+		t.Error("a second test would be dropped as a repeat of the first")
+	}
+
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Service == "events" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	if status, _, p := ask(w); status < 500 || p.Next == "" {
+		t.Errorf("without a bus: %d %+v", status, p)
+	}
+
+	alone := opened(t, func(p *grant.Plan) { p.Notify = grant.Notify{} })
+	if status, _, p := ask(alone); status != http.StatusConflict || p.Next == "" {
+		t.Errorf("nobody to tell: %d %+v", status, p)
 	}
 }

@@ -28,6 +28,7 @@ func (s *ServiceProviderAccess) routes() []route {
 		{"POST", "grants/{grant}/rotate", s.operate},
 		{"POST", "grants/{grant}/pause", s.operate},
 		{"POST", "grants/{grant}/resume", s.operate},
+		{"POST", "grants/{grant}/test", s.operate},
 	}
 }
 
@@ -48,6 +49,7 @@ func (s *ServiceProviderAccess) createAPI() {
 		{"grants/{grant}/rotate", "grants/{grant}", "rotate", "ApiRotate"},
 		{"grants/{grant}/pause", "grants/{grant}", "pause", "ApiPause"},
 		{"grants/{grant}/resume", "grants/{grant}", "resume", "ApiResume"},
+		{"grants/{grant}/test", "grants/{grant}", "test", "ApiTest"},
 	} {
 		folder[r.path] = awsapigateway.NewCfnResource(s.Construct, &r.id, &awsapigateway.CfnResourceProps{
 			RestApiId: s.api.Ref(), ParentId: folder[r.parent], PathPart: &r.part,
@@ -89,7 +91,7 @@ func (s *ServiceProviderAccess) createAPI() {
 func routeID(r route) string {
 	name := map[string]string{
 		"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/rotate": "Rotate",
-		"grants/{grant}/restore": "Restore", "grants/{grant}/pause": "Pause", "grants/{grant}/resume": "Resume",
+		"grants/{grant}/restore": "Restore", "grants/{grant}/pause": "Pause", "grants/{grant}/resume": "Resume", "grants/{grant}/test": "Test",
 	}[r.path]
 	return "Api" + name + r.method
 }

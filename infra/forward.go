@@ -13,6 +13,7 @@ import (
 var forwarded = []any{
 	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypePreviousRetired),
 	string(events.TypeAccessRevoked), string(events.TypeAccessRestored), string(events.TypeAccessExpired),
+	string(events.TypeTestRequested),
 }
 
 // forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is

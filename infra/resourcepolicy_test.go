@@ -292,7 +292,7 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
 	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated",` +
-		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired"],"source":["countersign"]}`
+		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired","Test Requested"],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("told of %s", got)
 	}
@@ -323,7 +323,7 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 func TestEveryMethodOfTheAPIAsksIAM(t *testing.T) {
 	tmpl := rich(t)
 	methods := tmpl.OfType(t, "AWS::ApiGateway::Method")
-	if len(methods) != 7 {
+	if len(methods) != 8 {
 		t.Errorf("%d methods", len(methods))
 	}
 	for _, m := range methods {

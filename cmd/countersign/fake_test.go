@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow
 
 	mu     sync.Mutex
 	calls  []string
@@ -37,6 +37,7 @@ type fakeAWS struct {
 	trust  string
 	tags   map[string]string
 	paused time.Time
+	tested bool   // somebody asked for a test
 	replay string // its name
 	looks  int    // at it
 	token  string // version id of the current external ID
@@ -211,6 +212,13 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 			f.paused = time.Now().Add(grant.DefaultPause).UTC().Truncate(time.Second)
 		}
 		answer(http.StatusOK, api.PauseAnswer{Grant: "migration", Until: f.paused})
+	case "grants/migration/test":
+		if f.mode["test"] == "nobody" {
+			answer(http.StatusConflict, api.Problem{Error: "grant migration has nobody to tell", Next: "set notify in access.yaml and deploy"})
+			return
+		}
+		f.tested = true
+		answer(http.StatusAccepted, api.TestAnswer{Grant: "migration", EventID: fakeTestID, Destinations: []string{"mail 1", "sns 1", "webhook 1"}})
 	case "grants/migration/resume":
 		f.paused = time.Time{}
 		answer(http.StatusOK, api.PauseAnswer{Grant: "migration"})

@@ -22,8 +22,8 @@ func (f *fakeAWS) fakeHistory() []string {
 	where := f.plan().Where()
 	const ann = "arn:aws:sts::444455556666:assumed-role/Operations/ann"
 	var out []string
-	say := func(grant, change string, daysAgo int, data events.Data) {
-		e := events.New(grant, change, "1.0.0", trailDay.AddDate(0, 0, -daysAgo), data)
+	sayAt := func(grant, change string, at time.Time, data events.Data) {
+		e := events.New(grant, change, "1.0.0", at, data)
 		envelope, err := events.Enclose(e)
 		if err != nil {
 			panic(err)
@@ -34,6 +34,9 @@ func (f *fakeAWS) fakeHistory() []string {
 			panic(err)
 		}
 		out = append(out, string(line))
+	}
+	say := func(grant, change string, daysAgo int, data events.Data) {
+		sayAt(grant, change, trailDay.AddDate(0, 0, -daysAgo), data)
 	}
 	first, asked := "birth-00000000000000000000000000000000", "rotate-11111111111111111111111111111111"
 	say("migration", first, 239, events.AccessGranted{Where: where, VersionID: first})
@@ -48,8 +51,29 @@ func (f *fakeAWS) fakeHistory() []string {
 	say("migration", fakeRevokeID, 0, events.AccessRevoked{Where: where, RevokeID: fakeRevokeID, By: "unknown"})
 	say("migration", fakeRevokeID, 0, events.AccessRevoked{Where: where, RevokeID: fakeRevokeID, By: ann, Reason: "project ended"})
 	said := out[len(out)-1]
+	f.sayTest(func(data events.Data) { sayAt("migration", fmt.Sprint(len(out)), time.Now(), data) })
 	later := strings.NewReplacer("Access Revoked", "Access \\u001b[2JLost", "T16:02:01Z", "T16:03:01Z").Replace(said)
 	return append(out, later, "no event at all")
+}
+
+const fakeTestID = "0b7f3c1d9e5a4f2286c4d1e8a7b69035"
+
+// sayTest is what became of a test: a webhook fails first and takes it then, or never does, or nothing is known of it yet.
+func (f *fakeAWS) sayTest(say func(events.Data)) {
+	if !f.tested {
+		return
+	}
+	delivery := func(channel, reason string) events.Delivery {
+		return events.Delivery{EventID: fakeTestID, Event: events.TypeTestRequested, Channel: channel, Destination: channel + " 1", Reason: reason}
+	}
+	say(events.DeliverySucceeded{Delivery: delivery("mail", "")})
+	say(events.DeliverySucceeded{Delivery: delivery("sns", "")})
+	if f.mode["test"] != "slow" {
+		say(events.DeliveryFailed{Delivery: delivery("webhook", "the endpoint answered 503")})
+	}
+	if f.mode["test"] != "slow" && f.mode["test"] != "bad" {
+		say(events.DeliverySucceeded{Delivery: delivery("webhook", "")})
+	}
 }
 
 // serveTrail gives two lines a page, whatever the pattern.

@@ -144,6 +144,8 @@ func readHappening(m cloudwatchlogs.Message) (h happening, about string, err err
 		h.By, h.Reason = d.By, d.Reason
 	case *events.OperationRequested:
 		h.By, h.Reason = d.By, d.Reason
+	case *events.TestRequested:
+		h.By, h.Reason = d.By, d.Reason
 	case *events.RotationFailed:
 		h.Reason = d.Reason
 	case *events.DeliveryFailed:

@@ -71,6 +71,8 @@ func (h happening) words() (what, said string) {
 			asked += " until " + stamp(d.Until)
 		}
 		return "ASKED", join(asked+" "+by(d.By, d.Account, d.Reason), d.RevokeID, versionWords(d.VersionID))
+	case *events.TestRequested:
+		return "TEST", "asked for " + by(d.By, d.Account, d.Reason)
 	case *events.DeliverySucceeded:
 		return "TOLD", d.Destination + " of " + string(d.Event)
 	case *events.DeliveryFailed:

@@ -56,7 +56,8 @@ type Handler struct {
 	Log  *slog.Logger
 }
 
-// Handle answers GET /grants, GET /grants/{grant} and POST /grants/{grant}/rotate, /pause and /resume. The error is always nil.
+// Handle answers GET /grants, GET /grants/{grant} and POST /grants/{grant}/rotate, /pause, /resume
+// and /test. The error is always nil.
 func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, error) {
 	response, err := h.answer(ctx, r)
 	if err != nil {
@@ -98,12 +99,15 @@ func (h *Handler) answer(ctx context.Context, r door.Request) (door.Response, er
 	case method == http.MethodPost && verb == "pause":
 		var body api.PauseRequest
 		return act(r, &body, &body.Reason, http.StatusOK, func() (any, error) { return h.Pause(ctx, name, caller, body) })
+	case method == http.MethodPost && verb == "test":
+		var body api.TestRequest
+		return act(r, &body, &body.Reason, http.StatusAccepted, func() (any, error) { return h.Test(ctx, name, caller, body) })
 	case method == http.MethodPost && verb == "resume":
 		var body api.ResumeRequest
 		return act(r, &body, &body.Reason, http.StatusOK, func() (any, error) { return h.Resume(ctx, name, caller, body) })
 	}
 	return door.Response{}, door.Refuse(http.StatusNotFound,
-		"GET /grants, GET /grants/{grant}, POST /grants/{grant}/rotate, pause or resume", "there is nothing at this path")
+		"GET /grants, GET /grants/{grant}, POST /grants/{grant}/rotate, pause, resume or test", "there is nothing at this path")
 }
 
 // act reads a request's body, checks the reason in it, and answers with what do gives.

@@ -120,6 +120,18 @@ type PauseAnswer struct {
 	Until time.Time `json:"until,omitzero"` // zero: it isn't paused
 }
 
+// TestRequest is the body of POST /grants/{grant}/test.
+type TestRequest struct {
+	Reason string `json:"reason"`
+}
+
+// TestAnswer says under which event the test messages go out, and to which destinations, as "webhook 1".
+type TestAnswer struct {
+	Grant        string   `json:"grant"`
+	EventID      string   `json:"eventId"`
+	Destinations []string `json:"destinations"`
+}
+
 // Problem is the body of every answer that isn't 2xx.
 type Problem struct {
 	Error string    `json:"error"`

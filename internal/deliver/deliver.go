@@ -38,10 +38,11 @@ const (
 var tells = map[Audience][]events.Type{
 	Provider: {
 		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypePreviousRetired,
-		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired,
+		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, events.TypeTestRequested,
 	},
 	Operators: {
 		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
+		events.TypeTestRequested,
 	},
 }
 

@@ -76,6 +76,8 @@ var sayings = []saying{
 	{"rotation-failed", Operators, nil,
 		facts(events.TypeRotationFailed, func(f *Facts) { f.VersionID = scheduledVersion })},
 	{"trust-drift-detected", Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
+	{"test-requested", Provider, nil, facts(events.TypeTestRequested, nil)},
+	{"test-requested-operators", Operators, nil, facts(events.TypeTestRequested, nil)},
 }
 
 func restored(f *Facts) {
@@ -144,6 +146,8 @@ func TestWhoIsTold(t *testing.T) {
 		{events.TypeAccessExpired, true, false},
 		{events.TypeRotationFailed, false, true},
 		{events.TypeTrustDriftDetected, false, true},
+		{events.TypeTestRequested, true, true},
+		{events.TypeOperationRequested, false, false},
 		{events.TypeDeliverySucceeded, false, false},
 		{events.TypeDeliveryFailed, false, false},
 		{"Something Else", false, false},
@@ -292,5 +296,25 @@ func TestRevokeLineIsOneShellCommand(t *testing.T) {
 	}
 	if strings.Count(line, "'") != 2 || strings.ContainsAny(line, "\n\\`$") {
 		t.Errorf("a shell reads more than one quoted word: %s", line)
+	}
+}
+
+// A test says so in subject, text and body of whatever is sent, and in nothing else.
+func TestOnlyATestSaysTEST(t *testing.T) {
+	for _, s := range sayings {
+		m := s.message()
+		mail := m.Mail("countersign@example.com", "ops@example.com")
+		body, err := NewBody(plan(), s.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, says := range map[string]bool{
+			"subject": strings.Contains(mail.Subject, "TEST"), "text": strings.HasPrefix(mail.Text, "TEST."), "HTML": strings.Contains(mail.HTML, "TEST."),
+			"topic": strings.HasPrefix(m.Topic(), "TEST."), "webhook": strings.Contains(string(body), `"test":true`),
+		} {
+			if is := s.facts.Kind == events.TypeTestRequested; says != is {
+				t.Errorf("%s: the %s says TEST: %t", s.name, where, says)
+			}
+		}
 	}
 }

@@ -25,7 +25,8 @@ import (
 // Body is what a webhook says. Type is the event's detail type.
 type Body struct {
 	Type      events.Type `json:"type"`
-	Timestamp time.Time   `json:"timestamp"` // of the change, UTC to the second
+	Timestamp time.Time   `json:"timestamp"`      // of the change, UTC to the second
+	Test      bool        `json:"test,omitempty"` // Test Requested: nothing has changed
 	Data      BodyData    `json:"data"`
 }
 
@@ -50,7 +51,7 @@ func NewBody(p grant.Plan, f Facts) ([]byte, error) {
 	if f.Kind == events.TypeExternalIDRotated {
 		data.Cause = CauseOf(f.VersionID)
 	}
-	out, err := json.Marshal(Body{Type: f.Kind, Timestamp: f.At.UTC().Truncate(time.Second), Data: data})
+	out, err := json.Marshal(Body{Type: f.Kind, Test: f.Kind == events.TypeTestRequested, Timestamp: f.At.UTC().Truncate(time.Second), Data: data})
 	if err != nil {
 		return nil, fmt.Errorf("writing webhook of %s: %w", p.Grant, err)
 	}

@@ -30,6 +30,8 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 		m = w.failed()
 	case events.TypeTrustDriftDetected:
 		m = w.drifted()
+	case events.TypeTestRequested:
+		m = w.test()
 	}
 	m.Subject = subject(p.Grant, m.Subject)
 	m.Lead = oneLine(m.Lead)
@@ -226,5 +228,14 @@ func (w words) drifted() Message {
 			{Label: "Do", Text: "See what was found. Countersign mends what is its own and leaves the rest to you.", Command: "countersign show " + string(w.plan.Grant)},
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
+	}
+}
+
+// test can't pass for a change: it says so first and last, and names nothing to be done.
+func (w words) test() Message {
+	return Message{
+		Subject: "TEST, nothing has changed",
+		Lead:    "TEST. An operator of account " + w.plan.Account + " wants to see whether messages arrive. Nothing has changed.",
+		Rows:    []Row{{Label: "Do", Text: "Nothing. This was a TEST."}},
 	}
 }

@@ -77,13 +77,19 @@ func (o Outbox) Publish(ctx context.Context, p grant.Plan, f grant.Fact, change 
 
 // Mention puts an event on the bus once, for the record. Nothing depends on it: if the bus doesn't take it, only the log knows.
 func (o Outbox) Mention(ctx context.Context, p grant.Plan, change string, data events.Data) {
+	_, _ = o.Say(ctx, p, change, data)
+}
+
+// Say puts an event on the bus once, without a note of it, and gives its id.
+func (o Outbox) Say(ctx context.Context, p grant.Plan, change string, data events.Data) (id string, err error) {
 	e := events.New(string(p.Grant), change, o.StackVersion, o.Now(), data)
 	attrs := []any{"grant", string(p.Grant), "event", string(data.Type()), "event_id", e.Metadata.ID}
 	if err := o.Bus.Put(ctx, e); err != nil {
 		o.Log.ErrorContext(ctx, "not announced, and not tried again", append(attrs, "reason", err.Error())...)
-		return
+		return "", fmt.Errorf("announcing %s of %s: %w", data.Type(), p.Grant, err)
 	}
 	o.Log.InfoContext(ctx, "announced", attrs...)
+	return e.Metadata.ID, nil
 }
 
 // Forget marks a fact as one that doesn't hold any more, so that its next time is news.

@@ -108,6 +108,12 @@ func (c *Client) Resume(ctx context.Context, name grant.Name, r api.ResumeReques
 	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "resume")
 }
 
+// Test has a test message sent to each destination of the grant. grant.ErrConflict where it has none.
+func (c *Client) Test(ctx context.Context, name grant.Name, r api.TestRequest) (api.TestAnswer, error) {
+	var out api.TestAnswer
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "test")
+}
+
 // Revoke takes the access away. After grant.ErrUnavailable it may have worked.
 func (c *Client) Revoke(ctx context.Context, name grant.Name, r api.RevokeRequest) (api.RevokeAnswer, error) {
 	var out api.RevokeAnswer
