@@ -41,6 +41,7 @@ var tells = map[Audience][]events.Type{
 	},
 	Operators: {
 		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
+		events.TypeDestinationDisabled,
 	},
 }
 
@@ -57,6 +58,15 @@ type Facts struct {
 	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
+
+	Disabled Disabled // Destination Disabled
+}
+
+// Disabled is a destination that wants no message any more.
+type Disabled struct {
+	Destination string // its place in the plan: "webhook 1"
+	SecretARN   string // that signs for it, and carries the mark
+	Tag         string // the mark
 }
 
 // Row is one line of a message: what a value is, the value, and the command that belongs to it.
