@@ -110,8 +110,8 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 		{"bus", "Others", []string{"deployer", "notify", "operator", "reconcile", "revoke", "rotate"}},
 		{"API", "Others", []string{"deployer", "operator"}},
 		{queue + `check"]`, "Others", []string{"deployer", "operator", "revoke"}},
-		{queue + `notify"]`, "Others", []string{"deployer", "operator"}},
-		{queue + `notify-dead"]`, "Others", []string{"deployer", "operator"}},
+		{queue + `notify"]`, "Others", []string{"deployer", "notify", "operator"}},
+		{queue + `notify-dead"]`, "Others", []string{"deployer", "notify", "operator"}},
 		{"secret", "Readers", []string{"deployer", "operator", "own role", "provider", "reconcile", "rotate"}},
 		{"secret", "Values", []string{"deployer", "operator", "rotate"}},
 		{"secret", "Labels", []string{"deployer", "operate", "operator", "revoke", "rotate"}},
@@ -254,6 +254,43 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 	want := `{"account":["444455556666"],"detail-type":[{"anything-but":["Delivery Succeeded","Delivery Failed"]}],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("notify is told of %s", got)
+	}
+}
+
+// A message has 20 seconds (notify.PerMessage), so a batch ends before the function does; and the queue hides its messages
+// for six times as long as the function may run, as AWS advises.
+func TestABatchOfMessagesFitsIntoItsFunctionsTime(t *testing.T) {
+	tmpl := rich(t)
+	number := func(r infratest.Resource, property string) float64 {
+		v, ok := r.Properties[property].(float64)
+		if !ok {
+			t.Fatalf("%s of %s is %v", property, r.ID, r.Properties[property])
+		}
+		return v
+	}
+	timeout := number(tmpl.One(t, "AWS::Lambda::Function", "FunctionName", "countersign-notify"), "Timeout")
+	queue := tmpl.One(t, "AWS::SQS::Queue", "QueueName", "countersign-notify")
+	if got := number(queue, "VisibilityTimeout"); got != 6*timeout {
+		t.Errorf("hidden for %v s, want six times %v", got, timeout)
+	}
+	if receives := queue.Properties["RedrivePolicy"].(map[string]any)["maxReceiveCount"]; receives != 20.0 {
+		t.Errorf("received %v times", receives)
+	}
+	found := false
+	for _, feed := range tmpl.OfType(t, "AWS::Lambda::EventSourceMapping") {
+		if tmpl.Text(feed.Properties["EventSourceArn"]) != "arn:aws:sqs:eu-west-1:444455556666:countersign-notify" {
+			continue
+		}
+		found = true
+		if batch := number(feed, "BatchSize"); batch*20+2 > timeout {
+			t.Errorf("a batch of %v may take longer than %v s", batch, timeout)
+		}
+		if got := tmpl.Text(feed.Properties["FunctionResponseTypes"]); got != `["ReportBatchItemFailures"]` {
+			t.Errorf("answers are %s", got)
+		}
+	}
+	if !found {
+		t.Error("nothing feeds notify")
 	}
 }
 
