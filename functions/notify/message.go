@@ -33,10 +33,25 @@ type said struct {
 	Disabled string      `json:"disabled,omitempty"` // Destination Disabled: "webhook 1"
 }
 
-// envelope tells a delivery from an event.
+// envelope is a message of either kind: with what EventBridge says of an event, or with a delivery.
 type envelope struct {
-	Deliver *delivery `json:"deliver,omitempty"`
-	*events.Envelope
+	Deliver    *delivery   `json:"deliver,omitempty"`
+	Source     string      `json:"source,omitempty"`
+	DetailType events.Type `json:"detail-type,omitempty"`
+	Detail     *detail     `json:"detail,omitempty"`
+}
+
+// detail is what is read of an event's.
+type detail struct {
+	Metadata struct {
+		ID    string     `json:"id"`
+		Grant grant.Name `json:"grant"`
+	} `json:"metadata"`
+	Data struct {
+		VersionID   string `json:"versionId"`
+		RevokeID    string `json:"revokeId"`
+		Destination string `json:"destination"`
+	} `json:"data"`
 }
 
 const (
@@ -58,41 +73,29 @@ func (b *batch) read(body string) (said, *delivery, error) {
 	if len(body) > maxBody {
 		return said{}, nil, drop("larger than an event can be")
 	}
-	in := envelope{Envelope: &events.Envelope{}}
-	if err := json.Unmarshal([]byte(body), &in); err != nil {
+	var in envelope
+	err := json.Unmarshal([]byte(body), &in)
+	switch {
+	case err != nil:
 		return said{}, nil, drop("neither an event of EventBridge nor a delivery")
-	}
-	if in.Deliver != nil {
+	case in.Deliver != nil:
 		return in.Deliver.said, in.Deliver, b.checkDelivery(*in.Deliver)
-	}
-	if in.Source != events.Source {
+	case in.Source != events.Source:
 		return said{}, nil, drop("source %.60q is another's", in.Source)
-	}
-	if !slices.Contains(events.Types(), in.DetailType) {
+	case !slices.Contains(events.Types(), in.DetailType):
 		return said{}, nil, drop("unknown event %.60q", string(in.DetailType))
+	case in.Detail == nil:
+		return said{}, nil, drop("%q has no detail", in.DetailType)
 	}
-	var detail struct {
-		Metadata struct {
-			ID    string     `json:"id"`
-			Grant grant.Name `json:"grant"`
-		} `json:"metadata"`
-		Data struct {
-			VersionID   string `json:"versionId"`
-			RevokeID    string `json:"revokeId"`
-			Destination string `json:"destination"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(in.Detail, &detail); err != nil {
-		return said{}, nil, drop("detail of %q can't be read", in.DetailType)
-	}
-	s := said{ID: detail.Metadata.ID, Kind: in.DetailType, Grant: detail.Metadata.Grant, Version: detail.Data.VersionID}
+	metadata, data := in.Detail.Metadata, in.Detail.Data
+	s := said{ID: metadata.ID, Kind: in.DetailType, Grant: metadata.Grant, Version: data.VersionID}
 	switch s.Kind {
 	case events.TypeAccessRevoked:
-		s.Version, s.RevokeID = "", detail.Data.RevokeID
+		s.Version, s.RevokeID = "", data.RevokeID
 	case events.TypeAccessRestored:
-		s.RevokeID = detail.Data.RevokeID
+		s.RevokeID = data.RevokeID
 	case events.TypeDestinationDisabled:
-		s.Disabled = detail.Data.Destination
+		s.Disabled = data.Destination
 	}
 	return s, nil, b.checkSaid(s)
 }
