@@ -1,6 +1,6 @@
 // Package deliver says what changed: as a mail, as a signed webhook, as a message to a topic.
 //
-// It decides the words, the form and the signature, and which addresses a webhook may reach. It trusts the plan, which
+// It decides the words, the form and the signature, which addresses a webhook may reach, and when the next attempt comes. It trusts the plan, which
 // only CloudFormation writes, and the facts that its caller has checked; a version id is shown as it is given. It never
 // holds an external ID: a message is a doorbell, and the ID is read from the secret.
 package deliver
