@@ -64,6 +64,10 @@ $(TOOLS)/iam-simulate/.done: tools/iam-simulate/package.json tools/iam-simulate/
 	mkdir -p $(TOOLS)/iam-simulate && cp tools/iam-simulate/package*.json $(TOOLS)/iam-simulate/
 	npm ci --prefix $(TOOLS)/iam-simulate --ignore-scripts --no-audit --no-fund --silent && touch $@
 
+$(TOOLS)/typescript/.done: tools/typescript/package.json tools/typescript/package-lock.json | need-node need-npm
+	mkdir -p $(TOOLS)/typescript && cp tools/typescript/package*.json $(TOOLS)/typescript/
+	cd $(TOOLS)/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@
+
 # A Python environment: .tools/<name> from tools/<name>/requirements.txt.
 $(TOOLS)/%/.done: tools/%/requirements.txt | need-python3
 	$(PYTHON) -m venv $(TOOLS)/$*
@@ -81,20 +85,33 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 	@$(GO) run ./internal/demo/alone
 
 .PHONY: test test-go lint e2e local bench
-test: test-go test-infra ## every test but e2e
+test: test-go test-infra webhooks ## every test but e2e
 
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
 # race detector, which makes them ten times slower.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 turns := ./functions ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /simtest -e /demo)
+	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /vectors -e /simtest -e /demo)
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
 .PHONY: test-infra
 test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 	$(GO) test ./infra/... ./internal/trust/difftest
+
+.PHONY: webhooks
+webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's receivers, run on every delivery of events/vectors
+	$(GO) test -count=1 ./events/vectors
+
+CHROMIUM ?= chromium
+export CHROMIUM
+.PHONY: mails screenshots
+mails: need-go ## every mail in Chromium: 320 and 1,280 px, light and dark (CHROMIUM=<path>)
+	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$'
+
+screenshots: need-go ## the same, and docs/mail's pictures of some
+	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$' -args -screenshots $(CURDIR)/docs/mail
 
 .PHONY: trust-diff
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)

@@ -162,7 +162,6 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	env := map[string]*string{}
 	if s.props.Local {
 		settle = "1s"
-		env["COUNTERSIGN_LOOPBACK"] = new("allowed")
 		env["COUNTERSIGN_RESTORE_MARGIN"] = new("4s")
 	}
 	env["COUNTERSIGN_GRANTS"] = new(s.props.Access.GrantsEnv(s.shard))

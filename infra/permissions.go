@@ -139,7 +139,7 @@ func (s *ServiceProviderAccess) mail() []statement {
 	if from == "" {
 		return nil
 	}
-	return []statement{allow("Mail", "ses:SendEmail", "ses:SendRawEmail").
+	return []statement{allow("Mail", "ses:SendRawEmail").
 		on(arn("ses", "identity/*")).when("StringEquals", "ses:FromAddress", from)}
 }
 

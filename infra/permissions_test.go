@@ -90,7 +90,6 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 			"secretsmanager:DescribeSecret":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
 			"secretsmanager:TagResource":          {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
 			"sns:Publish":                         {"arn:aws:sns:eu-west-1:444455556666:ops-alerts"},
-			"ses:SendEmail":                       {"arn:aws:ses:eu-west-1:444455556666:identity/*"},
 			"ses:SendRawEmail":                    {"arn:aws:ses:eu-west-1:444455556666:identity/*"},
 			"events:PutEvents":                    {bus},
 			"sqs:ReceiveMessage":                  {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
@@ -133,7 +132,7 @@ func TestConditionsOnWhatFunctionsMayDo(t *testing.T) {
 				if got := s.Condition["StringEquals"]["kms:ViaService"]; !slices.Equal(got, []string{"secretsmanager.eu-west-1.amazonaws.com"}) {
 					t.Errorf("%s uses the key via %v", function, got)
 				}
-			case slices.Contains(s.Action, "ses:SendEmail"):
+			case slices.Contains(s.Action, "ses:SendRawEmail"):
 				if got := s.Condition["StringEquals"]["ses:FromAddress"]; !slices.Equal(got, []string{"countersign@example.com"}) {
 					t.Errorf("%s sends as %v", function, got)
 				}

@@ -37,8 +37,7 @@ type ServiceProviderAccessProps struct {
 
 	// Version is told in each event as metadata.stackVersion; empty: "dev".
 	Version string
-	// Local deploys to an emulator: functions for the architecture of this machine, webhooks to the loopback, and a
-	// settle time of one second.
+	// Local deploys to an emulator: functions for the architecture of this machine, and a settle time of one second.
 	Local bool
 	// RevokeConcurrency is kept free for functions/revoke, so that other functions can't use up the account's limit.
 	// Zero reserves none: new accounts have 10 concurrent executions and refuse every reservation.

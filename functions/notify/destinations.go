@@ -100,7 +100,7 @@ func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, to d
 	case hook.refused != "":
 		return &disabled{hook}
 	}
-	body, err := deliver.NewBody(p, f)
+	body, err := deliver.BodyFor(hook.url, p, f)
 	if err != nil {
 		return err
 	}
@@ -124,11 +124,7 @@ type endpoint struct {
 
 // endpoint reads the signing secret, and then whether the endpoint is marked.
 func (b *batch) endpoint(ctx context.Context, to destination) (endpoint, error) {
-	value, err := b.Secrets.SecretString(ctx, to.hook.Secret)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("%w: %w", errNoSecret, err)
-	}
-	url, key, err := deliver.ParseEndpoint(to.hook, value)
+	url, key, err := b.signing(ctx, to.hook)
 	if err != nil {
 		return endpoint{}, err
 	}

@@ -36,8 +36,8 @@ type Plans interface {
 type Secrets interface {
 	// Versions are the secret's labelled versions.
 	Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error)
-	// SecretString is the current value of a signing secret.
-	SecretString(ctx context.Context, secretARN string) (string, error)
+	// AtStage is the version of a signing secret that carries a label; grant.ErrNotFound: none does.
+	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
 	// Describe has the tags of a signing secret, and Tag sets some of them.
 	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
 	Tag(ctx context.Context, secretARN string, tags map[string]string) error

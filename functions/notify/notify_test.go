@@ -129,6 +129,7 @@ func TestDeadlines(t *testing.T) {
 func TestEachDestinationHasItsOwnFate(t *testing.T) {
 	const ses, key = "SES did not take the mail: see that the sender is verified, and the log of countersign-notify",
 		"the signing secret can't be read: see that it exists and that countersign-notify may read it"
+	const header = "the sender or the recipient is not one line of ASCII: correct mailFrom and notify in access.yaml"
 	later := func(names ...string) (out []string) {
 		for _, n := range names {
 			out = append(out, n+" attempt 2 in 5s")
@@ -160,6 +161,10 @@ func TestEachDestinationHasItsOwnFate(t *testing.T) {
 			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 " + key, "sns 1 ok"}, later("webhook 1"), 0},
 		{"no sender", func(w *world) { w.MailFrom = "" },
 			[]string{"mail 1 " + errNoSender.Error(), "mail 2 " + errNoSender.Error(), "webhook 1 ok", "sns 1 ok"}, nil, 2},
+		{"a mail address with a line break after it", func(w *world) { w.plans["migration"].Notify.Mail[0] = "a@hestio.example\n" },
+			[]string{"mail 1 " + errBadAddress.Error(), "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, nil, 1},
+		{"a sender with a header after it", func(w *world) { w.MailFrom = "countersign@example.com\r\nBcc: all@example.com" },
+			[]string{"mail 1 " + header, "mail 2 " + header, "webhook 1 ok", "sns 1 ok"}, nil, 2},
 		{"an address that is none", func(w *world) { w.plans["migration"].Notify.Mail[0] = "a@hestio.example\r\nBcc: x@example.com" },
 			[]string{"mail 1 " + errBadAddress.Error(), "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, nil, 1},
 		{"an address with a name", func(w *world) { w.plans["migration"].Notify.Mail[1] = "Ops <b@hestio.example>" },

@@ -10,7 +10,7 @@ import (
 // final says that only a person can help: no attempt follows, and the message lies with the dead letters until it is sent
 // again.
 func final(err error) bool {
-	for _, e := range []error{errNoSender, errBadAddress, deliver.ErrBadKey, deliver.ErrBadURL, deliver.ErrForbiddenAddress} {
+	for _, e := range []error{errNoSender, errBadAddress, deliver.ErrBadHeader, deliver.ErrBadKey, deliver.ErrBadURL, deliver.ErrForbiddenAddress} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -33,10 +33,12 @@ func reason(channel string, err error) string {
 			return "AWS: " + e.Error()
 		}
 	}
-	switch channel {
-	case "mail":
+	switch {
+	case errors.Is(err, deliver.ErrBadHeader):
+		return "the sender or the recipient is not one line of ASCII: correct mailFrom and notify in access.yaml"
+	case channel == "mail":
 		return "SES did not take the mail: see that the sender is verified, and the log of countersign-notify"
-	case "sns":
+	case channel == "sns":
 		return "SNS did not take the message: see the log of countersign-notify"
 	}
 	return deliver.Reason(err)

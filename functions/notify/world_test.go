@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,6 +48,7 @@ type world struct {
 	plans    map[grant.Name]grant.Plan
 	versions []grant.VersionInfo
 	secrets  map[string]string
+	keyed    time.Time        // when the signing key was put in
 	fail     map[string]error // by the first words of an act, as "mail b@"
 	status   int              // of the webhooks' receivers
 
@@ -65,7 +67,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, status: 200, fail: map[string]error{}, tags: map[string]string{}, secrets: map[string]string{signingSecret: signingKey},
+		t: t, status: 200, keyed: now.AddDate(0, -1, 0), tags: map[string]string{}, fail: map[string]error{}, secrets: map[string]string{signingSecret: signingKey},
 		plans: map[grant.Name]grant.Plan{"migration": plan("migration"), "audit": plan("audit"), "elsewhere": plan("elsewhere")},
 		versions: []grant.VersionInfo{
 			{ID: scheduled, Stages: []string{grant.StageCurrent, grant.StagePending}, Created: created},
@@ -118,8 +120,16 @@ func (w *world) Versions(_ context.Context, arn string) ([]grant.VersionInfo, er
 	return w.versions, w.act("versions %s", arn)
 }
 
-func (w *world) SecretString(_ context.Context, arn string) (string, error) {
-	return w.secrets[arn], w.act("secret %s", arn)
+// AtStage: w.secrets holds the current value by ARN, and the one before by ARN and label.
+func (w *world) AtStage(_ context.Context, arn, stage string) (grant.Version, error) {
+	if stage == grant.StageCurrent {
+		return grant.Version{Value: []byte(w.secrets[arn]), Created: w.keyed}, w.act("secret %s", arn)
+	}
+	err := w.act("%s of secret %s", stage, arn)
+	if value, ok := w.secrets[arn+" "+stage]; ok {
+		return grant.Version{Value: []byte(value)}, err
+	}
+	return grant.Version{}, errors.Join(err, grant.ErrNotFound)
 }
 
 func (w *world) Describe(_ context.Context, arn string) (grant.Secret, error) {
@@ -166,6 +176,9 @@ type zero struct{}
 func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func (w *world) SendMail(ctx context.Context, m deliver.Mail) error {
+	if _, err := m.MIME(); err != nil {
+		return err
+	}
 	w.mail = append(w.mail, m)
 	return w.act("mail %s", strings.Join(m.To, ","))
 }

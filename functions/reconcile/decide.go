@@ -89,6 +89,9 @@ func overtaken(f facts) (versionID string) {
 		return ""
 	}
 	if f.previous.err == nil && undated(f.previous.id, f.doc) {
+		if notOlder(f.previous.created, f.current.created) {
+			return f.previous.versionID
+		}
 		return "" // what stands beside the one before, without an end either, was let in and perhaps never promoted
 	}
 	others := f.strays

@@ -108,6 +108,7 @@ func TestDecide(t *testing.T) {
 		{"a cut overtook a rotation of the same second, whose write came last", document(t, current(c, a)), at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), at(c, "v3", time.Hour), b + " " + c + " .", Open, nil, false},
 		{"two leaks one after the other, the first one's label and the second one's write last", document(t, current(c, a)), at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), at(c, "cut-3", time.Hour-time.Minute), b + " " + c + " .", Open, nil, false},
 		{"backwards to an ID that is over, the right one as previous", document(t, current(b, c)), at(a, "v1", 48*time.Hour), at(b, "v2", time.Hour), at(c, "v3", time.Minute), "", Open, grant.ErrBackwards, false},
+		{"labels swapped between two leaks of the same second", document(t, current(b)), at(a, "cut-1", time.Hour), at(b, "cut-2", time.Hour), none, "", Open, grant.ErrBackwards, false},
 		{"backwards by less than a second", document(t, current(c), previous(a, until)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), at(c, "v3", time.Hour), "", Open, grant.ErrBackwards, false},
 		{"a foreign current value", document(t, current(a)), version{versionID: "v2", err: grant.ErrForeignValue}, at(a, "v1", time.Hour), none, "", Open, grant.ErrForeignValue, false},
 	} {

@@ -60,7 +60,8 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) error {
 	return nil
 }
 
-// reopened is the trust policy of a restored grant: the external ID that the restore made, and none of the older ones.
+// reopened is the trust policy of a restored grant: the external ID that the restore made, with one that followed on it if
+// there is any, and none of the older ones.
 func (f facts) reopened() (trust.Plan, error) {
 	switch {
 	case f.docErr != nil:
@@ -69,6 +70,12 @@ func (f facts) reopened() (trust.Plan, error) {
 		return trust.Plan{}, fmt.Errorf("version %s: %w", f.current.versionID, f.current.err)
 	case f.previous.created.After(f.current.created):
 		return trust.Plan{}, fmt.Errorf("version %s is current, the younger %s previous: %w", f.current.versionID, f.previous.versionID, grant.ErrBackwards)
+	}
+	if f.succeeded() { // the restore's own ID has the overlap of any other
+		ids, _ := wanted(f)
+		want := f.plan.TrustWith(ids)
+		want.Gate = trust.Open
+		return want, nil
 	}
 	ids := grant.IDs{Current: f.current.id}
 	for _, s := range f.strays {

@@ -307,6 +307,9 @@ func (r *reader) mailAddress(v value, what string) string {
 	case err != nil || !strings.Contains(s, "@") || len(s) > 254:
 		r.errorf(v, "", entry(v, "ops@example.com"), "not a mail address: %.100q", s)
 		return ""
+	case strings.ContainsFunc(s, func(r rune) bool { return r > '~' }):
+		r.errorf(v, "SES takes ASCII only", "the domain in its xn-- form, and an ASCII name before the @", "a mail address with other letters: %.100q", s)
+		return ""
 	case a.Address != s:
 		r.errorf(v, "the address only, no name", entry(v, a.Address), "not a bare mail address: %.100q", s)
 		return ""

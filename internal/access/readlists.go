@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -130,13 +131,30 @@ func (r *reader) checkURL(v value, raw string) {
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || len(raw) > 2048 || strings.ContainsFunc(raw, unicode.IsSpace):
 		r.errorf(v, "", "url: https://hooks.example.com/countersign", "not a URL")
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
-		r.warnf(v, "", "https, before this is deployed to AWS", "a webhook to this machine: it works with a local emulator only")
+	case (u.Scheme == "http" || u.Scheme == "https") && isLoopback(u.Hostname()):
+		r.warnf(v, "", "the endpoint's public URL, before this is deployed to AWS", "a webhook to this machine: it works with a local emulator only")
 	case u.Scheme != "https":
 		r.errorf(v, "", "https://"+u.Host+u.Path, "a webhook is sent over https only")
+	case !isPort(u.Port()):
+		r.errorf(v, "below 1024 only 443 is taken", "https://"+u.Hostname()+u.Path, "a webhook doesn't go to port %s", u.Port())
+	case isPrivate(u.Hostname()):
+		r.errorf(v, "webhooks reach the internet only", "the endpoint's public name", "a webhook goes to no private address")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		r.errorf(v, "", "leave out # and what follows", "a fragment never reaches the receiver")
 	}
+}
+
+// isPort says whether package deliver sends to a port; "" is https's own.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && (port == 443 || port >= 1024)
+}
+
+// isPrivate says whether a host is an address that package deliver refuses for sure. It refuses more, and by what names
+// resolve to.
+func isPrivate(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && (!addr.Unmap().IsGlobalUnicast() || addr.Unmap().IsPrivate())
 }
 
 func isLoopback(host string) bool {

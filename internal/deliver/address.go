@@ -8,7 +8,7 @@ import (
 )
 
 // ErrForbiddenAddress says that a webhook's host is at an address where a webhook has no business.
-var ErrForbiddenAddress = errors.New("not a public address on port 443")
+var ErrForbiddenAddress = errors.New("not a public address and port for webhooks")
 
 // public is what may hold a webhook's endpoint: IPv4, and of IPv6 the global unicast space that is handed out. All
 // other IPv6 is refused by not being in it: loopback, unique local, link-local, multicast, NAT64 and IPv4 in disguise.
@@ -20,6 +20,7 @@ var special = prefixes(
 	"10.0.0.0/8",        // private
 	"100.64.0.0/10",     // carriers' NAT
 	"127.0.0.0/8",       // loopback
+	"168.63.129.16/32",  // Azure's own services, within Azure
 	"169.254.0.0/16",    // link-local: AWS's metadata, credentials and time
 	"172.16.0.0/12",     // private
 	"192.0.0.0/24",      // protocol assignments
@@ -40,6 +41,12 @@ var special = prefixes(
 	"2620:4f:8000::/48", // AS112
 	"3fff::/20",         // documentation
 )
+
+// isISATAP says whether an address is IPv4 in disguise under anybody's prefix: the second half of RFC 5214.
+func isISATAP(ip netip.Addr) bool {
+	b := ip.As16()
+	return ip.Is6() && b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
+}
 
 func prefixes(list ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(list))
@@ -65,7 +72,7 @@ func checkAddress(addr netip.AddrPort, loopback bool) error {
 	if loopback && ip.IsLoopback() {
 		return nil
 	}
-	if addr.Port() != 443 || !within(ip, public) || within(ip, special) {
+	if !isPort(addr.Port()) || !within(ip, public) || within(ip, special) || isISATAP(ip) {
 		return ErrForbiddenAddress
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,7 @@ const maxAnswer = 16 << 10
 
 var (
 	// ErrBadURL says that a webhook's URL is not https, or holds what a webhook's URL must not hold.
-	ErrBadURL = errors.New("not an https URL with a host, port 443 and no user")
+	ErrBadURL = errors.New("not an https URL with a host, a port for webhooks and no user")
 	// ErrRedirected says that an endpoint wanted to send the message elsewhere.
 	ErrRedirected = errors.New("endpoint redirects")
 )
@@ -53,13 +54,16 @@ func Gone(err error) bool {
 	return errors.As(err, &status) && status.Code == http.StatusGone
 }
 
-// NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, checked after the name
-// is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
+// NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, or on one that the URL
+// names from 1024 on, checked after the name is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
 // on the machine itself: for a local emulator only.
-func NewClient(loopback bool) *http.Client { return newClient(loopback, nil) }
+func NewClient(loopback bool) *http.Client { return newClient(loopback, nil, newDialer(loopback)) }
 
-func newClient(loopback bool, roots *x509.CertPool) *http.Client {
-	dialer := &net.Dialer{Timeout: Timeout, ControlContext: control(loopback)}
+func newDialer(loopback bool) *net.Dialer {
+	return &net.Dialer{Timeout: Timeout, ControlContext: control(loopback)}
+}
+
+func newClient(loopback bool, roots *x509.CertPool, dialer *net.Dialer) *http.Client {
 	return &http.Client{
 		Timeout:       Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -88,14 +92,33 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func checkURL(u *url.URL, loopback bool) error {
 	switch {
-	case u.Hostname() == "" || u.User != nil || u.Opaque != "":
+	case u.Hostname() == "" || u.User != nil || u.Opaque != "" || isNumber(u.Hostname()):
 		return ErrBadURL
 	case loopback && isLoopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
 		return nil
-	case u.Scheme != "https" || (u.Port() != "" && u.Port() != "443"):
+	case u.Scheme != "https":
 		return ErrBadURL
+	case u.Port() != "":
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || !isPort(uint16(port)) {
+			return ErrBadURL
+		}
 	}
 	return nil
+}
+
+// isPort says whether a webhook may go to a port: of those below 1024, where mail and name servers listen, only to 443.
+func isPort(port uint16) bool { return port == 443 || port >= 1024 }
+
+// isNumber says whether a host ends in a number and is no address as Go writes it: 2130706433, 0x7f.1 and 0177.0.0.1 are
+// loopback to some readers and names to others.
+func isNumber(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	host = strings.TrimSuffix(host, ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, err := strconv.ParseUint(last, 0, 64)
+	return err == nil || strings.Trim(last, "0123456789") == ""
 }
 
 func isLoopback(host string) bool {
@@ -140,7 +163,7 @@ func Reason(err error) string {
 	)
 	switch {
 	case errors.Is(err, ErrBadURL):
-		return "the URL is not https, or holds a port or a user: correct it in access.yaml or in the secret"
+		return "the URL is not https, or holds a user or a port for something else: correct it in access.yaml or in the secret"
 	case errors.Is(err, ErrForbiddenAddress):
 		return "the host is not at a public address: webhooks reach the internet only"
 	case errors.Is(err, ErrBadKey):

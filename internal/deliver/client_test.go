@@ -19,7 +19,7 @@ func endpoint(t *testing.T, answer http.HandlerFunc) (string, *http.Client) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	return server.URL, newClient(true, roots)
+	return server.URL, newClient(true, roots, newDialer(true))
 }
 
 // hang answers when the client is gone. The server notices that only once the body is read.
@@ -147,6 +147,19 @@ func TestPostEndsWithItsContext(t *testing.T) {
 	}
 	if err := Post(client, r); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestALineBreakInAnIDIsNotSent(t *testing.T) {
+	url, client := endpoint(t, func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	for _, id := range []string{"x\r\nwebhook-signature: v1,x", "x\ny", "x\ry", "x\x00"} {
+		r, err := NewRequest(t.Context(), url, testKey(t), id, now, nil)
+		if err == nil {
+			err = Post(client, r)
+		}
+		if err == nil {
+			t.Errorf("%q was sent", id)
+		}
 	}
 }
 

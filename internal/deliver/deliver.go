@@ -22,6 +22,7 @@ type Mail struct {
 	Subject string // one line of ASCII
 	Text    string
 	HTML    string // says the same as Text
+	Thread  string // message id that all mails about the grant refer to
 }
 
 // Audience is who reads a message.
@@ -78,6 +79,7 @@ type Message struct {
 	Lead    string // the one sentence to remember
 	Rows    []Row
 	Check   string // where a reader who doubts the message looks
+	Thread  string // what all messages about the grant have in common
 	Revoke  string // the AWS CLI call that ends the access; empty where it has ended
 }
 

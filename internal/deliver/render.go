@@ -15,7 +15,7 @@ var frame string
 
 // Mail is the message as a mail to one address.
 func (m Message) Mail(from, to string) Mail {
-	return Mail{From: from, To: []string{to}, Subject: m.Subject, Text: m.text("mail"), HTML: m.html()}
+	return Mail{From: from, To: []string{to}, Subject: m.Subject, Text: m.text("mail"), HTML: m.html(), Thread: thread(m.Thread, from)}
 }
 
 // Topic is the message as a notification's text.
@@ -48,14 +48,18 @@ const revokeLabel = "An administrator of that account ends this access, with or 
 func (m Message) html() string {
 	var rows, revoke strings.Builder
 	for _, r := range m.Rows {
-		fmt.Fprintf(&rows, "<dt>%s</dt>\n<dd>%s", html.EscapeString(r.Label), html.EscapeString(r.Text))
+		text := html.EscapeString(r.Text)
+		if !strings.Contains(r.Text, " ") {
+			text = "<code>" + text + "</code>" // an ARN or an id: it breaks anywhere
+		}
+		fmt.Fprintf(&rows, "<dt>%s</dt>\n<dd>%s", html.EscapeString(r.Label), text)
 		if r.Command != "" {
-			fmt.Fprintf(&rows, "\n<pre>%s</pre>", html.EscapeString(r.Command))
+			rows.WriteString("\n" + command(r.Command))
 		}
 		rows.WriteString("</dd>\n")
 	}
 	if m.Revoke != "" {
-		fmt.Fprintf(&revoke, "<p>%s</p>\n<pre>%s</pre>\n", revokeLabel, html.EscapeString(m.Revoke))
+		fmt.Fprintf(&revoke, "<p>%s</p>\n%s\n", revokeLabel, command(m.Revoke))
 	}
 	// One pass: a value that holds another's mark stays as it is.
 	return strings.NewReplacer(
@@ -66,4 +70,15 @@ func (m Message) html() string {
 		"<!--check-->", html.EscapeString(m.Check),
 		"<!--revoke-->\n", revoke.String(),
 	).Replace(frame)
+}
+
+// command is a command as HTML. A browser breaks lines after hyphens: options are kept whole.
+func command(line string) string {
+	words := strings.Split(html.EscapeString(line), " ")
+	for i, word := range words {
+		if strings.HasPrefix(word, "--") {
+			words[i] = "<span>" + word + "</span>"
+		}
+	}
+	return "<pre>" + strings.Join(words, " ") + "</pre>"
 }

@@ -12,6 +12,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,8 +60,23 @@ func NewBody(p grant.Plan, f Facts) ([]byte, error) {
 // ErrBadKey says that a secret holds no signing key. It never carries what the secret holds.
 var ErrBadKey = errors.New("no signing key in the form of Standard Webhooks")
 
-// Key signs webhooks by the Standard Webhooks scheme. It prints as a fixed word.
-type Key struct{ bytes []byte }
+// KeyOverlap is how long after a rotation the key before signs beside the new one. Receivers have so long to change theirs.
+const KeyOverlap = 7 * 24 * time.Hour
+
+// Key signs webhooks by the Standard Webhooks scheme, with one secret or, while it is rotated, with two. It prints as a
+// fixed word.
+type Key struct{ secrets [][]byte }
+
+// And is a key that signs with this one's secrets and then the other's.
+func (k Key) And(other Key) Key {
+	all := slices.Clone(k.secrets)
+	for _, secret := range other.secrets {
+		if !slices.ContainsFunc(all, func(s []byte) bool { return bytes.Equal(s, secret) }) {
+			all = append(all, secret)
+		}
+	}
+	return Key{all}
+}
 
 // Format prints the word whatever the verb.
 func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "key") }
@@ -80,11 +97,11 @@ func ParseKey(s string) (Key, error) {
 	if err != nil || len(b) < 24 || len(b) > 64 {
 		return Key{}, ErrBadKey
 	}
-	return Key{b}, nil
+	return Key{[][]byte{b}}, nil
 }
 
-// ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself. The URL of
-// the plan goes first.
+// ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself; of Slack's
+// the key may be left out. The URL of the plan goes first. Only that one may name a port other than 443: it was reviewed, a secret is written by the way.
 func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 	var both struct {
 		URL string `json:"url"`
@@ -97,22 +114,33 @@ func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 			return "", Key{}, ErrBadKey
 		}
 	}
-	key, err := ParseKey(both.Key)
-	if err != nil {
-		return "", Key{}, err
+	var key Key
+	if unsigned := both.Key == "" && hook.URL == "" && isSlack(both.URL); !unsigned {
+		var err error
+		if key, err = ParseKey(both.Key); err != nil {
+			return "", Key{}, err
+		}
 	}
 	if hook.URL != "" {
-		both.URL = hook.URL
+		return hook.URL, key, nil
+	}
+	u, err := url.Parse(both.URL)
+	if err != nil || u.Port() != "" && u.Port() != "443" && !isLoopback(u.Hostname()) {
+		return "", Key{}, ErrBadURL
 	}
 	return both.URL, key, nil
 }
 
-// Sign is the value of the header webhook-signature for one attempt.
+// Sign is the value of the header webhook-signature for one attempt: a signature a secret, with spaces between them.
 func (k Key) Sign(id string, at time.Time, body []byte) string {
-	mac := hmac.New(sha256.New, k.bytes)
-	mac.Write(fmt.Appendf(nil, "%s.%d.", id, at.Unix()))
-	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	var signatures []string
+	for _, secret := range k.secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(fmt.Appendf(nil, "%s.%d.", id, at.Unix()))
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	return strings.Join(signatures, " ")
 }
 
 // NewRequest is one attempt to deliver a body. id is the event's, the same for every attempt; at is the attempt's time.
@@ -126,6 +154,8 @@ func NewRequest(ctx context.Context, endpoint string, key Key, id string, at tim
 	r.Header.Set("User-Agent", "Countersign")
 	r.Header.Set("webhook-id", id)
 	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set("webhook-signature", key.Sign(id, at, body))
+	if signatures := key.Sign(id, at, body); signatures != "" {
+		r.Header.Set("webhook-signature", signatures)
+	}
 	return r, nil
 }

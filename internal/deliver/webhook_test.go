@@ -110,6 +110,39 @@ func TestOurSignatureIsTheLibrarys(t *testing.T) {
 	})
 }
 
+// TestTwoKeysSignWhileOneIsRotated: a receiver verifies with either, by the Standard Webhooks project's library.
+func TestTwoKeysSignWhileOneIsRotated(t *testing.T) {
+	const older = "whsec_T0xER1I5cjhHS1lxclR3alVQRDhJTFBaSW8yTGFMYVN3"
+	previous, err := ParseKey(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"type":"Access Revoked"}`)
+	current := testKey(t)
+	r, err := NewRequest(t.Context(), "https://hooks.example.com/", current.And(previous), "id", now, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Header.Get("webhook-signature"), current.Sign("id", now, body)+" "+previous.Sign("id", now, body); got != want {
+		t.Errorf("signed %s, want %s", got, want)
+	}
+	for _, secret := range []string{testSecret, older} {
+		library, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := library.VerifyIgnoringTimestamp(body, r.Header); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := current.And(current).Sign("id", now, body); got != current.Sign("id", now, body) {
+		t.Errorf("one key signs twice: %s", got)
+	}
+	if got := current.And(Key{}).Sign("id", now, body); got != current.Sign("id", now, body) {
+		t.Errorf("no key signs: %s", got)
+	}
+}
+
 func TestEndpoints(t *testing.T) {
 	const own = "https://hooks.example.com/countersign"
 	inPlan, inSecret := grant.Webhook{URL: own}, grant.Webhook{}
@@ -117,8 +150,13 @@ func TestEndpoints(t *testing.T) {
 		name   string
 		hook   grant.Webhook
 		secret string
-		url    string // of the result; "refused" for ErrBadKey
+		url    string // of the result; "refused" for ErrBadKey, "bad URL" for ErrBadURL
 	}{
+		{"a port in the plan", grant.Webhook{URL: "https://hooks.example.com:8443/"}, testSecret, "https://hooks.example.com:8443/"},
+		{"a port in the secret", inSecret, `{"url":"https://h.example.com:8443/T0KEN","key":"` + testSecret + `"}`, "bad URL"},
+		{"the usual port in the secret", inSecret, `{"url":"https://h.example.com:443/T0KEN","key":"` + testSecret + `"}`, "https://h.example.com:443/T0KEN"},
+		{"a local port in the secret: the client decides", inSecret, `{"url":"http://127.0.0.1:8080/T0KEN","key":"` + testSecret + `"}`, "http://127.0.0.1:8080/T0KEN"},
+		{"no URL in the secret", inSecret, `{"url":"https://h.example.com:T0KEN/","key":"` + testSecret + `"}`, "bad URL"},
 		{"bare key", inPlan, testSecret, own},
 		{"bare key with a new line", inPlan, testSecret + "\n", own},
 		{"URL in the secret", inSecret, `{"url":"https://h.example.com/T0KEN","key":"` + testSecret + `"}`, "https://h.example.com/T0KEN"},
@@ -131,12 +169,15 @@ func TestEndpoints(t *testing.T) {
 		{"64 bytes", inPlan, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 64)), own},
 		{"65 bytes", inPlan, "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 65)), "refused"},
 		{"broken JSON", inSecret, `{"url":`, "refused"},
+		{"Slack needs no key", inSecret, `{"url":"https://hooks.slack.com/services/T0KEN"}`, "https://hooks.slack.com/services/T0KEN"},
+		{"Slack's key, if there is one, is one", inSecret, `{"url":"https://hooks.slack.com/services/T0KEN","key":"T0KEN"}`, "refused"},
+		{"a host that looks like Slack's", inSecret, `{"url":"https://hooks.slack.com.example.com/services/T0KEN"}`, "refused"},
 		{"JSON without a key", inSecret, `{"url":"https://h.example.com/"}`, "refused"},
 	} {
 		url, _, err := ParseEndpoint(tt.hook, tt.secret)
 		if err != nil {
-			url = "refused"
-			if !errors.Is(err, ErrBadKey) || (tt.secret != "" && strings.Contains(err.Error(), tt.secret)) {
+			url = map[bool]string{true: "refused", false: "bad URL"}[errors.Is(err, ErrBadKey)]
+			if !errors.Is(err, ErrBadKey) && !errors.Is(err, ErrBadURL) || strings.Contains(err.Error(), "T0KEN") || (tt.secret != "" && strings.Contains(err.Error(), tt.secret)) {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}

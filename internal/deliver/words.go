@@ -8,7 +8,8 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// NewMessage finds the words. Rows without a value are left out.
+// NewMessage finds the words: what happened and what to do come first, the names of things after them. Rows without a value
+// are left out.
 func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 	w := words{p, f}
 	var m Message
@@ -35,7 +36,7 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 	m.Subject = subject(p.Grant, m.Subject)
 	m.Lead = oneLine(m.Lead)
 	var rows []Row
-	for _, r := range append(w.names(), m.Rows...) {
+	for _, r := range append(m.Rows, w.names()...) {
 		if r.Text = oneLine(r.Text); r.Text != "" {
 			r.Command = oneLine(r.Command)
 			rows = append(rows, r)
@@ -44,6 +45,7 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 	m.Rows = rows
 	m.Check = "Account " + oneLine(p.Account) + " checks it with: countersign show " + oneLine(string(p.Grant))
 	m.Revoke = oneLine(m.Revoke)
+	m.Thread = string(p.Grant) + "." + p.Account + "." + p.Region
 	return m
 }
 
@@ -67,11 +69,14 @@ type words struct {
 func (w words) names() []Row {
 	return []Row{
 		{Label: "Grant", Text: string(w.plan.Grant) + ", for " + w.plan.Provider + " (" + w.plan.ProviderAccount + ")"},
+		{Label: "Account", Text: w.plan.Account + " in " + w.plan.Region},
 		{Label: "Role", Text: w.plan.RoleARN},
 		{Label: "Secret", Text: w.plan.SecretARN},
 		{Label: "Key", Text: w.plan.KeyARN},
 	}
 }
+
+func (w words) version() Row { return Row{Label: "Version", Text: w.facts.VersionID} }
 
 // pickUp says how to read the current ID.
 func (w words) pickUp(before string) Row {
@@ -85,13 +90,12 @@ func (w words) granted(to Audience) Message {
 	m := Message{
 		Subject: "access granted",
 		Lead:    w.plan.Provider + " may now enter account " + w.plan.Account + ".",
-		Rows:    []Row{{Label: "Version", Text: w.facts.VersionID}},
 		Revoke:  grant.RevokeLine(w.plan.RoleName()),
 	}
 	if !w.plan.Expires.IsZero() {
 		m.Rows = append(m.Rows, Row{Label: "Ends", Text: day(w.plan.Expires)})
 	}
-	m.Rows = append(m.Rows, w.opened(to, "Assume the role.", "Read the external ID"))
+	m.Rows = append(m.Rows, w.opened(to, "Assume the role.", "Read the external ID"), w.version())
 	return m
 }
 
@@ -109,7 +113,6 @@ func (w words) opened(to Audience, enter, read string) Row {
 func (w words) rotated() Message {
 	account := w.plan.Account
 	changed := Row{Label: "Changed", Text: minute(w.facts.At) + ", " + cause(w.facts.VersionID)}
-	version := Row{Label: "Version", Text: w.facts.VersionID}
 	do := w.pickUp("Nothing, if your system follows events. Else read the new ID")
 	until := w.facts.PreviousUntil
 	m := Message{Revoke: grant.RevokeLine(w.plan.RoleName())}
@@ -117,19 +120,19 @@ func (w words) rotated() Message {
 	case until.IsZero():
 		m.Subject = "new external ID, act now"
 		m.Lead = "Use the new external ID for account " + account + " from now on: the previous one has ended."
-		m.Rows = []Row{changed, version, do}
+		m.Rows = []Row{do, changed, w.version()}
 	case !until.After(w.facts.Now):
 		m.Subject = "new external ID, act now"
 		m.Lead = "Use the new external ID for account " + account + " from now on: the time of the previous one is over."
-		m.Rows = []Row{changed, version, {Label: "Until", Text: minute(until) + " the previous ID was good."}, do}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID was good."}, do, changed, w.version()}
 	case !w.facts.Now.Before(w.facts.LastCall()):
 		m.Subject = "reminder: act before " + minute(until)
 		m.Lead = "The previous external ID for account " + account + " ends at " + minute(until) + ". Who still uses it is out from then on."
-		m.Rows = []Row{changed, version, {Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do, changed, w.version()}
 	default:
 		m.Subject = "new external ID, act before " + minute(until)
 		m.Lead = "Use the new external ID for account " + account + " before " + minute(until) + "."
-		m.Rows = []Row{changed, version, {Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do, changed, w.version()}
 	}
 	return m
 }
@@ -159,8 +162,8 @@ func (w words) retired() Message {
 		Subject: "previous external ID ended",
 		Lead:    "The previous external ID for account " + w.plan.Account + " is not accepted any more.",
 		Rows: []Row{
-			{Label: "Ended", Text: w.facts.VersionID},
 			w.pickUp("Nothing, if you enter with the current ID. Else read it"),
+			{Label: "Ended", Text: w.facts.VersionID},
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
@@ -170,18 +173,17 @@ func (w words) revoked(to Audience) Message {
 	m := Message{
 		Subject: "access revoked",
 		Lead:    "Account " + w.plan.Account + " took the access of " + w.plan.Provider + " away, live sessions included.",
-		Rows: []Row{
-			{Label: "Revoke id", Text: w.facts.RevokeID},
-			{Label: "Spreads", Text: "In seconds to a few minutes, as IAM does."},
-		},
 	}
+	spreads := Row{Label: "Spreads", Text: "In seconds to a few minutes, as IAM does."}
+	id := Row{Label: "Revoke id", Text: w.facts.RevokeID}
 	if to == Provider {
-		m.Rows = append(m.Rows, Row{Label: "Do", Text: "Nothing from here. Ask account " + w.plan.Account + " if you did not expect this."})
+		do := Row{Label: "Do", Text: "Nothing from here. Ask account " + w.plan.Account + " if you did not expect this."}
+		m.Rows = []Row{spreads, do, id}
 		return m
 	}
-	m.Rows = append(m.Rows,
+	m.Rows = append(m.Rows, spreads,
 		Row{Label: "Lives on", Text: "Sessions of other roles entered from this one, open connections, and what was built or shared meanwhile."},
-		Row{Label: "Do", Text: "Look at what lives on. See that the grant is closed:", Command: "countersign show " + string(w.plan.Grant)})
+		Row{Label: "Do", Text: "Look at what lives on. See that the grant is closed:", Command: "countersign show " + string(w.plan.Grant)}, id)
 	return m
 }
 
@@ -190,13 +192,12 @@ func (w words) restored(to Audience) Message {
 		Subject: "access restored",
 		Lead:    "Account " + w.plan.Account + " lets " + w.plan.Provider + " in again.",
 		Rows: []Row{
-			{Label: "Version", Text: w.facts.VersionID},
-			{Label: "Undone", Text: w.facts.RevokeID},
 			{Label: "From", Text: minute(w.facts.At.Add(grant.RestoreMargin+time.Minute)) + " on. Sessions from before stay dead, as do all older external IDs."},
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
-	m.Rows = append(m.Rows, w.opened(to, "Assume the role again.", "Read the new external ID"))
+	m.Rows = append(m.Rows, w.opened(to, "Assume the role again.", "Read the new external ID"), w.version(),
+		Row{Label: "Undone", Text: w.facts.RevokeID})
 	return m
 }
 
@@ -216,8 +217,8 @@ func (w words) failed() Message {
 		Subject: "rotation failed",
 		Lead:    "A rotation of grant " + string(w.plan.Grant) + " was refused.",
 		Rows: []Row{
-			{Label: "Version", Text: w.facts.VersionID},
 			{Label: "Do", Text: "See what stands in its way. The event Rotation Failed and the log of countersign-rotate hold the reason.", Command: "countersign show " + string(w.plan.Grant)},
+			w.version(),
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}

@@ -14,6 +14,7 @@ type Letter struct {
 	From                string
 	To                  []string
 	Subject, Text, HTML string
+	Thread              string // message id in References
 }
 
 // Form is any type with the fields of Letter, in that order.
@@ -22,6 +23,7 @@ type Form interface {
 		From                string
 		To                  []string
 		Subject, Text, HTML string
+		Thread              string
 	}
 }
 
@@ -31,17 +33,17 @@ type Mail[M Form] struct{ w *World }
 // NewMail makes a sender for mails of type M.
 func NewMail[M Form](w *World) *Mail[M] { return &Mail[M]{w} }
 
-// SendMail is SendEmail.
+// SendMail is SendRawEmail.
 func (m *Mail[M]) SendMail(ctx context.Context, mail M) error {
 	letter := Letter(mail)
-	return do(ctx, m.w, "ses", "SendEmail", letter.From, func() error {
+	return do(ctx, m.w, "ses", "SendRawEmail", letter.From, func() error {
 		switch {
 		case m.w.senders != nil && !m.w.senders[letter.From]:
 			return refuse(nil, "MessageRejected", "Email address is not verified.")
 		case len(letter.To) == 0 || len(letter.To) > 50:
 			return refuse(nil, "BadRequestException", "1 to 50 recipients, not %d", len(letter.To))
-		case letter.Subject == "" || strings.ContainsAny(letter.Subject, "\r\n"):
-			return refuse(nil, "BadRequestException", "a subject in one line")
+		case letter.Subject == "" || strings.ContainsAny(letter.Subject+letter.From+letter.Thread+strings.Join(letter.To, ""), "\r\n"):
+			return refuse(nil, "BadRequestException", "headers of one line, and a subject")
 		}
 		letter.To = slices.Clone(letter.To)
 		m.w.letters = append(m.w.letters, letter)

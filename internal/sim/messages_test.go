@@ -182,6 +182,7 @@ type mail struct {
 	From                string
 	To                  []string
 	Subject, Text, HTML string
+	Thread              string
 }
 
 func TestMailNeedsAVerifiedSenderAndRecipients(t *testing.T) {

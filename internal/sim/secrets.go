@@ -214,12 +214,17 @@ func (m *Secrets) Version(ctx context.Context, secretARN, versionID string) (gra
 
 // SecretString is GetSecretValue of AWSCURRENT.
 func (m *Secrets) SecretString(ctx context.Context, secretARN string) (string, error) {
-	v, err := step(ctx, m.w, "secretsmanager", "GetSecretValue", secretARN, func() (grant.Version, error) {
+	v, err := m.AtStage(ctx, secretARN, grant.StageCurrent)
+	return string(v.Value), err
+}
+
+// AtStage is GetSecretValue by staging label.
+func (m *Secrets) AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error) {
+	return step(ctx, m.w, "secretsmanager", "GetSecretValue", secretARN, func() (grant.Version, error) {
 		return m.read(secretARN, func(s *secret) (*version, string) {
-			return s.seenAt(grant.StageCurrent, m.w.now, m.w.stale), "staging label: " + grant.StageCurrent
+			return s.seenAt(stage, m.w.now, m.w.stale), "staging label: " + clip(stage)
 		})
 	})
-	return string(v.Value), err
 }
 
 func (m *Secrets) read(id string, choose func(*secret) (v *version, what string)) (grant.Version, error) {

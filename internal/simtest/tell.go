@@ -56,7 +56,7 @@ var words = map[string]string{
 	"PutRolePolicy": "writes the Deny", "TagRole": "tags the role", "GetParameter": "reads the plan", "PutParameter": "writes the plan",
 	"DescribeSecret": "reads labels and tags", "GetSecretValue": "reads an external ID", "PutSecretValue": "stores an external ID",
 	"UpdateSecretVersionStage": "moves a label", "TagResource": "tags the secret", "RotateSecret": "starts a rotation",
-	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "puts on a queue:", "SendEmail": "sends mail",
+	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "puts on a queue:", "SendRawEmail": "sends mail",
 	"ChangeMessageVisibility": "leaves to wait on a queue", "DeleteMessage": "ends a message", "POST": "calls the webhook",
 	"AssumeRole": "enters", "Invoke": "was called:",
 }

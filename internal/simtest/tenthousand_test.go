@@ -197,7 +197,7 @@ func (y *tally) judge(t *testing.T, ids []string) {
 		t.Errorf("%d messages are left", left)
 	}
 	y.marks(t, dead)
-	for _, action := range []string{"GetParameter", "SendMessage", "DeleteMessage", "ChangeMessageVisibility", "GetSecretValue", "DescribeSecret", "POST", "SendEmail", "Publish", "PutEvents"} {
+	for _, action := range []string{"GetParameter", "SendMessage", "DeleteMessage", "ChangeMessageVisibility", "GetSecretValue", "DescribeSecret", "POST", "SendRawEmail", "Publish", "PutEvents"} {
 		if y.crashes[sim.CrashBefore][action] == 0 || y.crashes[sim.CrashAfter][action] == 0 {
 			t.Errorf("notify never died around %s", action)
 		}

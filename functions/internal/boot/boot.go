@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"os"
 	"time"
 
@@ -57,7 +59,7 @@ func Read(getenv func(string) string) (Environment, error) {
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
 		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"),
 		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
-		Loopback: getenv("COUNTERSIGN_LOOPBACK") == "allowed", Settle: defaultSettle, Spread: defaultSpread,
+		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
 	e.Meter = metric.Meter{Log: e.Log, Stack: getenv("COUNTERSIGN_STACK"), Ages: getenv("COUNTERSIGN_AGES") == "measured", Now: time.Now}
@@ -88,6 +90,16 @@ func Read(getenv func(string) string) (Environment, error) {
 		}
 	}
 	return e, nil
+}
+
+// isLoopback says whether AWS, by its endpoint's URL, is an emulator on this machine.
+func isLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // Sleep waits until d has passed or the context ends: the seam Wait of a real function.

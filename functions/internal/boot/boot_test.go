@@ -27,7 +27,7 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" || e.Meter.Stack != "ServiceProviderAccess" || e.Meter.Ages {
 		t.Errorf("%+v %v", e, err)
 	}
-	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "COUNTERSIGN_LOOPBACK": "allowed", "COUNTERSIGN_AGES": "measured"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback || !e.Meter.Ages {
+	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "COUNTERSIGN_AGES": "measured"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback || !e.Meter.Ages {
 		t.Errorf("%+v %v", e, err)
 	}
 	for key, value := range map[string]string{
@@ -40,6 +40,28 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	}
 	if _, err := read(map[string]string{"COUNTERSIGN_SETTLE": "-1s"}); err == nil {
 		t.Error("a negative settle time")
+	}
+}
+
+// TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt: AWS's own functions have no AWS_ENDPOINT_URL, and one that leads
+// elsewhere, as an interface endpoint's does, is no emulator's.
+func TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"http://127.0.0.1:4566": true, "http://localhost:4566": true, "http://[::1]:4566/": true, "https://127.0.0.2": true,
+		"": false, "localhost:4566": false, "127.0.0.1": false, "http://": false, "http://[::1": false,
+		"http://10.0.0.1:4566": false, "http://169.254.169.254": false, "http://0.0.0.0:4566": false, "http://localhost.example.com": false,
+		"http://127.0.0.1.example.com": false, "http://127.0.0.1@example.com": false, "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com": false,
+	} {
+		e, err := boot.Read(func(key string) string {
+			return map[string]string{
+				"AWS_ENDPOINT_URL": endpoint, "COUNTERSIGN_LOOPBACK": "allowed",
+				"COUNTERSIGN_GRANTS": "migration", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign", "COUNTERSIGN_QUEUE": "https://sqs/check",
+				"COUNTERSIGN_STACK": "ServiceProviderAccess",
+			}[key]
+		})
+		if err != nil || e.Loopback != want {
+			t.Errorf("AWS_ENDPOINT_URL=%s: %t, %v", endpoint, e.Loopback, err)
+		}
 	}
 }
 

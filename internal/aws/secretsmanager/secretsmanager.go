@@ -154,16 +154,21 @@ func (c *Client) Rotate(ctx context.Context, secretARN, token string) error {
 	return awserr.From(err)
 }
 
-// SecretString reads the current value of a secret that signs for a webhook (GetSecretValue).
+// SecretString reads the current value of a secret (GetSecretValue).
 func (c *Client) SecretString(ctx context.Context, secretARN string) (string, error) {
-	out, err := c.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
-		SecretId: &secretARN, VersionStage: new(grant.StageCurrent),
-	})
+	v, err := c.AtStage(ctx, secretARN, grant.StageCurrent)
+	return string(v.Value), err
+}
+
+// AtStage reads the version that carries a label, of a secret that signs for a webhook (GetSecretValue). grant.ErrNotFound
+// where no version carries it, or its value is no string.
+func (c *Client) AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error) {
+	out, err := c.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN, VersionStage: &stage})
 	if err != nil {
-		return "", awserr.From(err)
+		return grant.Version{}, awserr.From(err)
 	}
 	if aws.ToString(out.SecretString) == "" {
-		return "", fmt.Errorf("secret %s has no string value: %w", secretARN, grant.ErrNotFound)
+		return grant.Version{}, fmt.Errorf("secret %s has no string value: %w", secretARN, grant.ErrNotFound)
 	}
-	return *out.SecretString, nil
+	return grant.Version{ID: aws.ToString(out.VersionId), Value: []byte(*out.SecretString), Created: aws.ToTime(out.CreatedDate)}, nil
 }

@@ -88,6 +88,11 @@ func rotate(ctx context.Context, cfg aws.Config) error {
 	return secretsmanager.New(cfg).Rotate(ctx, arn, version)
 }
 
+func atStage(ctx context.Context, cfg aws.Config) error {
+	_, err := secretsmanager.New(cfg).AtStage(ctx, arn, grant.StagePrevious)
+	return err
+}
+
 func secretString(ctx context.Context, cfg aws.Config) error {
 	_, err := secretsmanager.New(cfg).SecretString(ctx, arn)
 	return err
@@ -108,6 +113,7 @@ func TestEveryCallKeepsTheAdaptersContract(t *testing.T) {
 		"Tag":          {tagged, tag, nil},
 		"Rotate":       {rotated, rotate, nil},
 		"SecretString": {valued, secretString, nil},
+		"AtStage":      {valued, atStage, nil},
 	} {
 		t.Run(name, func(t *testing.T) { awstest.SecretsManager.Contract(t, tc.success, tc.call, tc.secrets...) })
 	}
@@ -153,6 +159,9 @@ func TestRequestsSayExactlyThis(t *testing.T) {
 		},
 		"a signing secret is read by its label": {
 			valued, "GetSecretValue", secretString, map[string]any{"SecretId": arn, "VersionStage": grant.StageCurrent},
+		},
+		"and so is the one before": {
+			valued, "GetSecretValue", atStage, map[string]any{"SecretId": arn, "VersionStage": grant.StagePrevious},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -336,6 +345,14 @@ func TestAnAnswerThatSaysNothingIsNoAnswer(t *testing.T) {
 		other := awstest.JSON(`{"VersionId": "` + current + `", "SecretString": ` + quote(value) + `}`)
 		awstest.Refused(t, other, grant.ErrUnavailable, readVersion, secretID)
 	})
+}
+
+func TestAVersionByItsLabelHasItsDate(t *testing.T) {
+	server := awstest.New(t, valued)
+	got, err := secretsmanager.New(server.Config()).AtStage(t.Context(), arn, grant.StagePrevious)
+	if err != nil || got.ID != version || string(got.Value) != value || !got.Created.Equal(time.UnixMilli(1523477145713)) {
+		t.Errorf("version = %+v, %v", got, err)
+	}
 }
 
 func TestSecretStringNeedsText(t *testing.T) {

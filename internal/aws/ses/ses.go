@@ -18,21 +18,16 @@ type Client struct{ api *ses.Client }
 // New makes a client.
 func New(cfg aws.Config) *Client { return &Client{ses.NewFromConfig(cfg)} }
 
-// SendMail hands one mail to SES, as text and HTML in UTF-8 (SendEmail). SES has no token for repeats: a call whose answer
-// was lost and that is tried again sends the mail twice.
+// SendMail hands one mail to SES (SendRawEmail, the call that takes the headers by which mails are put into threads). SES has
+// no token for repeats: a call whose answer was lost and that is tried again sends the mail twice. deliver.ErrBadHeader
+// where a header is more than one line: SES isn't asked then.
 func (c *Client) SendMail(ctx context.Context, m deliver.Mail) error {
-	body := &types.Body{Text: content(m.Text)}
-	if m.HTML != "" {
-		body.Html = content(m.HTML)
+	message, err := m.MIME()
+	if err != nil {
+		return err
 	}
-	_, err := c.api.SendEmail(ctx, &ses.SendEmailInput{
-		Source:      &m.From,
-		Destination: &types.Destination{ToAddresses: m.To},
-		Message:     &types.Message{Subject: content(m.Subject), Body: body},
+	_, err = c.api.SendRawEmail(ctx, &ses.SendRawEmailInput{
+		Source: &m.From, Destinations: m.To, RawMessage: &types.RawMessage{Data: message},
 	})
 	return awserr.From(err)
-}
-
-func content(text string) *types.Content {
-	return &types.Content{Data: &text, Charset: new("UTF-8")}
 }

@@ -2,6 +2,8 @@ package ses_test
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -16,11 +18,12 @@ var (
 	mail = deliver.Mail{
 		From: "countersign@example.com", To: []string{"ops@example.org", "second@example.org"},
 		Subject: "A new external ID for migration", Text: "Grüße & 100 % = fertig", HTML: "<p>Gr&uuml;&szlig;e</p>",
+		Thread: "<migration.444455556666.eu-west-1@example.com>",
 	}
-	sent = awstest.XML(`<SendEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/">
-  <SendEmailResult><MessageId>000001271b15238a-fd3ae762-2563-11df-8cd4-6d4e828a9ae8-000000</MessageId></SendEmailResult>
+	sent = awstest.XML(`<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/">
+  <SendRawEmailResult><MessageId>000001271b15238a-fd3ae762-2563-11df-8cd4-6d4e828a9ae8-000000</MessageId></SendRawEmailResult>
   <ResponseMetadata><RequestId>{request}</RequestId></ResponseMetadata>
-</SendEmailResponse>`)
+</SendRawEmailResponse>`)
 )
 
 func send(ctx context.Context, cfg aws.Config) error { return ses.New(cfg).SendMail(ctx, mail) }
@@ -34,38 +37,39 @@ func TestAMailIsSentWhole(t *testing.T) {
 	if err := send(t.Context(), server.Config()); err != nil {
 		t.Fatal(err)
 	}
-	form := server.Only("SendEmail").Form
+	form := server.Only("SendRawEmail").Form
 	for key, want := range map[string]string{
-		"Source":                           mail.From,
-		"Destination.ToAddresses.member.1": mail.To[0],
-		"Destination.ToAddresses.member.2": mail.To[1],
-		"Message.Subject.Data":             mail.Subject,
-		"Message.Subject.Charset":          "UTF-8",
-		"Message.Body.Text.Data":           mail.Text,
-		"Message.Body.Text.Charset":        "UTF-8",
-		"Message.Body.Html.Data":           mail.HTML,
-		"Message.Body.Html.Charset":        "UTF-8",
+		"Source": mail.From, "Destinations.member.1": mail.To[0], "Destinations.member.2": mail.To[1], "Destinations.member.3": "",
 	} {
 		if got := form.Get(key); got != want {
 			t.Errorf("%s = %q, want %q", key, got, want)
 		}
 	}
-	for key := range form {
-		if strings.HasPrefix(key, "Destination.") && !strings.HasPrefix(key, "Destination.ToAddresses.member.") {
-			t.Errorf("sends to %s besides", key)
-		}
+	message, err := mail.MIME()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := form.Get("RawMessage.Data"); got != base64.StdEncoding.EncodeToString(message) {
+		t.Errorf("sent %q", got)
 	}
 }
 
-func TestAMailWithoutHTMLIsTextOnly(t *testing.T) {
-	server := awstest.New(t, sent)
-	plain := mail
-	plain.HTML = ""
-	if err := ses.New(server.Config()).SendMail(t.Context(), plain); err != nil {
-		t.Fatal(err)
-	}
-	if form := server.Only("SendEmail").Form; form.Has("Message.Body.Html.Data") {
-		t.Errorf("an empty HTML body was sent")
+func TestAMailWithALineBreakInAHeaderIsNotSent(t *testing.T) {
+	for name, change := range map[string]func(*deliver.Mail){
+		"subject": func(m *deliver.Mail) { m.Subject += "\r\nBcc: all@example.com" },
+		"from":    func(m *deliver.Mail) { m.From += "\nBcc: all@example.com" },
+		"to":      func(m *deliver.Mail) { m.To = []string{"ops@example.org\r\nBcc: all@example.com"} },
+		"thread":  func(m *deliver.Mail) { m.Thread += "\rBcc: all@example.com" },
+	} {
+		server := awstest.New(t)
+		bad := mail
+		change(&bad)
+		if err := ses.New(server.Config()).SendMail(t.Context(), bad); !errors.Is(err, deliver.ErrBadHeader) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := len(server.Calls()); n != 0 {
+			t.Errorf("%s: SES was asked %d times", name, n)
+		}
 	}
 }
 

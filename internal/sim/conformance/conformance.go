@@ -44,6 +44,7 @@ type Secrets interface {
 	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 	Rotate(ctx context.Context, secretARN, token string) error
 	SecretString(ctx context.Context, secretARN string) (string, error)
+	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
 }
 
 // Plans is the call to SSM.

@@ -53,6 +53,19 @@ func versionCases() []Case {
 				t.Errorf("AWSCURRENT holds %q, want the first value", first)
 			}
 		}},
+		{"a value without a label becomes current, and the one before is found under AWSPREVIOUS", manager + "PutSecretValue", func(t testing.TB, a Account) {
+			s := a.NewSecret(t, "first", false)
+			_, err := a.Secrets.AtStage(t.Context(), s, grant.StagePrevious)
+			want(t, "GetSecretValue of AWSPREVIOUS", err, grant.ErrNotFound)
+			must(t, "PutSecretValue", a.Versions.PutVersion(t.Context(), s, token("a", 1), []byte("second")))
+			for stage, value := range map[string]string{grant.StageCurrent: "second", grant.StagePrevious: "first"} {
+				v, err := a.Secrets.AtStage(t.Context(), s, stage)
+				must(t, "GetSecretValue of "+stage, err)
+				if string(v.Value) != value || v.Created.IsZero() {
+					t.Errorf("%s holds %q of %s, want %q", stage, v.Value, v.Created, value)
+				}
+			}
+		}},
 		{"nobody finds a version or a secret that is not there", manager + "GetSecretValue", func(t testing.TB, a Account) {
 			s := a.NewSecret(t, "first", false)
 			_, err := a.Versions.Version(t.Context(), s, token("absent", 1))
