@@ -56,7 +56,7 @@ func TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt(t *testing.T) {
 			return map[string]string{
 				"AWS_ENDPOINT_URL": endpoint, "COUNTERSIGN_LOOPBACK": "allowed",
 				"COUNTERSIGN_GRANTS": "migration", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign", "COUNTERSIGN_QUEUE": "https://sqs/check",
-				"COUNTERSIGN_STACK": "ServiceProviderAccess",
+				"COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
 			}[key]
 		})
 		if err != nil || e.Loopback != want {
