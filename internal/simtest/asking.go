@@ -23,7 +23,8 @@ type asking struct {
 	frozenStep int                  // when
 	described  map[*sim.Process]int // the step in which a process last read the tags
 
-	plans map[*sim.Process]grant.Plan // as each process read it last
+	plans   map[*sim.Process]grant.Plan // as each process read it last
+	rotates map[*sim.Process]string     // the version of the rotation under way when each process of the engine began
 
 	tried     map[*sim.Process]bool // whether a revocation under way has tried to write the Deny
 	intent    map[*sim.Process]bool // whether the Deny that a process read last is an intent to restore
@@ -33,7 +34,7 @@ type asking struct {
 // newAsking remembers of another one what doesn't belong to a process.
 func newAsking(o asking) asking {
 	a := asking{
-		leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, plans: map[*sim.Process]grant.Plan{},
+		leaked: map[string]bool{}, lastDeny: o.lastDeny, frozen: o.frozen, described: map[*sim.Process]int{}, plans: map[*sim.Process]grant.Plan{}, rotates: map[*sim.Process]string{},
 		tried: map[*sim.Process]bool{}, intent: map[*sim.Process]bool{}, denySince: map[*sim.Process]int{},
 	}
 	maps.Copy(a.leaked, o.leaked)
@@ -75,11 +76,15 @@ func (w *watch) pauses(s sim.Seen) {
 				_ = w.violated("I10", "the schedule made version %s, although it is paused until %s", v.ID, w.frozen.Format(time.TimeOnly))
 			}
 		}
+	case "GetParameter":
+		if rotation, under := w.Secrets.Rotation(w.plan.SecretARN); under && s.Actor == "rotate" && w.rotates[s.Process] == "" {
+			w.rotates[s.Process] = rotation.Token
+		}
 	case "Invoke":
-		if rotation, _ := w.Secrets.Rotation(w.plan.SecretARN); errors.Is(s.Answer, grant.ErrPaused) {
+		if errors.Is(s.Answer, grant.ErrPaused) {
 			w.PutOff++
-			if s.Process != nil && s.Process.Name == "secretsmanager" && !grant.BySchedule(rotation.Token) {
-				_ = w.violated("I10", "%s was refused because of a pause, and the schedule didn't begin it", rotation.Token)
+			if token := w.rotates[s.Process]; s.Process != nil && s.Process.Name == "secretsmanager" && !grant.BySchedule(token) {
+				_ = w.violated("I10", "%s was refused because of a pause, and the schedule didn't begin it", token)
 			}
 		}
 	}
