@@ -43,6 +43,8 @@ func environment() []string {
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/countersign-bench", "AWS_LAMBDA_LOG_STREAM_NAME=bench", "_HANDLER=bootstrap",
 		"COUNTERSIGN_GRANTS=migration", "COUNTERSIGN_ACCOUNT=444455556666", "COUNTERSIGN_BUS=countersign",
 		"COUNTERSIGN_QUEUE=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-check",
+		"COUNTERSIGN_DELIVERIES=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify",
+		"COUNTERSIGN_DEAD=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify-dead",
 		"COUNTERSIGN_SETTLE=15s", "COUNTERSIGN_STACK=bench", "COUNTERSIGN_STACK_VERSION=bench", "COUNTERSIGN_MAIL_FROM=countersign@example.com",
 	}
 }

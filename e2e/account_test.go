@@ -270,7 +270,7 @@ func (e entryway) PutEntry(ctx context.Context, source, detailType, detail strin
 	return nil
 }
 
-// queue is one queue: sent to by the adapter, received from by the SDK.
+// queue is one queue by the adapter, received from by the SDK.
 type queue struct {
 	*sqs.Queue
 	api *sqsapi.Client
@@ -292,14 +292,4 @@ func (q queue) Receive(ctx context.Context) ([]conformance.Received, error) {
 		got = append(got, r)
 	}
 	return got, nil
-}
-
-func (q queue) Hide(ctx context.Context, receipt string, d time.Duration) error {
-	_, err := q.api.ChangeMessageVisibility(ctx, &sqsapi.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: &receipt, VisibilityTimeout: int32(d.Seconds())})
-	return awserr.From(err)
-}
-
-func (q queue) Delete(ctx context.Context, receipt string) error {
-	_, err := q.api.DeleteMessage(ctx, &sqsapi.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: &receipt})
-	return awserr.From(err)
 }

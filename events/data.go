@@ -96,41 +96,59 @@ type Delivery struct {
 	Event       Type   `json:"event"`
 	Channel     string `json:"channel"`     // mail, webhook or sns
 	Destination string `json:"destination"` // its place in the plan, as "webhook 1": addresses stay out of events
+	Attempt     int    `json:"attempt"`     // counted from 1
 	Reason      string `json:"reason,omitempty"`
 }
 
 // DeliverySucceeded says that a destination took the message.
 type DeliverySucceeded struct{ Delivery }
 
-// DeliveryFailed says that a destination could not be told.
-type DeliveryFailed struct{ Delivery }
+// DeliveryFailed says that an attempt to tell a destination failed.
+type DeliveryFailed struct {
+	Delivery
+	Next time.Time `json:"next,omitzero"` // the next attempt; absent: none follows
+}
+
+// DestinationDisabled says that a destination wants no message any more. It is told of nothing until its address changes or
+// the mark is taken off.
+type DestinationDisabled struct {
+	EventID     string `json:"eventId"` // of the event that it refused
+	Event       Type   `json:"event"`
+	Channel     string `json:"channel"`     // webhook
+	Destination string `json:"destination"` // its place in the plan
+	SecretARN   string `json:"secretArn"`   // of the secret that signs for it and carries the mark
+	Tag         string `json:"tag"`         // the mark: the key of a tag
+	Reason      string `json:"reason"`
+}
 
 // Type is the event's detail type.
-func (AccessGranted) Type() Type      { return TypeAccessGranted }
-func (AccessExpired) Type() Type      { return TypeAccessExpired }
-func (AccessRevoked) Type() Type      { return TypeAccessRevoked }
-func (AccessRestored) Type() Type     { return TypeAccessRestored }
-func (ExternalIDRotated) Type() Type  { return TypeExternalIDRotated }
-func (RotationFailed) Type() Type     { return TypeRotationFailed }
-func (PreviousRetired) Type() Type    { return TypePreviousRetired }
-func (TrustDriftDetected) Type() Type { return TypeTrustDriftDetected }
-func (OperationRequested) Type() Type { return TypeOperationRequested }
-func (TestRequested) Type() Type      { return TypeTestRequested }
-func (DeliverySucceeded) Type() Type  { return TypeDeliverySucceeded }
-func (DeliveryFailed) Type() Type     { return TypeDeliveryFailed }
+func (AccessGranted) Type() Type       { return TypeAccessGranted }
+func (AccessExpired) Type() Type       { return TypeAccessExpired }
+func (AccessRevoked) Type() Type       { return TypeAccessRevoked }
+func (AccessRestored) Type() Type      { return TypeAccessRestored }
+func (ExternalIDRotated) Type() Type   { return TypeExternalIDRotated }
+func (RotationFailed) Type() Type      { return TypeRotationFailed }
+func (PreviousRetired) Type() Type     { return TypePreviousRetired }
+func (TrustDriftDetected) Type() Type  { return TypeTrustDriftDetected }
+func (OperationRequested) Type() Type  { return TypeOperationRequested }
+func (TestRequested) Type() Type       { return TypeTestRequested }
+func (DeliverySucceeded) Type() Type   { return TypeDeliverySucceeded }
+func (DeliveryFailed) Type() Type      { return TypeDeliveryFailed }
+func (DestinationDisabled) Type() Type { return TypeDestinationDisabled }
 
 // newData makes the empty body that Parse fills.
 var newData = map[Type]func() Data{
-	TypeAccessGranted:      func() Data { return new(AccessGranted) },
-	TypeAccessExpired:      func() Data { return new(AccessExpired) },
-	TypeAccessRevoked:      func() Data { return new(AccessRevoked) },
-	TypeAccessRestored:     func() Data { return new(AccessRestored) },
-	TypeExternalIDRotated:  func() Data { return new(ExternalIDRotated) },
-	TypeRotationFailed:     func() Data { return new(RotationFailed) },
-	TypePreviousRetired:    func() Data { return new(PreviousRetired) },
-	TypeTrustDriftDetected: func() Data { return new(TrustDriftDetected) },
-	TypeOperationRequested: func() Data { return new(OperationRequested) },
-	TypeTestRequested:      func() Data { return new(TestRequested) },
-	TypeDeliverySucceeded:  func() Data { return new(DeliverySucceeded) },
-	TypeDeliveryFailed:     func() Data { return new(DeliveryFailed) },
+	TypeAccessGranted:       func() Data { return new(AccessGranted) },
+	TypeAccessExpired:       func() Data { return new(AccessExpired) },
+	TypeAccessRevoked:       func() Data { return new(AccessRevoked) },
+	TypeAccessRestored:      func() Data { return new(AccessRestored) },
+	TypeExternalIDRotated:   func() Data { return new(ExternalIDRotated) },
+	TypeRotationFailed:      func() Data { return new(RotationFailed) },
+	TypePreviousRetired:     func() Data { return new(PreviousRetired) },
+	TypeTrustDriftDetected:  func() Data { return new(TrustDriftDetected) },
+	TypeOperationRequested:  func() Data { return new(OperationRequested) },
+	TypeTestRequested:       func() Data { return new(TestRequested) },
+	TypeDeliverySucceeded:   func() Data { return new(DeliverySucceeded) },
+	TypeDeliveryFailed:      func() Data { return new(DeliveryFailed) },
+	TypeDestinationDisabled: func() Data { return new(DestinationDisabled) },
 }

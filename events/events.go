@@ -25,18 +25,19 @@ type Type string
 
 // The events, with who emits them.
 const (
-	TypeAccessGranted      Type = "Access Granted"               // reconcile
-	TypeAccessExpired      Type = "Access Expired"               // reconcile
-	TypeAccessRevoked      Type = "Access Revoked"               // revoke; reconcile for a Deny that nobody announced
-	TypeAccessRestored     Type = "Access Restored"              // reconcile
-	TypeExternalIDRotated  Type = "External ID Rotated"          // rotate
-	TypeRotationFailed     Type = "Rotation Failed"              // rotate
-	TypePreviousRetired    Type = "Previous External ID Retired" // reconcile
-	TypeTrustDriftDetected Type = "Trust Drift Detected"         // reconcile
-	TypeOperationRequested Type = "Operation Requested"          // operate, revoke
-	TypeTestRequested      Type = "Test Requested"               // operate
-	TypeDeliverySucceeded  Type = "Delivery Succeeded"           // notify
-	TypeDeliveryFailed     Type = "Delivery Failed"              // notify
+	TypeAccessGranted       Type = "Access Granted"               // reconcile
+	TypeAccessExpired       Type = "Access Expired"               // reconcile
+	TypeAccessRevoked       Type = "Access Revoked"               // revoke; reconcile for a Deny that nobody announced
+	TypeAccessRestored      Type = "Access Restored"              // reconcile
+	TypeExternalIDRotated   Type = "External ID Rotated"          // rotate
+	TypeRotationFailed      Type = "Rotation Failed"              // rotate
+	TypePreviousRetired     Type = "Previous External ID Retired" // reconcile
+	TypeTrustDriftDetected  Type = "Trust Drift Detected"         // reconcile
+	TypeOperationRequested  Type = "Operation Requested"          // operate, revoke
+	TypeTestRequested       Type = "Test Requested"               // operate
+	TypeDeliverySucceeded   Type = "Delivery Succeeded"           // notify
+	TypeDeliveryFailed      Type = "Delivery Failed"              // notify
+	TypeDestinationDisabled Type = "Destination Disabled"         // notify
 )
 
 // Metadata says which event this is.

@@ -151,6 +151,9 @@ func TestSchemasRefuseWrongForms(t *testing.T) {
 		{events.TypeOperationRequested, "data.by", ""},
 		{events.TypeDeliveryFailed, "data.destination", "ops@example.com"},
 		{events.TypeDeliveryFailed, "data.event", "Delivery Failed"},
+		{events.TypeDeliveryFailed, "data.attempt", 0},
+		{events.TypeDestinationDisabled, "data.destination", "mail 1"},
+		{events.TypeDestinationDisabled, "data.tag", "countersign:revoked"},
 		{events.TypeDeliverySucceeded, "data.reason", "said of failures only"},
 	} {
 		src, err := events.Example(tt.typ)
@@ -276,7 +279,14 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	events.TypeDeliveryFailed: func(t *rapid.T) events.Data {
 		d := delivery(t)
 		d.Reason = rapid.StringN(1, 200, -1).Draw(t, "reason")
-		return events.DeliveryFailed{Delivery: d}
+		return events.DeliveryFailed{Delivery: d, Next: maybe(t, date(t))}
+	},
+	events.TypeDestinationDisabled: func(t *rapid.T) events.Data {
+		d := delivery(t)
+		return events.DestinationDisabled{
+			EventID: d.EventID, Event: d.Event, Channel: "webhook", Destination: "webhook 2", SecretARN: "arn:aws:secretsmanager:eu-west-1:" + account(t) + ":secret:hook-XyZ123",
+			Tag: "countersign:disabled-" + rapid.StringMatching(`[0-9a-f]{16}`).Draw(t, "mark"), Reason: rapid.StringN(1, 200, -1).Draw(t, "reason"),
+		}
 	},
 }
 
@@ -312,7 +322,7 @@ func delivery(t *rapid.T) events.Delivery {
 	})
 	return events.Delivery{
 		EventID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
-		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"),
+		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"), Attempt: rapid.IntRange(1, 12).Draw(t, "attempt"),
 	}
 }
 

@@ -9,22 +9,24 @@ import (
 )
 
 const (
-	archiveDays        = 90
-	notifyAttempts     = 5 // receives before a message goes to the dead letters
+	archiveDays = 90
+	// Receives before a message goes to the dead letters: one for its wait, the others for trouble of ours, which comes again
+	// later each time and may so last some hours.
+	notifyReceives     = 20
 	deadLetterSeconds  = 14 * 24 * 3600
-	notifyKeptSeconds  = 4 * 24 * 3600
-	checkKeptSeconds   = 4 * 3600 // the hourly look makes up for what is lost
-	visibilityFactor   = 6        // of the function's timeout, as AWS advises
-	mostChecksAtOnce   = 2        // IAM's write budget is small and shared
+	notifyKeptSeconds  = 4 * 24 * 3600 // each attempt is a message of its own, and none waits longer
+	checkKeptSeconds   = 4 * 3600      // the hourly look makes up for what is lost
+	visibilityFactor   = 6             // of the function's timeout, as AWS advises
+	mostChecksAtOnce   = 2             // IAM's write budget is small and shared
 	mostDeliverAtOnce  = 5
-	mostMessagesAtOnce = 10
+	mostMessagesAtOnce = 5
 )
 
 // queues are the shard's queues.
 type queues struct {
 	check  awssqs.CfnQueue // grants to look at, for reconcile
-	notify awssqs.CfnQueue // events to tell, for notify
-	dead   awssqs.CfnQueue // what notify could not read, or EventBridge not deliver
+	notify awssqs.CfnQueue // events to tell, and what of them is told later, for notify
+	dead   awssqs.CfnQueue // what has no attempt left, and what EventBridge could not deliver
 }
 
 // createBus makes the bus on which changes are announced, with an archive to replay from.
@@ -54,7 +56,7 @@ func (s *ServiceProviderAccess) createQueues() {
 	s.queues.dead = queue("NotifyDead", "notify-dead", 0, awssqs.CfnQueueProps{MessageRetentionPeriod: new(float64(deadLetterSeconds))})
 	s.queues.notify = queue("NotifyQueue", "notify", notifyTimeout, awssqs.CfnQueueProps{
 		MessageRetentionPeriod: new(float64(notifyKeptSeconds)),
-		RedrivePolicy:          map[string]any{"deadLetterTargetArn": s.queues.dead.AttrArn(), "maxReceiveCount": notifyAttempts},
+		RedrivePolicy:          map[string]any{"deadLetterTargetArn": s.queues.dead.AttrArn(), "maxReceiveCount": notifyReceives},
 	})
 	s.queues.check = queue("CheckQueue", "check", reconcileTimeout, awssqs.CfnQueueProps{MessageRetentionPeriod: new(float64(checkKeptSeconds))})
 }
@@ -88,8 +90,8 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 
 	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", *rule.AttrArn())
 	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
-	s.queuePolicy("NotifyPolicy", s.queues.notify, nil, fromRule)
-	s.queuePolicy("DeadPolicy", s.queues.dead, nil, fromRule)
+	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, fromRule)
+	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, fromRule)
 
 	s.feed("CheckFeed", s.queues.check, s.reconcile, 1, mostChecksAtOnce)
 	s.feed("NotifyFeed", s.queues.notify, s.notify, mostMessagesAtOnce, mostDeliverAtOnce)

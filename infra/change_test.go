@@ -116,7 +116,7 @@ func TestTheFunctionsKeepTheirPermissionsUntilARemovedGrantHasClosed(t *testing.
 }
 
 // Everything is written for the partition that it is deployed to. What names one is what the customer wrote: here the
-// boundary, a role, a topic, a webhook's secret and the policy file.
+// boundary, a role, a topic, a webhook's secret, the policy file and the provider's bus.
 func TestNoPartitionIsWrittenDown(t *testing.T) {
 	raw := string(infratest.Synth(t, infratest.Access(t, infratest.Many(1, 1, infratest.Plain), nil))[0].Raw)
 	if at := strings.Index(raw, "arn:aws"); at >= 0 {
@@ -133,6 +133,7 @@ func TestNoPartitionIsWrittenDown(t *testing.T) {
 		"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf": true,
 		"arn:aws:sns:eu-west-1:444455556666:ops-alerts":                    true,
 		"arn:aws:s3:::uploads/*":                                           true,
+		"arn:aws:events:eu-central-1:111122223333:event-bus/countersign":   true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

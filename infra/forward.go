@@ -17,7 +17,8 @@ var forwarded = []any{
 }
 
 // forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is
-// lost even so is in the archive, and "countersign events replay" sends it to that rule alone.
+// lost even so is in the archive, and "countersign events replay" sends it to that rule alone. The provider's grants wait for
+// the rule, so that it hears of their start and of their end.
 func (s *ServiceProviderAccess) forwardEvents() {
 	for i := range s.props.Access.Providers {
 		if p := &s.props.Access.Providers[i]; p.Bus != "" && s.has(p) {
@@ -38,16 +39,16 @@ func (s *ServiceProviderAccess) has(p *access.Provider) bool {
 
 func (s *ServiceProviderAccess) forward(p *access.Provider) {
 	name, id := s.name("forward-"+p.Name), "Forward"+access.Logical(grant.Name(p.Name))
-	rule := arn("events", "rule/"+s.name("")+"/"+name)
+	self := arn("events", "rule/"+s.name("")+"/"+name)
 	role := awsiam.NewCfnRole(s.Construct, new(id+"Role"), &awsiam.CfnRoleProps{
 		Description: new("Countersign: hands events to the bus of " + p.Name),
 		AssumeRolePolicyDocument: document(allow("Rule", "sts:AssumeRole").byService("events.amazonaws.com").
-			when("StringEquals", "aws:SourceAccount", account).when("ArnEquals", "aws:SourceArn", rule)),
+			when("StringEquals", "aws:SourceAccount", account).when("ArnEquals", "aws:SourceArn", self)),
 		Policies: &[]any{&awsiam.CfnRole_PolicyProperty{
 			PolicyName: new("Forward"), PolicyDocument: document(allow("Forward", "events:PutEvents").on(p.Bus)),
 		}},
 	})
-	awsevents.NewCfnRule(s.Construct, new(id+"Rule"), &awsevents.CfnRuleProps{
+	rule := awsevents.NewCfnRule(s.Construct, new(id+"Rule"), &awsevents.CfnRuleProps{
 		Name:         &name,
 		Description:  new("Countersign: what " + p.Name + " is told, on its own bus"),
 		EventBusName: s.bus.Ref(),
@@ -59,4 +60,5 @@ func (s *ServiceProviderAccess) forward(p *access.Provider) {
 		},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn()}},
 	})
+	s.forwards[p] = rule
 }

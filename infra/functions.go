@@ -18,8 +18,8 @@ import (
 const (
 	rotateTimeout         = 300
 	reconcileTimeout      = 840
-	apiTimeout            = 25 // API Gateway gives up after 29
-	notifyTimeout         = 60
+	apiTimeout            = 25  // API Gateway gives up after 29
+	notifyTimeout         = 120 // 20 for each message of a batch, and some to spare
 	customResourceTimeout = 900 // CloudFormation waits no longer for an answer
 )
 
@@ -76,7 +76,10 @@ func (s *ServiceProviderAccess) createFunctions() {
 	s.operate = s.function("operate", "lists grants, starts and pauses rotations", apiTimeout,
 		announce, tagsOnly(writtenByOperate()...))
 	s.notify = s.function("notify", "tells people and providers", notifyTimeout,
-		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()))...)
+		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()),
+			allow("Later", "sqs:SendMessage", "sqs:ChangeMessageVisibility").on(*s.queues.notify.AttrArn()),
+			allow("Dead", "sqs:SendMessage").on(*s.queues.dead.AttrArn()),
+			marksOnly())...)
 
 	if n := s.props.RevokeConcurrency; n > 0 {
 		s.revoke.lambda.SetReservedConcurrentExecutions(new(float64(n)))
@@ -165,6 +168,8 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	env["COUNTERSIGN_ACCOUNT"] = text(account)
 	env["COUNTERSIGN_BUS"] = s.bus.Ref()
 	env["COUNTERSIGN_QUEUE"] = s.queues.check.Ref()
+	env["COUNTERSIGN_DELIVERIES"] = s.queues.notify.Ref()
+	env["COUNTERSIGN_DEAD"] = s.queues.dead.Ref()
 	env["COUNTERSIGN_SETTLE"] = &settle
 	env["COUNTERSIGN_SPREAD"] = new(spread(len(s.props.Access.Entries())).String())
 	env["COUNTERSIGN_STACK"] = s.stackName()

@@ -46,6 +46,9 @@ func (s *ServiceProviderAccess) createGrant(e access.Entry) {
 		s.createSecret(g)
 	}
 	s.createPlan(g)
+	if rule := s.forwards[e.Provider]; rule != nil {
+		g.needs(rule)
+	}
 }
 
 // createRole makes the role, which lets nobody in, with the Denies that bind it and the permissions of access.yaml. A role

@@ -67,7 +67,7 @@ func (s *ServiceProviderAccess) permitFunctions() {
 	s.permit("Topics", s.notify, distinct(topics),
 		"sns:Publish")
 	s.permit("Signers", s.notify, distinct(signers),
-		"secretsmanager:GetSecretValue")
+		"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "secretsmanager:TagResource")
 
 	for _, f := range everyone {
 		if f.policies > managedPolicies {
@@ -147,6 +147,12 @@ func (s *ServiceProviderAccess) mail() []statement {
 func tagsOnly(keys ...string) statement {
 	return deny("OtherTags", "secretsmanager:TagResource", "iam:TagRole").on("*").
 		when("ForAnyValue:StringNotEquals", "aws:TagKeys", keys...)
+}
+
+// marksOnly refuses notify every tag but the marks of webhooks that want no message any more.
+func marksOnly() statement {
+	return deny("OtherTags", "secretsmanager:TagResource").on("*").
+		when("ForAnyValue:StringNotLike", "aws:TagKeys", grant.TagDisabled+"*")
 }
 
 func writtenByRotate() []string {

@@ -87,12 +87,18 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"notify": {
 			"secretsmanager:ListSecretVersionIds": secrets,
 			"secretsmanager:GetSecretValue":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
+			"secretsmanager:DescribeSecret":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
+			"secretsmanager:TagResource":          {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
 			"sns:Publish":                         {"arn:aws:sns:eu-west-1:444455556666:ops-alerts"},
 			"ses:SendRawEmail":                    {"arn:aws:ses:eu-west-1:444455556666:identity/*"},
 			"events:PutEvents":                    {bus},
 			"sqs:ReceiveMessage":                  {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
 			"sqs:DeleteMessage":                   {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
 			"sqs:GetQueueAttributes":              {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
+			"sqs:ChangeMessageVisibility":         {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
+			"sqs:SendMessage": {
+				"arn:aws:sqs:eu-west-1:444455556666:countersign-notify", "arn:aws:sqs:eu-west-1:444455556666:countersign-notify-dead",
+			},
 		},
 	}
 	tmpl := rich(t)
@@ -144,7 +150,12 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 			if !slices.Contains(s.Action, "secretsmanager:TagResource") {
 				continue
 			}
-			if s.Effect == "Deny" && !slices.Contains(s.Condition["ForAnyValue:StringNotEquals"]["aws:TagKeys"], key) {
+			own := slices.Contains(s.Condition["ForAnyValue:StringNotEquals"]["aws:TagKeys"], key)
+			for _, pattern := range s.Condition["ForAnyValue:StringNotLike"]["aws:TagKeys"] {
+				prefix, star := strings.CutSuffix(pattern, "*")
+				own = own || star && strings.HasPrefix(key, prefix)
+			}
+			if s.Effect == "Deny" && !own {
 				return false
 			}
 			allowed = allowed || s.Effect == "Allow"
@@ -163,6 +174,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 		"countersign:revoked-announced": {"reconcile", "revoke"},
 		"countersign:restored":          {"reconcile"},
 		"countersign:paused":            {"operate"},
+		"countersign:disabled-9f86d081": {"notify"},
 		"countersign:grant":             nil,
 		"owner":                         nil,
 	} {

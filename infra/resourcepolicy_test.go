@@ -7,9 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/infra/infratest"
-	"github.com/countersign/countersign/internal/deliver"
 )
 
 const (
@@ -112,8 +110,8 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 		{"bus", "Others", []string{"deployer", "notify", "operate", "operator", "reconcile", "revoke", "rotate"}},
 		{"API", "Others", []string{"deployer", "operator"}},
 		{queue + `check"]`, "Others", []string{"deployer", "operator", "revoke"}},
-		{queue + `notify"]`, "Others", []string{"deployer", "operator"}},
-		{queue + `notify-dead"]`, "Others", []string{"deployer", "operator"}},
+		{queue + `notify"]`, "Others", []string{"deployer", "notify", "operator"}},
+		{queue + `notify-dead"]`, "Others", []string{"deployer", "notify", "operator"}},
 		{"secret", "Readers", []string{"deployer", "operator", "own role", "provider", "reconcile", "rotate"}},
 		{"secret", "Values", []string{"deployer", "operator", "rotate"}},
 		{"secret", "Labels", []string{"deployer", "operate", "operator", "revoke", "rotate"}},
@@ -259,64 +257,40 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 	}
 }
 
-// The trail takes every event that came from this account, and nobody but its own rule writes into it.
-func TestTheTrailKeepsEveryEventOfTheAccount(t *testing.T) {
+// A message has 20 seconds (notify.PerMessage), so a batch ends before the function does; and the queue hides its messages
+// for six times as long as the function may run, as AWS advises.
+func TestABatchOfMessagesFitsIntoItsFunctionsTime(t *testing.T) {
 	tmpl := rich(t)
-	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-trail")
-	if got, want := tmpl.Text(rule.Properties["EventPattern"]), `{"account":["444455556666"],"source":["countersign"]}`; got != want {
-		t.Errorf("the trail is told of %s", got)
+	number := func(r infratest.Resource, property string) float64 {
+		v, ok := r.Properties[property].(float64)
+		if !ok {
+			t.Fatalf("%s of %s is %v", property, r.ID, r.Properties[property])
+		}
+		return v
 	}
-	if got := tmpl.Text(rule.Properties["Targets"]); !strings.Contains(got, `"arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign"`) {
-		t.Errorf("it goes to %s", got)
+	timeout := number(tmpl.One(t, "AWS::Lambda::Function", "FunctionName", "countersign-notify"), "Timeout")
+	queue := tmpl.One(t, "AWS::SQS::Queue", "QueueName", "countersign-notify")
+	if got := number(queue, "VisibilityTimeout"); got != 6*timeout {
+		t.Errorf("hidden for %v s, want six times %v", got, timeout)
 	}
-	group := tmpl.One(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/events/countersign")
-	if days := group.Properties["RetentionInDays"]; days != 400.0 {
-		t.Errorf("kept for %v days", days)
+	if receives := queue.Properties["RedrivePolicy"].(map[string]any)["maxReceiveCount"]; receives != 20.0 {
+		t.Errorf("received %v times", receives)
 	}
-	policy := tmpl.Policy(t, group.Properties["ResourcePolicyDocument"])
-	if got := policy.Find(t, "Write").Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-trail"}) {
-		t.Errorf("written by %v", got)
-	}
-	for _, s := range policy.Statement {
-		for _, r := range s.Resource {
-			if !strings.HasPrefix(r, "arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign:") {
-				t.Errorf("%s: on %s", s.Sid, r)
-			}
+	found := false
+	for _, feed := range tmpl.OfType(t, "AWS::Lambda::EventSourceMapping") {
+		if tmpl.Text(feed.Properties["EventSourceArn"]) != "arn:aws:sqs:eu-west-1:444455556666:countersign-notify" {
+			continue
+		}
+		found = true
+		if batch := number(feed, "BatchSize"); batch*20+2 > timeout {
+			t.Errorf("a batch of %v may take longer than %v s", batch, timeout)
+		}
+		if got := tmpl.Text(feed.Properties["FunctionResponseTypes"]); got != `["ReportBatchItemFailures"]` {
+			t.Errorf("answers are %s", got)
 		}
 	}
-}
-
-// A provider's bus is handed events on its own grants, by a rule and a role that serve nothing else. Hestio has one.
-func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
-	tmpl := rich(t)
-	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
-	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
-	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated",` +
-		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired","Test Requested"],"source":["countersign"]}`
-	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
-		t.Errorf("told of %s", got)
-	}
-	for _, typ := range events.Types() {
-		if told := strings.Contains(want, `"`+string(typ)+`"`); told != deliver.Tells(deliver.Provider, typ) {
-			t.Errorf("%s: forwarded %t, and mails tell otherwise", typ, told)
-		}
-	}
-	if got := tmpl.Text(rule.Properties["Targets"]); !strings.Contains(got, `"Arn":"`+bus+`"`) {
-		t.Errorf("goes to %s", got)
-	}
-	role := tmpl.One(t, "AWS::IAM::Role", "Description", "Countersign: hands events to the bus of hestio")
-	may := tmpl.Policy(t, role.Properties["Policies"].([]any)[0].(map[string]any)["PolicyDocument"])
-	if diff := cmp.Diff(infratest.OneOrMany{bus}, may.Find(t, "Forward").Resource); diff != "" || len(may.Statement) != 1 {
-		t.Errorf("the role may: %+v", may.Statement)
-	}
-	trusted := tmpl.Policy(t, role.Properties["AssumeRolePolicyDocument"]).Find(t, "Rule").Condition
-	if got := trusted["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-forward-hestio"}) {
-		t.Errorf("entered by %v", got)
-	}
-	for _, r := range tmpl.OfType(t, "AWS::Events::Rule") {
-		if strings.Contains(tmpl.Text(r.Properties["Name"]), "forward-legacy") {
-			t.Error("legacy named no bus")
-		}
+	if !found {
+		t.Error("nothing feeds notify")
 	}
 }
 

@@ -60,6 +60,7 @@ type ServiceProviderAccess struct {
 
 	rotate, reconcile, revoke, operate, notify *function
 
+	forwards    map[*access.Provider]awscdk.CfnResource // the rule that serves a provider's bus; none: it named no bus
 	layout      awscdk.CfnResource
 	grants      []*grantParts
 	permissions []awscdk.CfnResource // of rotate and reconcile on the grants: what Custom::Grant can't work without
@@ -72,6 +73,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 		site:      site{shard: props.Shard},
 		props:     *props,
 		entries:   props.Access.Shard(props.Shard),
+		forwards:  map[*access.Provider]awscdk.CfnResource{},
 	}
 	s.createKey()
 	s.createBus()

@@ -40,8 +40,12 @@ func (f *fakeAWS) fakeHistory() []string {
 	}
 	first, asked := "birth-00000000000000000000000000000000", "rotate-11111111111111111111111111111111"
 	say("migration", first, 239, events.AccessGranted{Where: where, VersionID: first})
-	say("migration", "d1", 238, events.DeliverySucceeded{Delivery: events.Delivery{Event: events.TypeAccessGranted, Channel: "mail", Destination: "mail 1"}})
-	say("migration", "d2", 237, events.DeliveryFailed{Delivery: events.Delivery{Event: events.TypeAccessGranted, Channel: "webhook", Destination: "webhook 1", Reason: "the endpoint answered 503"}})
+	say("migration", "d1", 238, events.DeliverySucceeded{Delivery: events.Delivery{Event: events.TypeAccessGranted, Channel: "mail", Destination: "mail 1", Attempt: 1}})
+	webhook := events.Delivery{Event: events.TypeAccessGranted, Channel: "webhook", Destination: "webhook 1", Attempt: 9, Reason: "the endpoint answered 503"}
+	say("migration", "d2", 237, events.DeliveryFailed{Delivery: webhook, Next: trailDay.AddDate(0, 0, -236)})
+	webhook.Attempt, webhook.Reason = 10, "the endpoint answered 410"
+	say("migration", "d3", 236, events.DeliveryFailed{Delivery: webhook})
+	say("migration", "d4", 236, events.DestinationDisabled{Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Tag: "countersign:disabled-9f86d081884c7d65", Reason: webhook.Reason})
 	say("audit", first, 236, events.AccessGranted{Where: where, VersionID: first})
 	say("migration", asked, 30, events.OperationRequested{Where: where, Operation: "rotate", VersionID: asked, Reason: "new engineer", By: ann})
 	say("migration", asked, 29, events.ExternalIDRotated{Where: where, VersionID: asked, Cause: "requested", PreviousUntil: trailDay.AddDate(0, 0, -28)})
@@ -64,7 +68,7 @@ func (f *fakeAWS) sayTest(say func(events.Data)) {
 		return
 	}
 	delivery := func(channel, reason string) events.Delivery {
-		return events.Delivery{EventID: fakeTestID, Event: events.TypeTestRequested, Channel: channel, Destination: channel + " 1", Reason: reason}
+		return events.Delivery{EventID: fakeTestID, Event: events.TypeTestRequested, Channel: channel, Destination: channel + " 1", Attempt: 1, Reason: reason}
 	}
 	say(events.DeliverySucceeded{Delivery: delivery("mail", "")})
 	say(events.DeliverySucceeded{Delivery: delivery("sns", "")})

@@ -150,6 +150,8 @@ func readHappening(m cloudwatchlogs.Message) (h happening, about string, err err
 		h.Reason = d.Reason
 	case *events.DeliveryFailed:
 		h.Reason = d.Reason
+	case *events.DestinationDisabled:
+		h.Reason = d.Reason
 	}
 	return h, detail.Metadata.Grant, nil
 }

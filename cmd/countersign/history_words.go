@@ -76,7 +76,13 @@ func (h happening) words() (what, said string) {
 	case *events.DeliverySucceeded:
 		return "TOLD", d.Destination + " of " + string(d.Event)
 	case *events.DeliveryFailed:
-		return "NOT TOLD", d.Destination + " of " + string(d.Event) + ": " + d.Reason
+		next := "no attempt follows"
+		if !d.Next.IsZero() {
+			next = "next attempt " + stamp(d.Next)
+		}
+		return "NOT TOLD", join(fmt.Sprintf("%s of %s, attempt %d: %s", d.Destination, d.Event, d.Attempt, d.Reason), next)
+	case *events.DestinationDisabled:
+		return "DISABLED", join(d.Destination+" is told of nothing from now on: "+d.Reason, "tag "+d.Tag)
 	}
 	return "OTHER", string(h.Event)
 }

@@ -2,9 +2,12 @@ package notify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 
 	"github.com/countersign/countersign/internal/deliver"
 	"github.com/countersign/countersign/internal/grant"
@@ -16,34 +19,67 @@ var (
 	errNoSecret   = errors.New("the signing secret can't be read: see that it exists and that countersign-notify may read it")
 )
 
-// destination is one place that is told. Its name counts within its channel; addresses stay out of events and logs.
+// destination is one place that is told. Its name counts within its channel; addresses stay out of events, logs and queues.
 type destination struct {
-	channel, name string
-	tell          func(ctx context.Context) error
+	channel string
+	place   int // in the plan, from 1
+	to      deliver.Audience
+	address string // of mail or topic; a webhook's URL, or its secret where the URL stands in there
+	hook    grant.Webhook
 }
 
-// destinations are those of the plan that the event concerns, in the plan's order.
-func (b *batch) destinations(p grant.Plan, f deliver.Facts) []destination {
-	var out []destination
-	add := func(channel string, i int, tell func(context.Context) error) {
-		out = append(out, destination{channel, fmt.Sprintf("%s %d", channel, i+1), tell})
+func (d destination) name() string { return fmt.Sprintf("%s %d", d.channel, d.place) }
+
+// id is by which a message on the queue knows the destination: it stays the same where others come and go, and names another
+// one when the address changes.
+func (d destination) id() string { return d.channel + "-" + fingerprint(d.channel, d.address) }
+
+func fingerprint(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(sum, "%d %s", len(p), p)
 	}
-	if deliver.Tells(deliver.Provider, f.Kind) {
-		m := deliver.NewMessage(p, f, deliver.Provider)
-		for i, address := range p.Notify.Mail {
-			add("mail", i, func(ctx context.Context) error { return b.mail(ctx, m, address) })
-		}
-		for i, hook := range p.Notify.Webhook {
-			add("webhook", i, func(ctx context.Context) error { return b.webhook(ctx, p, f, hook) })
-		}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// destinations are those of the plan, in its order.
+func destinations(p grant.Plan) (out []destination) {
+	for i, address := range p.Notify.Mail {
+		out = append(out, destination{channel: "mail", place: i + 1, to: deliver.Provider, address: address})
 	}
-	if deliver.Tells(deliver.Operators, f.Kind) {
-		m := deliver.NewMessage(p, f, deliver.Operators)
-		for i, topic := range p.Notify.SNS {
-			add("sns", i, func(ctx context.Context) error { return b.Topics.Publish(ctx, topic, m.Subject, m.Topic()) })
+	for i, hook := range p.Notify.Webhook {
+		address := hook.URL
+		if address == "" {
+			address = hook.Secret
 		}
+		out = append(out, destination{channel: "webhook", place: i + 1, to: deliver.Provider, address: address, hook: hook})
+	}
+	for i, topic := range p.Notify.SNS {
+		out = append(out, destination{channel: "sns", place: i + 1, to: deliver.Operators, address: topic})
 	}
 	return out
+}
+
+// find is the destination that a delivery is for, if the plan still has it and it is told of such events.
+func find(p grant.Plan, d delivery) (destination, bool) {
+	all := destinations(p)
+	i := slices.IndexFunc(all, func(to destination) bool { return to.id() == d.Destination && deliver.Tells(to.to, d.Kind) })
+	if i < 0 {
+		return destination{}, false
+	}
+	return all[i], true
+}
+
+// tell makes one attempt.
+func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to destination) error {
+	switch to.channel {
+	case "mail":
+		return b.mail(ctx, deliver.NewMessage(p, f, to.to), to.address)
+	case "sns":
+		m := deliver.NewMessage(p, f, to.to)
+		return b.Topics.Publish(ctx, to.address, m.Subject, m.Topic())
+	}
+	return b.webhook(ctx, p, f, to)
 }
 
 func (b *batch) mail(ctx context.Context, m deliver.Message, address string) error {
@@ -56,62 +92,61 @@ func (b *batch) mail(ctx context.Context, m deliver.Message, address string) err
 	return b.Mail.SendMail(ctx, m.Mail(b.MailFrom, address))
 }
 
-func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, hook grant.Webhook) error {
-	endpoint, key, err := b.signing(ctx, hook)
-	if err != nil {
-		return err
-	}
-	body, err := deliver.BodyFor(endpoint, p, f)
-	if err != nil {
-		return err
-	}
-	request, err := deliver.NewRequest(ctx, endpoint, key, f.EventID, b.Now(), body)
-	if err != nil {
-		return err
-	}
-	return deliver.Post(b.client, request)
-}
-
-// final says that only a person can help: the message isn't delivered again for it, which would repeat what others
-// already took.
-func final(err error) bool {
-	for _, e := range []error{
-		errNoSender, errBadAddress, deliver.ErrBadHeader, deliver.ErrBadKey, deliver.ErrBadURL, deliver.ErrForbiddenAddress, deliver.ErrRedirected,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// reason says in plain words why a destination was not told. It names no address: services' own words may.
-func reason(channel string, err error) string {
-	for _, e := range []error{errNoSender, errBadAddress, errNoSecret} {
-		if errors.Is(err, e) {
-			return e.Error()
-		}
-	}
-	for _, e := range []error{grant.ErrNotFound, grant.ErrDenied, grant.ErrThrottled, grant.ErrQuota, grant.ErrUnavailable} {
-		if errors.Is(err, e) {
-			return "AWS: " + e.Error()
-		}
-	}
+func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, to destination) error {
+	hook, err := b.endpoint(ctx, to)
 	switch {
-	case errors.Is(err, deliver.ErrBadHeader):
-		return "the sender or the recipient is not one line of ASCII: correct mailFrom and notify in access.yaml"
-	case channel == "mail":
-		return "SES did not take the mail: see that the sender is verified, and the log of countersign-notify"
-	case channel == "sns":
-		return "SNS did not take the message: see the log of countersign-notify"
+	case err != nil:
+		return err
+	case hook.refused != "":
+		return &disabled{hook}
 	}
-	return deliver.Reason(err)
+	body, err := deliver.BodyFor(hook.url, p, f)
+	if err != nil {
+		return err
+	}
+	request, err := deliver.NewRequest(ctx, hook.url, hook.key, f.EventID, b.Now(), body)
+	if err != nil {
+		return err
+	}
+	if err := deliver.Post(b.client, request); !deliver.Gone(err) {
+		return err
+	}
+	return b.disable(ctx, to, hook, f.EventID)
 }
 
-// loggable is what the log may hold of an error: a webhook's may quote its URL, which can be a credential.
-func loggable(channel string, err error) string {
-	if channel == "webhook" {
-		return reason(channel, err)
+// endpoint is a webhook as its signing secret completes it.
+type endpoint struct {
+	url     string
+	key     deliver.Key
+	mark    string // the tag of its secret that says it wants no message any more
+	refused string // the event that it answered with 410; empty: it is told
+}
+
+// endpoint reads the signing secret, and then whether the endpoint is marked.
+func (b *batch) endpoint(ctx context.Context, to destination) (endpoint, error) {
+	url, key, err := b.signing(ctx, to.hook)
+	if err != nil {
+		return endpoint{}, err
 	}
-	return err.Error()
+	secret, err := b.Secrets.Describe(ctx, to.hook.Secret)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("%w: %w", errNoSecret, err)
+	}
+	mark := grant.TagDisabled + fingerprint(url)
+	return endpoint{url, key, mark, secret.Tags[mark]}, nil
+}
+
+// disabled says that a webhook wants no message any more.
+type disabled struct{ endpoint }
+
+func (*disabled) Error() string { return "the endpoint answered 410: it wants no messages any more" }
+
+// disable remembers that an endpoint answered 410, at the secret that signs for it. The mark names the event: should this
+// delivery come again, it announces again.
+func (b *batch) disable(ctx context.Context, to destination, hook endpoint, eventID string) error {
+	hook.refused = eventID
+	if err := b.Secrets.Tag(ctx, to.hook.Secret, map[string]string{hook.mark: eventID}); err != nil {
+		return &trouble{fmt.Errorf("marking %s as disabled: %w", to.name(), err)}
+	}
+	return &disabled{hook}
 }

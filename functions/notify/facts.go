@@ -2,9 +2,7 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -16,78 +14,14 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// maxBody is the largest event that EventBridge carries, in bytes.
-const maxBody = 256 << 10
-
-var (
-	eventID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	versionID = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
-)
-
-// said is all that is taken from an event.
-type said struct {
-	id       string
-	kind     events.Type
-	grant    grant.Name
-	version  string // may be empty
-	revokeID string // Access Revoked and Access Restored
-}
-
-// read takes from a message what may be taken. Everything it can't read is dropped: it will not read better next time.
-func (b *batch) read(message lambdaevents.SQSMessage) (said, error) {
-	if len(message.Body) > maxBody {
-		return said{}, drop("larger than an event can be")
-	}
-	var envelope events.Envelope
-	if err := json.Unmarshal([]byte(message.Body), &envelope); err != nil {
-		return said{}, drop("not an event of EventBridge")
-	}
-	if envelope.Source != events.Source {
-		return said{}, drop("source %.60q is another's", envelope.Source)
-	}
-	if !slices.Contains(events.Types(), envelope.DetailType) {
-		return said{}, drop("unknown event %.60q", string(envelope.DetailType))
-	}
-	var detail struct {
-		Metadata struct {
-			ID    string `json:"id"`
-			Grant string `json:"grant"`
-		} `json:"metadata"`
-		Data struct {
-			VersionID string `json:"versionId"`
-			RevokeID  string `json:"revokeId"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(envelope.Detail, &detail); err != nil {
-		return said{}, drop("detail of %q can't be read", envelope.DetailType)
-	}
-	name, err := grant.ParseName(detail.Metadata.Grant)
-	if err != nil || !b.Grants[name] {
-		return said{}, drop("grant %.60q is none of this stack", detail.Metadata.Grant)
-	}
-	out := said{id: detail.Metadata.ID, kind: envelope.DetailType, grant: name, version: detail.Data.VersionID}
-	switch {
-	case !eventID.MatchString(out.id):
-		return said{}, drop("event id %.60q is not in our form", out.id)
-	case out.kind == events.TypeAccessRevoked, out.kind == events.TypeAccessRestored:
-		out.revokeID = detail.Data.RevokeID
-		if out.kind == events.TypeAccessRevoked {
-			out.version = ""
-		}
-		if !grant.IsRevokeID(out.revokeID) {
-			return said{}, drop("revoke id %.60q is not in our form", out.revokeID)
-		}
-	case out.kind != events.TypeExternalIDRotated && out.version != "" && !versionID.MatchString(out.version):
-		return said{}, drop("version id %.80q is not in our form", out.version)
-	}
-	return out, nil
-}
-
-// facts completes an event with what the plan and Secrets Manager say.
-func (b *batch) facts(ctx context.Context, p grant.Plan, s said, message lambdaevents.SQSMessage) (deliver.Facts, error) {
+// facts completes what a delivery says with what the plan and Secrets Manager say.
+func (b *batch) facts(ctx context.Context, p grant.Plan, d delivery) (deliver.Facts, error) {
 	now := b.Now()
-	f := deliver.Facts{EventID: s.id, Kind: s.kind, VersionID: s.version, RevokeID: s.revokeID, At: queued(message, now), Now: now}
-	switch s.kind {
+	f := deliver.Facts{EventID: d.ID, Kind: d.Kind, VersionID: d.Version, RevokeID: d.RevokeID, At: d.FirstTried, Now: now}
+	if f.At.IsZero() || f.At.After(now) {
+		f.At = now
+	}
+	switch d.Kind {
 	case events.TypeAccessExpired:
 		if p.Expires.IsZero() || p.Expires.After(now) {
 			return f, drop("grant %s has not expired by its plan", p.Grant)
@@ -99,6 +33,8 @@ func (b *batch) facts(ctx context.Context, p grant.Plan, s said, message lambdae
 			_, err := b.version(ctx, p, f.VersionID)
 			return f, err
 		}
+	case events.TypeDestinationDisabled:
+		return b.disabled(ctx, p, f, d.Disabled)
 	}
 	return f, nil
 }
@@ -137,6 +73,24 @@ func (b *batch) rotation(ctx context.Context, p grant.Plan, f deliver.Facts) (de
 	default:
 		return f, fmt.Errorf("version %.80q of %s is not current yet", v.ID, p.Grant)
 	}
+	return f, nil
+}
+
+// disabled proves that a webhook carries the mark of one that wants no message any more.
+func (b *batch) disabled(ctx context.Context, p grant.Plan, f deliver.Facts, name string) (deliver.Facts, error) {
+	all := destinations(p)
+	i := slices.IndexFunc(all, func(d destination) bool { return d.name() == name })
+	if i < 0 {
+		return f, drop("%s is none of the plan of %s", name, p.Grant)
+	}
+	hook, err := b.endpoint(ctx, all[i])
+	switch {
+	case err != nil:
+		return f, err
+	case hook.refused == "":
+		return f, drop("%s of %s is not disabled", name, p.Grant)
+	}
+	f.Disabled = deliver.Disabled{Destination: name, SecretARN: all[i].hook.Secret, Tag: hook.mark}
 	return f, nil
 }
 

@@ -1,15 +1,20 @@
 // Package notify tells the people and systems that a grant's plan names of what happened to it.
 //
-// It decides who is told of which event, and whether a message that could not be delivered is tried again. It trusts the
-// plan. Of an event it takes the grant, the kind, and the ids of event, version and revocation, each checked for its
-// form; addresses, ARNs and deadlines come from the plan and from Secrets Manager's own dates. It has no permission on
-// IAM, reads no external ID, and never ends or opens an access.
+// An event comes from the bus to notify's queue. notify puts one delivery for each destination back on that queue (fanout.go);
+// each of them is attempted, waits and is attempted again by itself (attempt.go), until its destination has taken it, wants
+// nothing any more, or no attempt is left: then it lies with the dead letters.
+//
+// It decides who is told of which event, and when again. It trusts the plan. Of an event or a delivery it takes the grant,
+// the kind, and the ids of event, version and revocation, each checked for its form; addresses, ARNs and deadlines come from
+// the plan and from Secrets Manager's own dates. It has no permission on IAM, reads no external ID, and never ends or opens
+// an access.
 package notify
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"time"
@@ -26,13 +31,16 @@ type Plans interface {
 	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
 }
 
-// Secrets reads the dates of a grant's secret, and the signing secrets of webhooks. It is never asked for the value of a
-// grant's secret.
+// Secrets reads the dates of a grant's secret, and the signing secrets of webhooks, which it may mark. It is never asked for
+// the value of a grant's secret.
 type Secrets interface {
 	// Versions are the secret's labelled versions.
 	Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error)
 	// AtStage is the version of a signing secret that carries a label; grant.ErrNotFound: none does.
 	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
+	// Describe has the tags of a signing secret, and Tag sets some of them.
+	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
+	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
 
 // Mailer sends one mail. An error means that the service refused it, or that its answer was lost.
@@ -50,30 +58,52 @@ type Bus interface {
 	Put(ctx context.Context, e events.Event) error
 }
 
-// Handler takes events from the queue behind the bus.
+// Sender puts a message on a queue, to be received after the delay, 15 minutes at most. An error may also mean that the
+// answer was lost: the message is then there.
+type Sender interface {
+	Send(ctx context.Context, body []byte, delay time.Duration) error
+}
+
+// Queue is notify's own: where its messages come from, and where it puts what is to be told later.
+type Queue interface {
+	Sender
+	// Hide keeps a received message for that long from now; no longer than 12 hours from its receipt.
+	Hide(ctx context.Context, receipt string, d time.Duration) error
+	// Delete ends a received message.
+	Delete(ctx context.Context, receipt string) error
+}
+
+// Handler takes messages from notify's queue.
 type Handler struct {
 	Plans   Plans
 	Secrets Secrets
 	Mail    Mailer
 	Topics  Topics
 	Bus     Bus
+	Queue   Queue
+	Dead    Sender       // the dead letters
 	HTTP    deliver.Doer // nil: deliver.NewClient(Loopback)
 
-	Grants       map[grant.Name]bool // the grants of this stack; events about others are dropped
+	Grants       map[grant.Name]bool // the grants of this stack; messages about others are dropped
 	MailFrom     string              // verified sender; empty: no mail is sent, and each is reported as failed
 	Loopback     bool                // webhooks may go to the machine itself: local emulator only
 	StackVersion string
 
-	Now func() time.Time
-	Log *slog.Logger
+	Now  func() time.Time
+	Rand io.Reader
+	Log  *slog.Logger
 }
 
-// margin is kept of the invocation's time for reporting what was done: a batch that runs out of time is delivered again
-// as a whole.
-const margin = 2 * time.Second
+const (
+	// margin is kept of the invocation's time for reporting what was done: a batch that runs out of time is delivered again
+	// as a whole.
+	margin = 2 * time.Second
+	// PerMessage is how long one message has for everything: a slow endpoint leaves the others of its batch their time.
+	PerMessage = 20 * time.Second
+)
 
-// Handle tells the destinations of each event in the batch. The answer lists the messages that SQS shall deliver again;
-// the error is always nil.
+// Handle deals with each message of a batch by itself. The answer lists those that stay on the queue; the error is always
+// nil.
 func (h *Handler) Handle(ctx context.Context, in lambdaevents.SQSEvent) (lambdaevents.SQSEventResponse, error) {
 	inTime := ctx
 	if deadline, ok := ctx.Deadline(); ok {
@@ -81,21 +111,19 @@ func (h *Handler) Handle(ctx context.Context, in lambdaevents.SQSEvent) (lambdae
 		inTime, cancel = context.WithTimeout(ctx, deadline.Sub(h.Now())-margin)
 		defer cancel()
 	}
-	b := batch{Handler: h, report: ctx, told: map[string]bool{}, client: h.HTTP}
+	b := batch{Handler: h, report: ctx, done: map[string]bool{}, client: h.HTTP}
 	if b.client == nil {
 		b.client = deliver.NewClient(h.Loopback)
 	}
 	out := lambdaevents.SQSEventResponse{BatchItemFailures: []lambdaevents.SQSBatchItemFailure{}}
-	for _, message := range in.Records {
-		err := b.take(inTime, message)
-		var drop *dropped
-		switch {
-		case errors.As(err, &drop):
-			h.Log.WarnContext(ctx, "event dropped", "message_id", message.MessageId, "reason", drop.Error())
-		case err != nil:
-			h.Log.ErrorContext(ctx, "event not delivered to all", "message_id", message.MessageId, "reason", err.Error())
-			out.BatchItemFailures = append(out.BatchItemFailures, lambdaevents.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+	for i, message := range in.Records {
+		if b.settle(inTime, message) {
+			if i < len(in.Records)-1 { // what befalls the others doesn't bring it back; Lambda deletes the last one at once
+				b.delete(inTime, message)
+			}
+			continue
 		}
+		out.BatchItemFailures = append(out.BatchItemFailures, lambdaevents.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 	}
 	return out, nil
 }
@@ -105,80 +133,97 @@ type batch struct {
 	*Handler
 	report context.Context // lives longer than the context of the work, by margin
 	client deliver.Doer
-	told   map[string]bool // event id and destination: a repeat in the same batch isn't told twice
+	done   map[string]bool // a repeat in the same batch isn't told twice
 }
 
-// dropped says that an event is not for us, or not to be believed: trying again would not change that.
+// dropped says that a message is not for us, or not to be believed: trying again would not change that.
 type dropped struct{ reason string }
 
 func (d *dropped) Error() string { return d.reason }
 
 func drop(format string, args ...any) error { return &dropped{fmt.Sprintf(format, args...)} }
 
-// take tells all destinations of one event. A destination that fails keeps no other from being told.
-func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error {
-	said, err := b.read(message)
-	if err != nil || said.kind == events.TypeDeliverySucceeded || said.kind == events.TypeDeliveryFailed {
-		return err
+// trouble is ours and not the destination's: SQS brings the message again, and no attempt is spent.
+type trouble struct{ error }
+
+func (t *trouble) Unwrap() error { return t.error }
+
+// errHidden says that a message waits on the queue.
+var errHidden = errors.New("waits on the queue")
+
+// settle says whether a message is done with. One that isn't comes again.
+func (b *batch) settle(ctx context.Context, message lambdaevents.SQSMessage) bool {
+	if ctx.Err() != nil {
+		b.Log.WarnContext(b.report, "no time left for message", "message_id", message.MessageId)
+		return false
 	}
-	plan, err := b.Plans.Plan(ctx, said.grant)
+	within, cancel := context.WithTimeout(ctx, PerMessage)
+	defer cancel()
+	err := b.take(within, message)
+	var drop *dropped
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &drop):
+		b.Log.WarnContext(ctx, "message dropped", "message_id", message.MessageId, "reason", drop.Error())
+		return true
+	case errors.Is(err, errHidden):
+		return false
+	}
+	again := backoff(receives(message))
+	b.Log.ErrorContext(ctx, "message comes again", "message_id", message.MessageId, "in", again.String(), "reason", err.Error())
+	if err := b.Queue.Hide(ctx, message.ReceiptHandle, again); err != nil {
+		b.Log.WarnContext(ctx, "message comes again after the queue's own time", "message_id", message.MessageId, "reason", err.Error())
+	}
+	return false
+}
+
+// take deals with one message: an event is handed out to its destinations, a delivery attempted or left to wait.
+func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error {
+	said, one, err := b.read(message.Body)
+	switch {
+	case err != nil:
+		return err
+	case one != nil:
+		return b.deliver(ctx, *one, message)
+	case said.Kind == events.TypeDeliverySucceeded || said.Kind == events.TypeDeliveryFailed:
+		return nil
+	}
+	return b.fanOut(ctx, said, message)
+}
+
+// plan reads the plan of what a message is about.
+func (b *batch) plan(ctx context.Context, name grant.Name) (grant.Plan, error) {
+	p, err := b.Plans.Plan(ctx, name)
 	switch {
 	case errors.Is(err, grant.ErrNotConfigured):
-		return drop("grant %s has no plan", said.grant)
+		return p, drop("grant %s has no plan", name)
 	case err != nil:
-		return fmt.Errorf("reading plan of %s: %w", said.grant, err)
-	case plan.Grant != said.grant:
-		return drop("plan of %s names another grant", said.grant)
+		return p, fmt.Errorf("reading plan of %s: %w", name, err)
+	case p.Grant != name:
+		return p, drop("plan of %s names another grant", name)
 	}
-	facts, err := b.facts(ctx, plan, said, message)
-	if err != nil {
-		return err
-	}
-	var again []error
-	for _, d := range b.destinations(plan, facts) {
-		key := facts.EventID + " " + d.name
-		if b.told[key] {
-			continue
-		}
-		if ctx.Err() != nil {
-			return errors.Join(append(again, fmt.Errorf("no time left before %s", d.name))...)
-		}
-		err := d.tell(ctx)
-		b.announce(said, d, attempt(message), err)
-		switch {
-		case err == nil:
-			b.told[key] = true
-		case !final(err):
-			again = append(again, fmt.Errorf("telling %s: %s", d.name, reason(d.channel, err)))
-		}
-	}
-	return errors.Join(again...)
+	return p, nil
 }
 
-// announce puts the outcome on the bus. If the bus doesn't take it only the log knows: delivering again for that would
-// tell the destination twice.
-func (b *batch) announce(said said, d destination, attempt int, err error) {
-	body := events.Delivery{EventID: said.id, Event: said.kind, Channel: d.channel, Destination: d.name}
-	var data events.Data = events.DeliverySucceeded{Delivery: body}
-	attrs := []any{"grant", string(said.grant), "event", string(said.kind), "event_id", said.id, "destination", d.name}
-	if err == nil {
-		b.Log.InfoContext(b.report, "destination told", attrs...)
-	} else {
-		body.Reason = reason(d.channel, err)
-		data = events.DeliveryFailed{Delivery: body}
-		b.Log.WarnContext(b.report, "destination not told", append(attrs, "reason", body.Reason, "error", loggable(d.channel, err))...)
-	}
-	change := said.id + " " + d.name + " " + strconv.Itoa(attempt)
-	if err := b.Bus.Put(b.report, events.New(string(said.grant), change, b.StackVersion, b.Now(), data)); err != nil {
-		b.Log.ErrorContext(b.report, "outcome not announced", append(attrs, "reason", err.Error())...)
+func (b *batch) delete(ctx context.Context, message lambdaevents.SQSMessage) {
+	if err := b.Queue.Delete(ctx, message.ReceiptHandle); err != nil { // Lambda deletes it at the end of the batch
+		b.Log.WarnContext(ctx, "message not deleted yet", "message_id", message.MessageId, "reason", err.Error())
 	}
 }
 
-// attempt counts the deliveries of a message to us, from 1.
-func attempt(message lambdaevents.SQSMessage) int {
+// receives counts the deliveries of a message to us, from 1.
+func receives(message lambdaevents.SQSMessage) int {
 	n, err := strconv.Atoi(message.Attributes["ApproximateReceiveCount"])
 	if err != nil || n < 1 {
 		return 1
 	}
 	return n
+}
+
+// backoff is how long a message waits after trouble of ours: 5 seconds, twice that, and so on up to half an hour. The
+// queue's maxReceiveCount makes of it some hours in all.
+func backoff(receives int) time.Duration {
+	const first, most = 5 * time.Second, 30 * time.Minute
+	return min(first<<min(receives-1, 10), most)
 }

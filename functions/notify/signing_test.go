@@ -40,8 +40,8 @@ func TestWhichKeysSign(t *testing.T) {
 	} {
 		w := newWorld(t)
 		tt.change(w)
-		failed := w.handle(body(t, event("migration", events.AccessRevoked{RevokeID: revocation})))
-		if again := failed != nil; again != (tt.signs == "") {
+		w.handle(body(t, event("migration", events.AccessRevoked{RevokeID: revocation})))
+		if again := w.waiting() != nil; again != (tt.signs == "") {
 			t.Errorf("%s: tried again: %t", tt.name, again)
 		}
 		if len(w.hook) == 0 {

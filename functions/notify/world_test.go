@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,12 @@ var (
 	created = time.Date(2026, 2, 4, 3, 0, 3, 400e6, time.UTC)
 )
 
+// sent is a message on the queue.
+type sent struct {
+	body  string
+	delay time.Duration
+}
+
 // world is everything that notify reaches, and what it did there.
 type world struct {
 	t        *testing.T
@@ -49,13 +57,17 @@ type world struct {
 	hook []*http.Request
 	body [][]byte
 	bus  []events.Event
+	tags map[string]string // of the signing secrets
+	sent []sent            // onto the queue, and not received yet
+	dead []string
+	hid  []time.Duration
 	log  bytes.Buffer
 	Handler
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, status: 200, keyed: now.AddDate(0, -1, 0), fail: map[string]error{}, secrets: map[string]string{signingSecret: signingKey},
+		t: t, status: 200, keyed: now.AddDate(0, -1, 0), tags: map[string]string{}, fail: map[string]error{}, secrets: map[string]string{signingSecret: signingKey},
 		plans: map[grant.Name]grant.Plan{"migration": plan("migration"), "audit": plan("audit"), "elsewhere": plan("elsewhere")},
 		versions: []grant.VersionInfo{
 			{ID: scheduled, Stages: []string{grant.StageCurrent, grant.StagePending}, Created: created},
@@ -63,9 +75,9 @@ func newWorld(t *testing.T) *world {
 		},
 	}
 	w.Handler = Handler{
-		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, HTTP: w,
+		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, HTTP: w, Queue: w, Dead: letters{w},
 		Grants: map[grant.Name]bool{"migration": true, "audit": true}, MailFrom: "countersign@example.com", StackVersion: "1.0.0",
-		Now: func() time.Time { return now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Now: func() time.Time { return now }, Rand: zero{}, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 	return w
 }
@@ -119,6 +131,49 @@ func (w *world) AtStage(_ context.Context, arn, stage string) (grant.Version, er
 	}
 	return grant.Version{}, errors.Join(err, grant.ErrNotFound)
 }
+
+func (w *world) Describe(_ context.Context, arn string) (grant.Secret, error) {
+	return grant.Secret{ARN: arn, Tags: w.tags}, w.act("describe %s", arn)
+}
+
+func (w *world) Tag(_ context.Context, arn string, tags map[string]string) error {
+	err := w.act("tag %s", arn)
+	if err == nil {
+		maps.Copy(w.tags, tags)
+	}
+	return err
+}
+
+func (w *world) Send(_ context.Context, body []byte, delay time.Duration) error {
+	err := w.act("send %s", delay)
+	if err == nil {
+		w.sent = append(w.sent, sent{string(body), delay})
+	}
+	return err
+}
+
+func (w *world) Hide(_ context.Context, _ string, d time.Duration) error {
+	w.hid = append(w.hid, d)
+	return w.act("hide %s", d)
+}
+
+func (w *world) Delete(_ context.Context, receipt string) error { return w.act("delete %s", receipt) }
+
+// letters are the dead ones.
+type letters struct{ w *world }
+
+func (l letters) Send(_ context.Context, body []byte, _ time.Duration) error {
+	err := l.w.act("bury")
+	if err == nil {
+		l.w.dead = append(l.w.dead, string(body))
+	}
+	return err
+}
+
+// zero is randomness without a surprise: no jitter.
+type zero struct{}
+
+func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func (w *world) SendMail(ctx context.Context, m deliver.Mail) error {
 	if _, err := m.MIME(); err != nil {
@@ -205,20 +260,42 @@ func body(t *testing.T, e events.Event) string {
 	return string(out)
 }
 
-// handle delivers a batch and answers with the ids of the messages that failed: "m1", "m2", …
+// handle delivers a batch, and then each delivery that comes of it at once, by itself. It answers with the ids of the messages
+// that failed: "m1", "m2", … of the batch, "d" of a delivery.
 func (w *world) handle(bodies ...string) []string {
 	w.t.Helper()
-	return w.handleWithin(w.t.Context(), bodies...)
+	failed := w.handleWithin(w.t.Context(), bodies...)
+	for i := 0; i < len(w.sent); {
+		next := w.sent[i]
+		if next.delay > 0 {
+			i++
+			continue
+		}
+		w.sent = slices.Delete(w.sent, i, i+1)
+		if w.handleWithin(w.t.Context(), next.body) != nil {
+			failed = append(failed, "d")
+		}
+	}
+	return failed
 }
 
 func (w *world) handleWithin(ctx context.Context, bodies ...string) []string {
 	w.t.Helper()
 	var in lambdaevents.SQSEvent
 	for i, b := range bodies {
-		in.Records = append(in.Records, lambdaevents.SQSMessage{
-			MessageId: fmt.Sprintf("m%d", i+1), Body: b, Attributes: map[string]string{"ApproximateReceiveCount": "1"},
-		})
+		in.Records = append(in.Records, message(fmt.Sprintf("m%d", i+1), b, 1))
 	}
+	return w.failures(ctx, in)
+}
+
+func message(id, body string, receives int) lambdaevents.SQSMessage {
+	return lambdaevents.SQSMessage{
+		MessageId: id, ReceiptHandle: "receipt of " + id, Body: body, Attributes: map[string]string{"ApproximateReceiveCount": fmt.Sprint(receives)},
+	}
+}
+
+func (w *world) failures(ctx context.Context, in lambdaevents.SQSEvent) (failed []string) {
+	w.t.Helper()
 	answer, err := w.Handle(ctx, in)
 	if err != nil {
 		w.t.Fatal(err)
@@ -226,9 +303,25 @@ func (w *world) handleWithin(ctx context.Context, bodies ...string) []string {
 	if answer.BatchItemFailures == nil {
 		w.t.Error("a null list makes Lambda count the whole batch as failed")
 	}
-	var failed []string
 	for _, f := range answer.BatchItemFailures {
 		failed = append(failed, f.ItemIdentifier)
 	}
 	return failed
+}
+
+// waiting are the deliveries on the queue: "webhook 1 attempt 2 in 5s".
+func (w *world) waiting() (out []string) {
+	w.t.Helper()
+	for _, s := range w.sent {
+		_, d, err := (&batch{Handler: &w.Handler}).read(s.body)
+		if err != nil || d == nil {
+			w.t.Fatalf("on the queue: %s: %v", s.body, err)
+		}
+		to, ok := find(w.plans[d.Grant], *d)
+		if !ok {
+			w.t.Fatalf("on the queue: %s: to nobody", s.body)
+		}
+		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.name(), d.Attempt, d.NotBefore.Sub(w.Now())))
+	}
+	return out
 }

@@ -30,9 +30,29 @@ var (
 )
 
 // StatusError is an answer other than 2xx. 3xx is ErrRedirected.
-type StatusError struct{ Code int }
+type StatusError struct {
+	Code       int
+	RetryAfter string // the header, as the endpoint wrote it: for Wait alone, and never shown
+}
 
 func (e *StatusError) Error() string { return fmt.Sprintf("endpoint answered %d", e.Code) }
+
+// Wait is how long the endpoint asks to be left alone: Retry-After in seconds or as a date. Zero: it doesn't say.
+func (e *StatusError) Wait(now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(e.RetryAfter, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(e.RetryAfter); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+// Gone says that the endpoint answered 410: it wants no message any more.
+func Gone(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Code == http.StatusGone
+}
 
 // NewClient makes the HTTP client for webhooks. It speaks https to public addresses on port 443, or on one that the URL
 // names from 1024 on, checked after the name is resolved; it follows no redirect, uses no proxy and keeps no connection. loopback also allows http and any port
@@ -130,7 +150,7 @@ func Post(d Doer, r *http.Request) error {
 	case 3:
 		return ErrRedirected
 	}
-	return &StatusError{Code: answer.StatusCode}
+	return &StatusError{answer.StatusCode, answer.Header.Get("Retry-After")}
 }
 
 // Reason says in plain words why a webhook was not taken. It names no address and nothing that the endpoint said.

@@ -170,3 +170,30 @@ func TestBadURLsAreNotNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAnEndpointAsksFor(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"": 0, "0": 0, "120": 2 * time.Minute, "4294967295": 4294967295 * time.Second, "4294967296": 0, "-5": 0, "1.5": 0, "soon": 0, "120 ": 0,
+		now.Add(time.Hour).Format(http.TimeFormat):  time.Hour,
+		now.Add(-time.Hour).Format(http.TimeFormat): 0,
+	} {
+		url, client := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Retry-After"] = []string{header}
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		var status *StatusError
+		if err := post(t, client, url); !errors.As(err, &status) || Gone(err) {
+			t.Fatalf("%q: %v", header, err)
+		}
+		if header == "120 " {
+			want = 2 * time.Minute // HTTP takes the space off
+		}
+		if got := status.Wait(now); got != want {
+			t.Errorf("%q: %s, want %s", header, got, want)
+		}
+	}
+	url, client := endpoint(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusGone) })
+	if err := post(t, client, url); !Gone(err) {
+		t.Errorf("got %v", err)
+	}
+}

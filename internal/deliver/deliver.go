@@ -1,6 +1,6 @@
 // Package deliver says what changed: as a mail, as a signed webhook, as a message to a topic.
 //
-// It decides the words, the form and the signature, and which addresses a webhook may reach. It trusts the plan, which
+// It decides the words, the form and the signature, which addresses a webhook may reach, and when the next attempt comes. It trusts the plan, which
 // only CloudFormation writes, and the facts that its caller has checked; a version id is shown as it is given. It never
 // holds an external ID: a message is a doorbell, and the ID is read from the secret.
 package deliver
@@ -42,7 +42,7 @@ var tells = map[Audience][]events.Type{
 	},
 	Operators: {
 		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
-		events.TypeTestRequested,
+		events.TypeDestinationDisabled, events.TypeTestRequested,
 	},
 }
 
@@ -59,6 +59,15 @@ type Facts struct {
 	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
+
+	Disabled Disabled // Destination Disabled
+}
+
+// Disabled is a destination that wants no message any more.
+type Disabled struct {
+	Destination string // its place in the plan: "webhook 1"
+	SecretARN   string // that signs for it, and carries the mark
+	Tag         string // the mark
 }
 
 // Row is one line of a message: what a value is, the value, and the command that belongs to it.

@@ -59,6 +59,10 @@ var sayings = []saying{
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.PreviousUntil = "rotate-0123456789abcdef0123456789abcdef", f.Now
 		})},
+	{"external-id-rotated-last-call", Provider, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-23*time.Hour), f.Now.Add(time.Hour)
+		})},
 	{"external-id-rotated-cut", Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
 	{"external-id-rotated-restored", Provider, nil,
@@ -76,6 +80,9 @@ var sayings = []saying{
 	{"rotation-failed", Operators, nil,
 		facts(events.TypeRotationFailed, func(f *Facts) { f.VersionID = scheduledVersion })},
 	{"trust-drift-detected", Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
+	{"destination-disabled", Operators, nil, facts(events.TypeDestinationDisabled, func(f *Facts) {
+		f.Disabled = Disabled{"webhook 1", "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hestio-webhook-XyZ123", "countersign:disabled-9f86d081884c7d65"}
+	})},
 	{"test-requested", Provider, nil, facts(events.TypeTestRequested, nil)},
 	{"test-requested-operators", Operators, nil, facts(events.TypeTestRequested, nil)},
 }
@@ -150,6 +157,7 @@ func TestWhoIsTold(t *testing.T) {
 		{events.TypeOperationRequested, false, false},
 		{events.TypeDeliverySucceeded, false, false},
 		{events.TypeDeliveryFailed, false, false},
+		{events.TypeDestinationDisabled, false, true},
 		{"Something Else", false, false},
 	} {
 		if got := Tells(Provider, tt.kind); got != tt.provider {
@@ -260,7 +268,7 @@ func TestStrayCharactersStartNothing(t *testing.T) {
 		if p.SecretARN != "" {
 			p.SecretARN, p.KeyARN = evil, evil
 		}
-		s.facts.VersionID, s.facts.RevokeID = evil, evil
+		s.facts.VersionID, s.facts.RevokeID, s.facts.Disabled = evil, evil, Disabled{evil, evil, evil}
 		clean := s.message()
 		m := NewMessage(p, s.facts, s.to)
 		mail := m.Mail("a@example.com", "b@example.com")

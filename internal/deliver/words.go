@@ -30,6 +30,8 @@ func NewMessage(p grant.Plan, f Facts, to Audience) Message {
 		m = w.failed()
 	case events.TypeTrustDriftDetected:
 		m = w.drifted()
+	case events.TypeDestinationDisabled:
+		m = w.disabled()
 	case events.TypeTestRequested:
 		m = w.test()
 	}
@@ -125,6 +127,10 @@ func (w words) rotated() Message {
 		m.Subject = "new external ID, act now"
 		m.Lead = "Use the new external ID for account " + account + " from now on: the time of the previous one is over."
 		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID was good."}, do, changed, w.version()}
+	case !w.facts.Now.Before(w.facts.LastCall()):
+		m.Subject = "reminder: act before " + minute(until)
+		m.Lead = "The previous external ID for account " + account + " ends at " + minute(until) + ". Who still uses it is out from then on."
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do, changed, w.version()}
 	default:
 		m.Subject = "new external ID, act before " + minute(until)
 		m.Lead = "Use the new external ID for account " + account + " before " + minute(until) + "."
@@ -226,6 +232,19 @@ func (w words) drifted() Message {
 		Lead:    "The trust policy of grant " + string(w.plan.Grant) + "'s role was not what its plan asks for.",
 		Rows: []Row{
 			{Label: "Do", Text: "See what was found. Countersign mends what is its own and leaves the rest to you.", Command: "countersign show " + string(w.plan.Grant)},
+		},
+		Revoke: grant.RevokeLine(w.plan.RoleName()),
+	}
+}
+
+func (w words) disabled() Message {
+	d := w.facts.Disabled
+	return Message{
+		Subject: d.Destination + " disabled",
+		Lead:    "The endpoint of " + d.Destination + " wants no messages any more (410 Gone). It is told of nothing from now on.",
+		Rows: []Row{
+			{Label: "Do", Text: "Ask " + w.plan.Provider + " for its endpoint, and correct it in access.yaml or in the secret. If it is to be this one again:",
+				Command: "aws secretsmanager untag-resource --region " + w.plan.Region + " --secret-id " + d.SecretARN + " --tag-keys " + d.Tag},
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}

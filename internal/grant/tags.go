@@ -8,6 +8,10 @@ const (
 	TagRevoked  = TagPrefix + string(FactRevoked)  // revoke id: by revoke, and by reconcile for a Deny without one
 	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
 	TagPaused   = TagPrefix + "paused"             // until when no scheduled rotation starts, see PausedUntil: by operate
+
+	// TagDisabled and a hash of its URL mark a webhook that answered 410, on the secret that signs for it: by notify. The value
+	// is the id of the event that it refused.
+	TagDisabled = TagPrefix + "disabled-"
 )
 
 // Fact is a change that has to be announced. Its tag holds the change's id; the tag of Announced holds the same id once

@@ -143,15 +143,6 @@ func (q queue) Receive(context.Context) (out []conformance.Received, err error) 
 	return out, nil
 }
 
-func (q queue) Hide(ctx context.Context, receipt string, d time.Duration) error {
-	return q.ChangeVisibility(ctx, receipt, d)
-}
-
-func (q queue) Delete(_ context.Context, receipt string) error {
-	q.Queue.Delete(receipt)
-	return nil
-}
-
 // entryway puts entries as one principal; "" is one of the customer's account.
 type entryway struct {
 	bus *sim.Bus

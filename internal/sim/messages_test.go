@@ -46,12 +46,33 @@ func TestAMessageComesAfterItsDelayAndAgainUntilItIsDeleted(t *testing.T) {
 			t.Errorf("a hidden message was received: %+v", again)
 		}
 		if n == 2 {
-			q.Delete(got[0].Receipt)
+			must(t, q.Delete(t.Context(), got[0].Receipt))
 		}
 		w.Advance(30 * time.Second)
 	}
 	if got := q.Receive(10); len(got) != 0 || len(q.Messages()) != 0 {
 		t.Errorf("a deleted message was received: %+v", got)
+	}
+}
+
+func TestAMessageIsHiddenForTwelveHoursFromItsReceipt(t *testing.T) {
+	w := sim.New(sim.Config{})
+	q := w.Queue("countersign-notify")
+	q.Configure(2*time.Hour, nil, 0)
+	must(t, q.Send(t.Context(), []byte("event"), 0))
+	receipt := q.Receive(1)[0].Receipt
+	w.Advance(time.Hour)
+	if q.Hide(t.Context(), receipt, 11*time.Hour+time.Second) == nil {
+		t.Error("12 hours and a second from the receipt were taken")
+	}
+	must(t, q.Hide(t.Context(), receipt, 11*time.Hour-time.Millisecond))
+	w.Advance(11*time.Hour - time.Millisecond)
+	if got := q.Receive(1); len(got) != 0 {
+		t.Error("received a part of a second early")
+	}
+	w.Advance(time.Millisecond)
+	if got := q.Receive(1); len(got) != 1 || got[0].Receives != 2 {
+		t.Errorf("received %+v", got)
 	}
 }
 

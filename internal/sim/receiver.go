@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +24,7 @@ type Receiver struct {
 	w        *World
 	verifier *standardwebhooks.Webhook
 	got      []Delivery
+	poured   int
 }
 
 // Delivery is one request that a Receiver took.
@@ -37,11 +38,19 @@ type Delivery struct {
 
 // Behaviour is how a Receiver answers. The zero value: at once, 204 or 401.
 type Behaviour struct {
-	Status int
-	Slow   time.Duration // before it answers; past deliver.Timeout the sender has hung up
-	Hang   bool          // never answers
-	Err    error         // the connection breaks
+	Status     int
+	RetryAfter string        // header, with the status
+	Giant      bool          // the answer has no end
+	Slow       time.Duration // before it answers; past deliver.Timeout the sender has hung up
+	Hang       bool          // never answers
+	Err        error         // the connection breaks
 }
+
+// What breaks a connection.
+var (
+	ErrReset  = errors.New("connection reset by peer")
+	ErrBadTLS = error(&tls.CertificateVerificationError{Err: errors.New("certificate signed by unknown authority")})
+)
 
 // signatureTolerance is how far a signature's time may be off, by the Standard Webhooks specification.
 const signatureTolerance = 5 * time.Minute
@@ -86,8 +95,26 @@ func (r *Receiver) Do(request *http.Request) (*http.Response, error) {
 		case b.Status == 0:
 			b.Status = http.StatusNoContent
 		}
-		return &http.Response{StatusCode: b.Status, Body: io.NopCloser(bytes.NewReader(nil)), Request: request}, nil
+		answer := &http.Response{StatusCode: b.Status, Header: http.Header{}, Body: http.NoBody, Request: request}
+		if b.RetryAfter != "" {
+			answer.Header.Set("Retry-After", b.RetryAfter)
+		}
+		if b.Giant {
+			answer.Body = io.NopCloser(endless{&r.poured})
+		}
+		return answer, nil
 	})
+}
+
+// Poured is how many bytes of endless answers were read.
+func (r *Receiver) Poured() int { return r.poured }
+
+// endless is a body that never ends.
+type endless struct{ poured *int }
+
+func (e endless) Read(p []byte) (int, error) {
+	*e.poured += len(p)
+	return len(p), nil
 }
 
 // verify checks the signature by the library and its time by the virtual clock.

@@ -59,8 +59,20 @@ func TestAReceiverTakesWhatIsSignedNowAndByItsKey(t *testing.T) {
 	}
 }
 
+func TestAReceiverAsksForTime(t *testing.T) {
+	w := sim.New(sim.Config{})
+	r, err := w.NewReceiver(signingKey)
+	must(t, err)
+	r.Behave = func(int, sim.Delivery) sim.Behaviour {
+		return sim.Behaviour{Status: http.StatusTooManyRequests, RetryAfter: "120"}
+	}
+	var status *deliver.StatusError
+	if err := post(t, w, r, signingKey, "id", w.Now()); !errors.As(err, &status) || status.Wait(w.Now()) != 2*time.Minute {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAReceiverMisbehavesAsItIsTold(t *testing.T) {
-	broken := errors.New("connection reset")
 	for _, c := range []struct {
 		name    string
 		behave  sim.Behaviour
@@ -75,7 +87,10 @@ func TestAReceiverMisbehavesAsItIsTold(t *testing.T) {
 		{"slowly", sim.Behaviour{Slow: 9 * time.Second}, sim.None, "", 9 * time.Second, 1},
 		{"too slowly", sim.Behaviour{Slow: time.Minute}, sim.None, "the endpoint did not answer in time", deliver.Timeout, 1},
 		{"not at all", sim.Behaviour{Hang: true}, sim.None, "the endpoint did not answer in time", deliver.Timeout, 1},
-		{"by breaking the connection", sim.Behaviour{Err: broken}, sim.None, "the connection failed", 0, 1},
+		{"by breaking the connection", sim.Behaviour{Err: sim.ErrReset}, sim.None, "the connection failed", 0, 1},
+		{"with a certificate that nobody trusts", sim.Behaviour{Err: sim.ErrBadTLS}, sim.None, "the endpoint's certificate is not trusted", 0, 1},
+		{"with an endless answer", sim.Behaviour{Giant: true}, sim.None, "", 0, 1},
+		{"with an endless refusal", sim.Behaviour{Status: http.StatusInternalServerError, Giant: true}, sim.None, "the endpoint answered 500", 0, 1},
 		{"well, but the answer is lost", sim.Behaviour{}, sim.Lose, "the connection failed", 0, 1},
 		{"well, but nothing gets there", sim.Behaviour{}, sim.Fail, "the connection failed", 0, 0},
 	} {
@@ -91,6 +106,9 @@ func TestAReceiverMisbehavesAsItIsTold(t *testing.T) {
 		}
 		if reason != c.reason || w.Now().Sub(start) != c.took || len(r.Deliveries()) != c.arrived {
 			t.Errorf("%s: %q after %s, %d arrived", c.name, reason, w.Now().Sub(start), len(r.Deliveries()))
+		}
+		if n := r.Poured(); c.behave.Giant != (n > 0) || n > 64<<10 {
+			t.Errorf("%s: %d bytes of the answer were read", c.name, n)
 		}
 		if c.fault != sim.None && !errors.Is(err, grant.ErrUnavailable) {
 			t.Errorf("%s: %v", c.name, err)

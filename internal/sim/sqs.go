@@ -36,7 +36,8 @@ type Message struct {
 
 type message struct {
 	Message
-	visible time.Time
+	visible  time.Time
+	received time.Time // last
 }
 
 const (
@@ -70,7 +71,7 @@ func (q *Queue) Send(ctx context.Context, body []byte, delay time.Duration) erro
 		case delay < 0 || delay > maxDelay:
 			return refuse(nil, "InvalidParameterValue", "DelaySeconds is 0 to 900, not %s", delay)
 		}
-		q.put(body, (delay+time.Second-1)/time.Second*time.Second)
+		q.put(body, whole(delay))
 		return nil
 	})
 }
@@ -86,7 +87,7 @@ func (q *Queue) put(body []byte, delay time.Duration) {
 	for _, further := range copies {
 		q.w.serial++
 		m := Message{ID: id, Receipt: fmt.Sprintf("receipt-%d", q.w.serial), Body: bytes.Clone(body), Sent: q.w.now}
-		q.messages = append(q.messages, &message{m, q.w.now.Add(delay + further)})
+		q.messages = append(q.messages, &message{Message: m, visible: q.w.now.Add(delay + further)})
 	}
 }
 
@@ -108,11 +109,11 @@ func (q *Queue) Receive(n int) []Message {
 		}
 		if q.dead != nil && m.Receives >= q.maxReceive {
 			q.drop(m)
-			q.dead.messages = append(q.dead.messages, &message{m.Message, q.w.now})
+			q.dead.messages = append(q.dead.messages, &message{Message: m.Message, visible: q.w.now})
 			continue
 		}
 		m.Receives++
-		m.visible = q.w.now.Add(q.visibility)
+		m.received, m.visible = q.w.now, q.w.now.Add(q.visibility)
 		one := m.Message
 		one.Body = bytes.Clone(m.Body)
 		out = append(out, one)
@@ -120,8 +121,9 @@ func (q *Queue) Receive(n int) []Message {
 	return out
 }
 
-// ChangeVisibility is ChangeMessageVisibility: a message that was received stays hidden for that long from now.
-func (q *Queue) ChangeVisibility(ctx context.Context, receipt string, d time.Duration) error {
+// Hide is ChangeMessageVisibility: a message that was received stays hidden for that long from now, and no longer than 12 hours
+// from its receipt. A part of a second counts as one.
+func (q *Queue) Hide(ctx context.Context, receipt string, d time.Duration) error {
 	return do(ctx, q.w, "sqs", "ChangeMessageVisibility", q.Name, func() error {
 		if d < 0 || d > maxHidden {
 			return refuse(nil, "InvalidParameterValue", "VisibilityTimeout is 0 to 43200, not %s", d)
@@ -133,13 +135,27 @@ func (q *Queue) ChangeVisibility(ctx context.Context, receipt string, d time.Dur
 		if !q.messages[i].visible.After(q.w.now) {
 			return refuse(nil, "MessageNotInflight", "the message is not in flight")
 		}
-		q.messages[i].visible = q.w.now.Add(d)
+		until := q.w.now.Add(whole(d))
+		if until.Sub(q.messages[i].received) > maxHidden {
+			return refuse(nil, "InvalidParameterValue", "the message would be hidden for more than 12 hours from its receipt")
+		}
+		q.messages[i].visible = until
 		return nil
 	})
 }
 
-// Delete removes a message that was received. Another copy of it still comes.
-func (q *Queue) Delete(receipt string) {
+// whole rounds up to seconds, as SQS counts.
+func whole(d time.Duration) time.Duration { return (d + time.Second - 1) / time.Second * time.Second }
+
+// Delete is DeleteMessage: a message that was received is gone. Another copy of it still comes.
+func (q *Queue) Delete(ctx context.Context, receipt string) error {
+	return do(ctx, q.w, "sqs", "DeleteMessage", q.Name, func() error {
+		q.remove(receipt)
+		return nil
+	})
+}
+
+func (q *Queue) remove(receipt string) {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.Receipt == receipt })
 }
 
@@ -195,7 +211,7 @@ func (q *Queue) hand(ctx context.Context, batch []Message) error {
 	}
 	for _, m := range batch {
 		if !slices.Contains(failed, m.ID) {
-			q.Delete(m.Receipt)
+			q.remove(m.Receipt)
 		}
 	}
 	return nil

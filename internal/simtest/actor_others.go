@@ -120,7 +120,7 @@ func (a *acting) forger() error {
 		d := a.draw()
 		versions := a.Secrets.Stored(arn)
 		v := pick(d.nth(1), versions).ID
-		switch d.below(8) {
+		switch d.below(9) {
 		case 0:
 			key := pick(d.nth(2), tags)
 			value := pick(d.nth(3), []string{v, "rv-20260101T000000Z-00000000", "none", "x", a.Secrets.Tags(arn)[grant.TagRevoked]})
@@ -156,6 +156,8 @@ func (a *acting) forger() error {
 				return err
 			})
 		case 7:
+			_ = a.Queue(MailQueue).Send(a.ctx, a.forgedDelivery(d.nth(2), v), 0)
+		case 8:
 			_ = a.Invoke(a.ctx, "notify", func(ctx context.Context) error {
 				_, err := a.Notifier.Handle(ctx, lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{MessageId: "m", Body: "{}"}}})
 				return err

@@ -29,6 +29,8 @@ type Coverage struct {
 	PutOff      int // steps of rotations that a pause put off
 	Restores    int // that lifted a Deny
 	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
+	Taken       int // messages that a webhook took
+	Gone        int // webhooks that were disabled
 	Overwritten int // revocations that a restore overwrote between its last read and its write
 }
 
@@ -99,6 +101,8 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Pauses += o.Pauses
 	c.PutOff += o.PutOff
 	c.Restores += o.Restores
+	c.Taken += o.Taken
+	c.Gone += o.Gone
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
 }
@@ -163,6 +167,7 @@ func (r *Report) Print(w io.Writer) {
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
 	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
 	p("pauses       %d, ends of them included; %d tries of rotations put off\n", r.Pauses, r.PutOff)
+	p("webhooks     %d messages taken, %d endpoints disabled\n", r.Taken, r.Gone)
 	p("logs         %d lines searched for external IDs\n", r.Lines)
 	p("\ntrouble\n")
 	for t, n := range r.Troubles {

@@ -28,13 +28,14 @@ const (
 	MessageTwice                    // SQS delivers a message more than once, or late
 	StepTwice                       // a step of a rotation comes again
 	StepEarly                       // a step of a rotation comes out of its order
+	HookDown                        // the webhook's endpoint can't be reached for hours
 	troubles
 )
 
 var troubleNames = [troubles]string{
 	"crash before a call", "crash after a call", "failed", "worked, answer lost", "throttled", "timed out", "late", "stale read",
 	"bus down", "mail down", "control plane down", "key disabled", "principal deleted", "clock jump", "message twice or late",
-	"step again", "step out of order",
+	"step again", "step out of order", "webhook down",
 }
 
 // String names the trouble.
@@ -61,6 +62,7 @@ var worst = map[Trouble]float64{
 // longest are those that last, and how long at most.
 var longest = map[Trouble]time.Duration{
 	Throttled: 2 * time.Minute, BusDown: 3 * time.Hour, MailDown: 3 * time.Hour, ControlDown: 3 * time.Hour, KeyDisabled: 90 * time.Minute,
+	HookDown: 3 * time.Hour,
 }
 
 func forecast(d dice, start time.Time, span time.Duration) (w weather) {
@@ -106,6 +108,8 @@ func (w *weather) struck(call sim.Call, of dice, now time.Time) (sim.Outcome, Tr
 		return sim.Outcome{Fault: sim.Fail}, BusDown, true
 	case call.Service == "ses" && w.down(MailDown, now):
 		return sim.Outcome{Fault: sim.Fail}, MailDown, true
+	case call.Service == "webhook" && w.down(HookDown, now):
+		return sim.Outcome{Fault: sim.Fail}, HookDown, true
 	case iam && w.down(ControlDown, now):
 		return sim.Outcome{Fault: sim.Fail}, ControlDown, true
 	case (iam || call.Service == "secretsmanager") && w.down(Throttled, now):

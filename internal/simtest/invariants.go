@@ -21,6 +21,7 @@ import (
 //	I8 never more than two IDs  written
 //	I9 the forger can't open or lengthen: I2, I3 and I8 in a run with the forger
 //	I10 a pause holds back what the schedule begins, and nothing else  pauses
+//	I11 every destination is told, until it wants no more  posted, delivered
 
 // check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.
 func (w *watch) check() error {
@@ -117,8 +118,12 @@ func (w *watch) converged() error {
 	if w.violation != nil {
 		return w.violation
 	}
-	if w.forging() || w.deleted {
+	if w.forging() {
 		return nil
+	}
+	said := w.Bus(BusName).Events()
+	if err := w.delivered(said); err != nil || w.deleted {
+		return err
 	}
 	w.view()
 	tags := w.Secrets.Tags(w.plan.SecretARN)
@@ -137,7 +142,7 @@ func (w *watch) converged() error {
 		for _, e := range w.views[0].enters(w.Now()) {
 			return w.violated("I6", "closed, and %s gets in", askers[e.who])
 		}
-		return w.announced()
+		return w.announced(said)
 	case w.hand:
 		return w.violated("I6", "no reconciliation has ended well since the trust policy was written at %s", w.handAt.Format(time.DateTime))
 	case w.expired():
@@ -156,7 +161,7 @@ func (w *watch) converged() error {
 			return w.violated("I6", "the trust policy still accepts the external ID of version %s", w.version(id))
 		}
 	}
-	return w.announced()
+	return w.announced(said)
 }
 
 func (w *watch) version(id string) string {
@@ -171,9 +176,9 @@ func (w *watch) version(id string) string {
 //
 // Not asked for a change that another one of its kind followed before the bus took it: a promotion would call an ID current
 // that isn't, and of two revocations of a grant that is closed one says all.
-func (w *watch) announced() error {
+func (w *watch) announced(said []events.Event) error {
 	told, lastRevoked := map[string]bool{}, time.Time{}
-	for _, e := range w.Bus(BusName).Events() {
+	for _, e := range said {
 		switch d := e.Data.(type) {
 		case *events.ExternalIDRotated:
 			told[d.VersionID] = true

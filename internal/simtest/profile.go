@@ -19,6 +19,10 @@ type profile struct {
 	late    bool          // the actors come once the overlap of the first rotation is over
 	mild    bool          // operators don't revoke
 	forged  bool          // the forger takes part
+
+	webhook   bool          // the provider has a webhook
+	unwilling float64       // how often it doesn't take a message
+	gone      time.Duration // when it answers 410 from then on; zero: never
 }
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
@@ -34,6 +38,12 @@ func profileOf(d dice) profile {
 		jumps:  d.on("jumps").chance(0.3),
 		late:   d.on("late").chance(0.5),
 		mild:   d.on("mild").chance(0.35),
+	}
+	if hook := d.on("webhook"); hook.chance(0.2) {
+		p.webhook, p.unwilling = true, pick(hook.nth(1), []float64{0, 0.3, 0.9})
+		if hook.nth(2).chance(0.3) {
+			p.gone = hook.nth(3).between(time.Hour, 5*time.Hour)
+		}
 	}
 	p.plan.KeyARN = simulatedKey
 	p.plan.Adopted = d.on("adopted").chance(0.25)

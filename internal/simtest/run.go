@@ -168,50 +168,6 @@ func (r *run) lag(replica int) time.Duration {
 	return r.on("lag").nth(r.writes).between(0, r.weather.lag)
 }
 
-// foundation is what of a profile the account looks like when the actors come. Runs with the same one begin from the same
-// snapshot, which no seed has a part in.
-type foundation struct {
-	adopted, late  bool
-	every, overlap string
-}
-
-type founded struct {
-	account *sim.Snapshot
-	watch   watch
-}
-
-// found puts the account to where the actors come: the grant is deployed and was rotated once.
-func (r *run) found() error {
-	p := r.profile
-	key := foundation{p.plan.Adopted, p.late, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String()}
-	f := r.shop.founded[key]
-	if f == nil {
-		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
-		first.World = New(Config{
-			AWS: sim.Config{
-				Replicas: replicas, Lag: first.lag, Observe: func(s sim.Seen) { first.watch.saw(s) }, Forget: true, Policies: r.shop.policies,
-			},
-			Period: Period, Workers: true,
-		})
-		first.watch = newWatch(first)
-		if err := first.profile.found(first); err != nil {
-			return fmt.Errorf("deploying: %w", err)
-		}
-		first.watch.begin()
-		if err := first.rotateOnce(); err != nil {
-			return fmt.Errorf("rotating once: %w", err)
-		}
-		f = &founded{account: first.Snapshot()}
-		f.watch.remember(first.watch)
-		r.shop.founded[key] = f
-	}
-	r.Plans[r.plan.Grant], r.Grants[r.plan.Grant], r.Notifier.Grants[r.plan.Grant] = r.plan, r.plan.RoleName(), true
-	r.World.World.Restore(f.account)
-	r.watch.remember(&f.watch)
-	r.Rotations = 1
-	return nil
-}
-
 // set lets the actors come.
 func (r *run) set() error {
 	if r.mutate != nil {
@@ -219,6 +175,7 @@ func (r *run) set() error {
 	}
 	r.began = r.Now()
 	r.weather = forecast(r.dice, r.began, r.profile.span)
+	r.Receiver.Behave = r.answers
 	for t := range troubles {
 		if r.Without[t.String()] {
 			r.weather.rates[t], r.weather.outages[t] = 0, nil
@@ -252,22 +209,6 @@ func (r *run) set() error {
 		})
 	}
 	return nil
-}
-
-// rotateOnce lets one rotation through in peace, so that every run has one, and in half of the runs its overlap too.
-func (r *run) rotateOnce() error {
-	r.Sleep(r.ctx, 3*time.Hour) // an adopted version has an overlap too
-	ctx := sim.As(r.ctx, "secretsmanager")
-	if err := r.Secrets.Rotate(ctx, r.plan.SecretARN, "rotate-00000000000000000000000000000001"); err != nil {
-		return err
-	}
-	if err := r.RunRotations(ctx); err != nil {
-		return err
-	}
-	if r.profile.late {
-		r.Sleep(ctx, 3*time.Hour)
-	}
-	return r.watch.check()
 }
 
 // start starts a process.

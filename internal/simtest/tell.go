@@ -56,14 +56,15 @@ var words = map[string]string{
 	"PutRolePolicy": "writes the Deny", "TagRole": "tags the role", "GetParameter": "reads the plan", "PutParameter": "writes the plan",
 	"DescribeSecret": "reads labels and tags", "GetSecretValue": "reads an external ID", "PutSecretValue": "stores an external ID",
 	"UpdateSecretVersionStage": "moves a label", "TagResource": "tags the secret", "RotateSecret": "starts a rotation",
-	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "asks for a check", "SendRawEmail": "sends mail",
+	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "puts on a queue:", "SendRawEmail": "sends mail",
+	"ChangeMessageVisibility": "leaves to wait on a queue", "DeleteMessage": "ends a message", "POST": "calls the webhook",
 	"AssumeRole": "enters", "Invoke": "was called:",
 }
 
 // told is what of a call's resource a story tells: the kind of the event, the step.
 func told(c sim.Call) string {
 	switch c.Action {
-	case "PutEvents", "Invoke":
+	case "PutEvents", "Invoke", "SendMessage":
 		return c.Resource
 	}
 	return ""

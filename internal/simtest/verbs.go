@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -214,9 +215,9 @@ func (w *World) employReconcile() {
 }
 
 func (w *World) employNotify() {
-	letters, dead := w.Queue(MailQueue), w.Queue("countersign-dead")
-	letters.Configure(6*notifyTime, dead, 5)
-	letters.Subscribe("notify", 10, func(ctx context.Context, batch []sim.Message) (failed []string, err error) {
+	letters := w.Queue(MailQueue)
+	letters.Configure(6*notifyTime, w.Queue(DeadQueue), notifyReceives)
+	letters.Subscribe("notify", notifyBatch, func(ctx context.Context, batch []sim.Message) (failed []string, err error) {
 		err = w.within(ctx, notifyTime, func(ctx context.Context) error {
 			out, err := w.Notifier.Handle(ctx, records(batch))
 			failed = failures(out)
@@ -236,7 +237,9 @@ func (w *World) employNotify() {
 func records(batch []sim.Message) (in lambdaevents.SQSEvent) {
 	for _, m := range batch {
 		in.Records = append(in.Records, lambdaevents.SQSMessage{
-			MessageId: m.ID, Body: string(m.Body), Attributes: map[string]string{"ApproximateReceiveCount": fmt.Sprint(m.Receives)},
+			MessageId: m.ID, ReceiptHandle: m.Receipt, Body: string(m.Body), Attributes: map[string]string{
+				"ApproximateReceiveCount": strconv.Itoa(m.Receives), "SentTimestamp": strconv.FormatInt(m.Sent.UnixMilli(), 10),
+			},
 		})
 	}
 	return in

@@ -48,6 +48,7 @@ type watch struct {
 	byHand               // whether the trust policy is somebody else's
 	revocation           // what of it stands
 	asking               // what operators asked for
+	post                 // what destinations were told
 	revokes    []revoked // what operators were told
 	forgedTags bool
 
@@ -85,6 +86,7 @@ func newWatch(r *run) *watch {
 		byHand:     byHand{under: map[*sim.Process]*look{}},
 		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}},
 		asking:     newAsking(asking{}),
+		post:       newPost(),
 	}
 }
 
@@ -100,7 +102,7 @@ func (w *watch) remember(o *watch) {
 	}
 	w.valued = maps.Clone(o.valued)
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
-	w.asking = newAsking(o.asking)
+	w.asking, w.post = newAsking(o.asking), newPost()
 	w.since, w.under = map[*sim.Process]int{}, map[*sim.Process]*look{}
 	w.reads, w.readStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
@@ -212,6 +214,7 @@ func (w *watch) saw(s sim.Seen) {
 	w.since[s.Process]++
 	w.attempted(s)
 	w.hinders(s)
+	w.posted(s)
 	switch s.Action {
 	case "GetRole":
 		if s.Done {

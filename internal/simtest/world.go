@@ -32,11 +32,21 @@ const (
 	BusName    = "countersign"
 	CheckQueue = "countersign-check"
 	MailQueue  = "countersign-notify"
+	DeadQueue  = "countersign-notify-dead"
 
 	rotateTime    = 5 * time.Minute
 	reconcileTime = 14 * time.Minute
 	apiTime       = 25 * time.Second
-	notifyTime    = time.Minute
+	notifyTime    = 2 * time.Minute
+
+	notifyBatch    = 5
+	notifyReceives = 20 // before a message goes to the dead letters
+)
+
+// The provider's webhook endpoint, where a plan has one: SignFor makes the secret that signs for it.
+const (
+	Endpoint   = "https://hooks.hestio.example/countersign"
+	SigningKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 )
 
 // Config is how a World starts. The zero value is a quiet one in which nothing runs by itself but the rotation engine.
@@ -59,6 +69,7 @@ type World struct {
 	Revoker    *revoke.Handler
 	Operations *operate.Handler
 	Notifier   *notify.Handler
+	Receiver   *sim.Receiver // of all webhooks
 
 	Plans  map[grant.Name]grant.Plan // as deployed last
 	Grants grant.Roles               // what the functions find in their environment
@@ -103,9 +114,11 @@ func New(cfg Config) *World {
 		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out,
 		Now: w.Now, Rand: w.Rand(), Log: log,
 	}
+	w.Receiver = must(w.NewReceiver(SigningKey))
 	w.Notifier = &notify.Handler{
 		Plans: w.Parameters, Secrets: w.Secrets, Mail: sim.NewMail[deliver.Mail](w.World), Topics: w.Topics, Bus: w.Bus(BusName),
-		Grants: map[grant.Name]bool{}, MailFrom: Sender, StackVersion: version, Now: w.Now, Log: log,
+		Queue: w.Queue(MailQueue), Dead: w.Queue(DeadQueue), HTTP: w.Receiver,
+		Grants: map[grant.Name]bool{}, MailFrom: Sender, StackVersion: version, Now: w.Now, Rand: w.Rand(), Log: log,
 	}
 	w.Secrets.OnRotate(func(ctx context.Context, e sim.RotationEvent) error {
 		return w.within(ctx, rotateTime, func(ctx context.Context) error {
@@ -121,6 +134,20 @@ func New(cfg Config) *World {
 		w.employ()
 	}
 	return w
+}
+
+// must is for what can't fail: a constant.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// SignFor makes the secret that signs for a webhook, and gives the webhook for a plan's Notify.
+func (w *World) SignFor(name, url string) (grant.Webhook, error) {
+	arn, err := w.Secrets.Create(name, "", []byte(SigningKey), nil)
+	return grant.Webhook{URL: url, Secret: arn}, err
 }
 
 // within gives a function less time than Invoke does.

@@ -26,6 +26,8 @@ type Environment struct {
 	Account      string        // the customer's, 12 digits
 	Bus          string        // name
 	Queue        string        // URL of the check queue
+	Deliveries   string        // URL of notify's queue
+	Dead         string        // URL of its dead letters
 	Settle       time.Duration // how long both IDs are valid before a promotion
 	Spread       time.Duration // over how long rotations write for the first time that AWS starts at the same moment
 	Margin       time.Duration // of a restore; zero: the usual
@@ -55,12 +57,16 @@ func Load() (Environment, aws.Config, error) {
 func Read(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
+		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"),
 		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
 		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
 	e.Meter = metric.Meter{Log: e.Log, Stack: getenv("COUNTERSIGN_STACK"), Ages: getenv("COUNTERSIGN_AGES") == "measured", Now: time.Now}
-	for name, value := range map[string]string{"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue, "STACK": e.Meter.Stack} {
+	for name, value := range map[string]string{
+		"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue, "DELIVERIES": e.Deliveries, "DEAD": e.Dead,
+		"STACK": e.Meter.Stack,
+	} {
 		if value == "" {
 			return Environment{}, fmt.Errorf("COUNTERSIGN_%s is not set: deploy the stack again", name)
 		}

@@ -15,7 +15,8 @@ import (
 func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	whole := map[string]string{
 		"COUNTERSIGN_GRANTS": "migration,audit=Custom", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign",
-		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_STACK_VERSION": "1.0.0",
+		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
+		"COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_STACK_VERSION": "1.0.0",
 	}
 	read := func(change map[string]string) (boot.Environment, error) {
 		env := maps.Clone(whole)
@@ -30,7 +31,8 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 		t.Errorf("%+v %v", e, err)
 	}
 	for key, value := range map[string]string{
-		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_STACK": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_SPREAD": "wide", "COUNTERSIGN_RESTORE_MARGIN": "0s",
+		"COUNTERSIGN_ACCOUNT": "", "COUNTERSIGN_BUS": "", "COUNTERSIGN_QUEUE": "", "COUNTERSIGN_DELIVERIES": "", "COUNTERSIGN_DEAD": "",
+		"COUNTERSIGN_STACK": "", "COUNTERSIGN_GRANTS": "BAD", "COUNTERSIGN_SETTLE": "soon", "COUNTERSIGN_SPREAD": "wide", "COUNTERSIGN_RESTORE_MARGIN": "0s",
 	} {
 		if _, err := read(map[string]string{key: value}); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s=%q: %v", key, value, err)
@@ -54,7 +56,7 @@ func TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt(t *testing.T) {
 			return map[string]string{
 				"AWS_ENDPOINT_URL": endpoint, "COUNTERSIGN_LOOPBACK": "allowed",
 				"COUNTERSIGN_GRANTS": "migration", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign", "COUNTERSIGN_QUEUE": "https://sqs/check",
-				"COUNTERSIGN_STACK": "ServiceProviderAccess",
+				"COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
 			}[key]
 		})
 		if err != nil || e.Loopback != want {

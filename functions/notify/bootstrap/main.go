@@ -2,6 +2,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"log"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/countersign/countersign/internal/aws/secretsmanager"
 	"github.com/countersign/countersign/internal/aws/ses"
 	"github.com/countersign/countersign/internal/aws/sns"
+	"github.com/countersign/countersign/internal/aws/sqs"
 	"github.com/countersign/countersign/internal/aws/ssm"
 )
 
@@ -23,7 +25,9 @@ func main() {
 	}
 	h := &notify.Handler{
 		Plans: ssm.New(cfg), Secrets: secretsmanager.New(cfg), Mail: ses.New(cfg), Topics: sns.New(cfg), Bus: eventbridge.New(cfg, env.Bus),
-		Grants: env.Grants.Set(), MailFrom: env.MailFrom, Loopback: env.Loopback, StackVersion: env.StackVersion, Now: time.Now, Log: env.Log,
+		Queue: sqs.New(cfg, env.Deliveries), Dead: sqs.New(cfg, env.Dead),
+		Grants: env.Grants.Set(), MailFrom: env.MailFrom, Loopback: env.Loopback, StackVersion: env.StackVersion, Now: time.Now,
+		Rand: rand.Reader, Log: env.Log,
 	}
 	lambda.Start(h.Handle)
 }

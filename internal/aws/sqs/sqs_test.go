@@ -30,8 +30,36 @@ func send(ctx context.Context, cfg aws.Config) error {
 	return sqs.New(cfg, url).Send(ctx, []byte(body), time.Minute)
 }
 
-func TestSendKeepsTheAdaptersContract(t *testing.T) {
+func hide(ctx context.Context, cfg aws.Config) error {
+	return sqs.New(cfg, url).Hide(ctx, "receipt", time.Hour)
+}
+
+func remove(ctx context.Context, cfg aws.Config) error {
+	return sqs.New(cfg, url).Delete(ctx, "receipt")
+}
+
+func TestAllKeepTheAdaptersContract(t *testing.T) {
 	awstest.SQS.Contract(t, taken(body), send)
+	awstest.SQS.Contract(t, awstest.JSON(`{}`), hide)
+	awstest.SQS.Contract(t, awstest.JSON(`{}`), remove)
+}
+
+func TestReceivedMessagesArePutOffAndEnded(t *testing.T) {
+	server := awstest.New(t, awstest.JSON(`{}`))
+	if err := sqs.New(server.Config(), url).Hide(t.Context(), "receipt", 11*time.Hour-time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"QueueUrl": url, "ReceiptHandle": "receipt", "VisibilityTimeout": 39600.0}
+	if diff := cmp.Diff(want, server.Only("ChangeMessageVisibility").JSON); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	server = awstest.New(t, awstest.JSON(`{}`))
+	if err := remove(t.Context(), server.Config()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"QueueUrl": url, "ReceiptHandle": "receipt"}, server.Only("DeleteMessage").JSON); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
 }
 
 func TestDelaysAreWholeSeconds(t *testing.T) {

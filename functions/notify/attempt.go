@@ -1,0 +1,155 @@
+package notify
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/deliver"
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// deliver makes one attempt at one destination, if it is time. What follows is on the queue before anybody hears of the
+// outcome.
+func (b *batch) deliver(ctx context.Context, d delivery, message lambdaevents.SQSMessage) error {
+	if b.Now().Before(d.NotBefore) {
+		return b.wait(ctx, d, message)
+	}
+	if b.done[d.key()] {
+		return nil
+	}
+	plan, err := b.plan(ctx, d.Grant)
+	if err != nil {
+		return err
+	}
+	to, ok := find(plan, d)
+	if !ok {
+		return drop("the plan of %s tells %s nothing of %q", d.Grant, d.Destination, d.Kind)
+	}
+	facts, err := b.facts(ctx, plan, d)
+	if err != nil {
+		return err
+	}
+	err = b.tell(ctx, plan, facts, to)
+	next, err := b.follow(ctx, d, plan, facts, to, err, message)
+	if errors.As(err, new(*trouble)) {
+		return err
+	}
+	b.done[d.key()] = true
+	b.announce(d, to, next, err)
+	return nil
+}
+
+// key is of one attempt.
+func (d delivery) key() string {
+	return fmt.Sprintf("%s %s %d %d", d.ID, d.Destination, d.Attempt, d.FirstTried.Unix())
+}
+
+// follow does what an attempt's outcome asks for, and says when the next one comes. The outcome comes back, or trouble.
+func (b *batch) follow(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to destination, outcome error, message lambdaevents.SQSMessage) (next time.Time, err error) {
+	var refused *disabled
+	switch {
+	case outcome == nil || errors.As(outcome, new(*trouble)):
+		return next, outcome
+	case errors.As(outcome, &refused):
+		if refused.refused == d.ID {
+			err = b.announceDisabled(ctx, d, to, refused)
+		}
+	case final(outcome):
+		err = b.bury(ctx, message)
+	default:
+		var again bool
+		if next, again, err = b.next(d, f, outcome); err != nil {
+			break
+		}
+		if !again {
+			err = b.bury(ctx, message)
+			break
+		}
+		if err = b.remind(ctx, d, p, f, to); err == nil {
+			later := d
+			later.Attempt, later.NotBefore = d.Attempt+1, next
+			err = b.send(ctx, later)
+		}
+	}
+	if err != nil {
+		return next, &trouble{err}
+	}
+	return next, outcome
+}
+
+// next is when the next attempt comes, if one does.
+func (b *batch) next(d delivery, f deliver.Facts, outcome error) (time.Time, bool, error) {
+	var random [8]byte
+	if _, err := io.ReadFull(b.Rand, random[:]); err != nil {
+		return time.Time{}, false, fmt.Errorf("reading randomness: %w", err)
+	}
+	jitter := float64(binary.BigEndian.Uint64(random[:])>>11) / (1 << 53)
+	now, asked := b.Now(), time.Duration(0)
+	if status := (*deliver.StatusError)(nil); errors.As(outcome, &status) {
+		asked = status.Wait(now)
+	}
+	at, again := deliver.Next(f, d.Attempt, now, asked, jitter)
+	return at, again, nil
+}
+
+// remind mails what a webhook has not taken even at the last call.
+func (b *batch) remind(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to destination) error {
+	if to.channel != "webhook" || f.LastCall().IsZero() || !d.NotBefore.Equal(f.LastCall()) {
+		return nil
+	}
+	for _, other := range destinations(p) {
+		if other.channel != "mail" {
+			continue
+		}
+		if err := b.send(ctx, delivery{said: d.said, Destination: other.id(), Attempt: 1, FirstTried: b.Now()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bury puts the message with the dead letters, where it lies until a person sends it again.
+func (b *batch) bury(ctx context.Context, message lambdaevents.SQSMessage) error {
+	if err := b.Dead.Send(ctx, []byte(message.Body), 0); err != nil {
+		return fmt.Errorf("putting a delivery with the dead letters: %w", err)
+	}
+	return nil
+}
+
+// announceDisabled says that a destination wants no message any more. The bus brings it back to notify, which tells the
+// operators.
+func (b *batch) announceDisabled(ctx context.Context, d delivery, to destination, refused *disabled) error {
+	e := events.New(string(d.Grant), d.ID+" "+refused.mark, b.StackVersion, b.Now(), events.DestinationDisabled{
+		EventID: d.ID, Event: d.Kind, Channel: to.channel, Destination: to.name(), SecretARN: to.hook.Secret, Tag: refused.mark,
+		Reason: refused.Error(),
+	})
+	if err := b.Bus.Put(ctx, e); err != nil {
+		return fmt.Errorf("announcing that %s is disabled: %w", to.name(), err)
+	}
+	return nil
+}
+
+// announce puts an attempt's outcome on the bus. If the bus doesn't take it only the log knows: delivering again for that
+// would tell the destination twice.
+func (b *batch) announce(d delivery, to destination, next time.Time, err error) {
+	body := events.Delivery{EventID: d.ID, Event: d.Kind, Channel: to.channel, Destination: to.name(), Attempt: d.Attempt}
+	var data events.Data = events.DeliverySucceeded{Delivery: body}
+	attrs := []any{"grant", string(d.Grant), "event", string(d.Kind), "event_id", d.ID, "destination", to.name(), "attempt", d.Attempt}
+	if err == nil {
+		b.Log.InfoContext(b.report, "destination told", attrs...)
+	} else {
+		body.Reason = reason(to.channel, err)
+		data = events.DeliveryFailed{Delivery: body, Next: next.UTC().Truncate(time.Second)}
+		b.Log.WarnContext(b.report, "destination not told", append(attrs, "reason", body.Reason, "error", loggable(to.channel, err))...)
+	}
+	if err := b.Bus.Put(b.report, events.New(string(d.Grant), d.key(), b.StackVersion, b.Now(), data)); err != nil {
+		b.Log.ErrorContext(b.report, "outcome not announced", append(attrs, "reason", err.Error())...)
+	}
+}

@@ -1,0 +1,74 @@
+package infra_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/infra/infratest"
+	"github.com/countersign/countersign/internal/deliver"
+)
+
+// The trail takes every event that came from this account, and nobody but its own rule writes into it.
+func TestTheTrailKeepsEveryEventOfTheAccount(t *testing.T) {
+	tmpl := rich(t)
+	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-trail")
+	if got, want := tmpl.Text(rule.Properties["EventPattern"]), `{"account":["444455556666"],"source":["countersign"]}`; got != want {
+		t.Errorf("the trail is told of %s", got)
+	}
+	if got := tmpl.Text(rule.Properties["Targets"]); !strings.Contains(got, `"arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign"`) {
+		t.Errorf("it goes to %s", got)
+	}
+	group := tmpl.One(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/events/countersign")
+	if days := group.Properties["RetentionInDays"]; days != 400.0 {
+		t.Errorf("kept for %v days", days)
+	}
+	policy := tmpl.Policy(t, group.Properties["ResourcePolicyDocument"])
+	if got := policy.Find(t, "Write").Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-trail"}) {
+		t.Errorf("written by %v", got)
+	}
+	for _, s := range policy.Statement {
+		for _, r := range s.Resource {
+			if !strings.HasPrefix(r, "arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign:") {
+				t.Errorf("%s: on %s", s.Sid, r)
+			}
+		}
+	}
+}
+
+// A provider's bus is handed events on its own grants, by a rule and a role that serve nothing else. Hestio has one.
+func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
+	tmpl := rich(t)
+	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
+	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
+	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated",` +
+		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired","Test Requested"],"source":["countersign"]}`
+	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
+		t.Errorf("told of %s", got)
+	}
+	for _, typ := range events.Types() {
+		if told := strings.Contains(want, `"`+string(typ)+`"`); told != deliver.Tells(deliver.Provider, typ) {
+			t.Errorf("%s: forwarded %t, and mails tell otherwise", typ, told)
+		}
+	}
+	if got := tmpl.Text(rule.Properties["Targets"]); !strings.Contains(got, `"Arn":"`+bus+`"`) {
+		t.Errorf("goes to %s", got)
+	}
+	role := tmpl.One(t, "AWS::IAM::Role", "Description", "Countersign: hands events to the bus of hestio")
+	may := tmpl.Policy(t, role.Properties["Policies"].([]any)[0].(map[string]any)["PolicyDocument"])
+	if diff := cmp.Diff(infratest.OneOrMany{bus}, may.Find(t, "Forward").Resource); diff != "" || len(may.Statement) != 1 {
+		t.Errorf("the role may: %+v", may.Statement)
+	}
+	trusted := tmpl.Policy(t, role.Properties["AssumeRolePolicyDocument"]).Find(t, "Rule").Condition
+	if got := trusted["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-forward-hestio"}) {
+		t.Errorf("entered by %v", got)
+	}
+	for _, r := range tmpl.OfType(t, "AWS::Events::Rule") {
+		if strings.Contains(tmpl.Text(r.Properties["Name"]), "forward-legacy") {
+			t.Error("legacy named no bus")
+		}
+	}
+}
