@@ -2,8 +2,10 @@ package simtest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 )
 
@@ -21,7 +23,11 @@ func (w *watch) written(s sim.Seen) {
 		}
 		return
 	}
-	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
+	switch read := w.reads[s.Process]; {
+	case read == nil || read == before:
+	case w.readStale[s.Process]:
+		w.wrote(s.Actor)
+	default:
 		w.overtaken(s)
 	}
 	if w.mislabelled && (before.born || w.hand) {
@@ -63,6 +69,9 @@ func (w *watch) written(s sim.Seen) {
 		for _, id := range before.accepted {
 			if m := w.ids[id]; m != nil && m.current && !slices.Contains(after.accepted, id) && id != w.current {
 				m.over = true
+				if pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending); strings.HasPrefix(pending, "cut-") {
+					m.cutBy = pending
+				}
 			}
 		}
 	}
