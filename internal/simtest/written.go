@@ -54,7 +54,7 @@ func (w *watch) written(s sim.Seen) {
 		until, dated := after.doc.Deadline(id)
 		ended := dated && !until.IsZero() && !w.Now().Before(until)
 		switch {
-		case m.over && !m.byHand && !w.hand && !stood(before, id) && !ended && !after.closed:
+		case m.over && !m.byHand && !w.hand && !stood(before, id) && !ended:
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
 		case dated && !until.IsZero() && !m.limit().IsZero() && until.After(m.limit()) && !m.byHand:
 			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.limit().Format(time.TimeOnly), until.Format(time.TimeOnly))
