@@ -67,6 +67,7 @@ type made struct {
 	promise time.Time // the overlap from the moment in which the label moved away from it; zero: it didn't
 	over    bool      // it was taken out of an open trust policy by us, or its deadline has passed
 	byHand  bool      // somebody else wrote it back afterwards
+	cutBy   string    // the rotation of a leaked ID that took it out before its time; given up, its time counts again
 }
 
 // revoked is a revocation that an operator was told is done.
@@ -164,6 +165,12 @@ func (w *watch) labels(actor string, p *sim.Process) {
 	w.current = id
 	version, _ = w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
 	w.before = w.valued[version]
+	pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending)
+	for _, m := range w.ids {
+		if m.cutBy != "" && m.cutBy != pending && m.cutBy != w.version(w.current) {
+			m.over, m.cutBy = false, ""
+		}
+	}
 }
 
 // excuse lets the replicas, not the control plane, lag behind something for a while.

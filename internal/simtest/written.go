@@ -2,8 +2,10 @@ package simtest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 )
 
@@ -21,7 +23,11 @@ func (w *watch) written(s sim.Seen) {
 		}
 		return
 	}
-	if read := w.reads[s.Process]; read != nil && read != before && !w.readStale[s.Process] {
+	switch read := w.reads[s.Process]; {
+	case read == nil || read == before:
+	case w.readStale[s.Process]:
+		w.wrote(s.Actor)
+	default:
 		w.overtaken(s)
 	}
 	if w.mislabelled && (before.born || w.hand) {
@@ -48,7 +54,7 @@ func (w *watch) written(s sim.Seen) {
 		until, dated := after.doc.Deadline(id)
 		ended := dated && !until.IsZero() && !w.Now().Before(until)
 		switch {
-		case m.over && !m.byHand && !w.hand && !stood(before, id) && !ended && !after.closed:
+		case m.over && !m.byHand && !w.hand && !stood(before, id) && !ended:
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
 		case dated && !until.IsZero() && !m.limit().IsZero() && until.After(m.limit()) && !m.byHand:
 			_ = w.violated("I2", "%s moved the deadline of version %s from %s to %s", s.Actor, m.version, m.limit().Format(time.TimeOnly), until.Format(time.TimeOnly))
@@ -63,6 +69,9 @@ func (w *watch) written(s sim.Seen) {
 		for _, id := range before.accepted {
 			if m := w.ids[id]; m != nil && m.current && !slices.Contains(after.accepted, id) && id != w.current {
 				m.over = true
+				if pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending); strings.HasPrefix(pending, "cut-") {
+					m.cutBy = pending
+				}
 			}
 		}
 	}
