@@ -30,7 +30,7 @@ func (w *watch) written(s sim.Seen) {
 	default:
 		w.overtaken(s)
 	}
-	if w.mislabelled && (before.born || w.hand) {
+	if w.mislabelled && (before.born || w.hand) && !w.backwards() {
 		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
 		// both were moved.
 		for _, id := range after.accepted {
@@ -75,6 +75,17 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
+}
+
+// backwards says whether the version at AWSPREVIOUS is younger than the one at AWSCURRENT: nobody who sees the two believes that.
+func (w *watch) backwards() bool {
+	made := map[string]time.Time{}
+	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
+		made[v.ID] = v.Created.Truncate(time.Second)
+	}
+	current, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
+	previous, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
+	return made[previous].After(made[current])
 }
 
 // stood says whether a trust policy accepted an ID without an end.
