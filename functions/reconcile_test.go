@@ -390,22 +390,3 @@ func TestABirthWaitsWhileSecretsManagerTriesTheSchedule(t *testing.T) {
 	_, id := w.labelled(grant.StageCurrent)
 	w.lets(id)
 }
-
-// A deploy ends the grant just when a reconciliation, which knows nothing of it yet, writes the trust policy.
-func TestAPlanThatChangesMeanwhileIsFollowed(t *testing.T) {
-	w := opened(t)
-	w.must(w.Redeploy(w.ctx, w.plan)) // the birth document is back
-	w.plan.Expires = w.Now().Add(time.Hour)
-	plan, err := json.Marshal(w.plan)
-	w.must(err)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "UpdateAssumeRolePolicy" {
-			w.must(w.Parameters.Put(w.plan.Grant.Parameter(), string(plan)))
-		}
-		return sim.Outcome{}
-	}
-	w.looks()
-	w.Schedule = nil
-	w.Sleep(w.ctx, 2*time.Hour)
-	w.lets()
-}
