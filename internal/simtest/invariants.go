@@ -192,7 +192,8 @@ func (w *watch) announced(said []events.Event) error {
 		return w.violated("I5", "nobody was told of version %s", version)
 	}
 	for _, r := range w.revokes {
-		if !told[r.id] && lastRevoked.Before(r.at) && !(w.closed() && told[w.standing]) {
+		another := w.closed() && told[w.standing] // is what stands, and was told of
+		if !told[r.id] && lastRevoked.Before(r.at) && !another {
 			return w.violated("I5", "nobody was told of revocation %s", r.id)
 		}
 	}
