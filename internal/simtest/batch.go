@@ -25,7 +25,9 @@ func Batch(ctx context.Context, first, runs uint64, limit time.Duration, workers
 	for range max(workers, 1) {
 		wg.Go(func() {
 			shop, mine := NewShop(), &Report{}
-			over := func() bool { return runs == 0 && time.Since(began) > limit || so.Violations.Load() >= enough || ctx.Err() != nil }
+			over := func() bool {
+				return runs == 0 && time.Since(began) > limit || so.Violations.Load() >= enough || ctx.Err() != nil
+			}
 			for !over() {
 				n := next.Add(1) - 1
 				if runs > 0 && n >= runs {
