@@ -67,6 +67,32 @@ func TestAnAdoptedRolesMuchOlderDocumentIsMended(t *testing.T) {
 	}
 }
 
+// The document may hold the previous ID as well, with a deadline that has passed: never more than two of ours are written.
+func TestAnAdoptedRolesMuchOlderDocumentLosesThePreviousID(t *testing.T) {
+	w, first := adopted(t)
+	older := w.document()
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.looks()
+	w.rotated(token(2)) // token(1) has a deadline now
+	second := w.valueOf(token(1))
+	mixed := strings.Replace(w.document(), w.valueOf(token(2)), first, 1)
+	if !strings.Contains(older, first) || !strings.Contains(mixed, second) {
+		t.Fatal("not the document that is meant")
+	}
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(mixed)))
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if document := w.IAM.Shown(w.plan.RoleName(), 0); c.Action == "GetRole" && len(document.Accepted()) > 3 { // somebody else's is one
+			t.Errorf("%d IDs", len(document.Accepted()))
+		}
+		return sim.Outcome{}
+	}
+	w.looks()
+	w.Schedule = nil
+	w.lets(w.valueOf(token(2)))
+}
+
 // IAM may show for two minutes what stood there before a leaked ID was taken out. It looks like an older document that was put
 // back, and a mend of that would let the ID in again.
 func TestAnAdoptedRolesLateDocumentIsNotMended(t *testing.T) {

@@ -48,6 +48,9 @@ func decide(f facts) decision {
 		// An older document was put back: the current ID goes in beside one of ours from before, as a rotation has it. The next
 		// look takes that one out, if it is over.
 		ids := grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}
+		if f.previous.err == nil && f.previous.id != before {
+			ids.Retired = append(ids.Retired, f.previous.id) // a third one, which had its end
+		}
 		over := !f.now.Before(f.current.created.Add(f.plan.OverlapOf(f.current.versionID)))
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
 	}

@@ -81,7 +81,9 @@ func (w *watch) written(s sim.Seen) {
 func (w *watch) backwards() bool {
 	made := map[string]time.Time{}
 	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
-		made[v.ID] = v.Created.Truncate(time.Second)
+		if v.Value != nil { // of one without a value nobody reads the date
+			made[v.ID] = v.Created.Truncate(time.Second)
+		}
 	}
 	current, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	previous, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
