@@ -73,7 +73,7 @@ type made struct {
 // revoked is a revocation that an operator was told is done.
 type revoked struct {
 	id string
-	at time.Time // when the grant was closed by it, or by another one before
+	at time.Time // when the grant was opened last before it: another revocation since then says as much
 }
 
 // limit is when the ID ends at the latest. A deadline may be worked out from the version's date, some seconds before the one
