@@ -64,13 +64,9 @@ countersign history migration --since 30d --json`,
 		if err != nil {
 			return err
 		}
-		cfg, err := f.config(ctx)
+		cfg, s, err := f.deployed(ctx, name)
 		if err != nil {
 			return err
-		}
-		s, err := f.stackOf(ctx, cfg, name)
-		if err != nil {
-			return remoteError(err)
 		}
 		told, err := s.history(ctx, cfg, name, from)
 		if err != nil {

@@ -73,13 +73,9 @@ countersign notify test migration --wait 0s`,
 		if err != nil {
 			return err
 		}
-		cfg, err := f.config(ctx)
+		cfg, s, err := f.deployed(ctx, name)
 		if err != nil {
 			return err
-		}
-		s, err := f.stackOf(ctx, cfg, name)
-		if err != nil {
-			return remoteError(err)
 		}
 		client, err := s.api(cfg)
 		if err != nil {

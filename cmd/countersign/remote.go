@@ -103,6 +103,16 @@ func (f remoteFlags) stackOf(ctx context.Context, cfg aws.Config, name grant.Nam
 	return found, nil
 }
 
+// deployed is the stack that a grant lies in, and the credentials that found it. Its errors are for people.
+func (f remoteFlags) deployed(ctx context.Context, name grant.Name) (aws.Config, stack, error) {
+	cfg, err := f.config(ctx)
+	if err != nil {
+		return aws.Config{}, stack{}, err
+	}
+	s, err := f.stackOf(ctx, cfg, name)
+	return cfg, s, remoteError(err)
+}
+
 // api makes the client of a stack's API.
 func (s stack) api(cfg aws.Config) (*apigateway.Client, error) {
 	if s.outputs["ApiUrl"] == "" {
@@ -117,13 +127,9 @@ func (f remoteFlags) grantAPI(ctx context.Context, args []string) (grant.Name, *
 	if err != nil {
 		return "", nil, err
 	}
-	cfg, err := f.config(ctx)
+	cfg, s, err := f.deployed(ctx, name)
 	if err != nil {
 		return "", nil, err
-	}
-	s, err := f.stackOf(ctx, cfg, name)
-	if err != nil {
-		return "", nil, remoteError(err)
 	}
 	client, err := s.api(cfg)
 	return name, client, remoteError(err)

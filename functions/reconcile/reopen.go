@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
@@ -23,7 +22,7 @@ func (f facts) mayReopen() bool {
 // succeeded says whether a rotation has followed on the version that may reopen: its ID is younger still.
 func (f facts) succeeded() bool {
 	return f.previous.versionID == f.closure.RestoreTo && f.previous.err == nil && f.current.err == nil &&
-		f.current.created.Truncate(time.Second).After(f.previous.created.Truncate(time.Second))
+		!notOlder(f.previous.created, f.current.created)
 }
 
 // reopen brings a revoked grant a write further to being open: the trust policy with the new external ID alone; then the
