@@ -14,6 +14,7 @@ import (
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
 )
 
 // restore asks for a restore of a revocation as an operator.
@@ -346,4 +347,44 @@ func TestAGrantWithoutAnIDIsRestored(t *testing.T) {
 	if _, ok := last[*events.AccessRestored](w); !ok {
 		t.Error("not announced")
 	}
+}
+
+// reconcile dies behind its note that the revocation is undone, with the Deny still standing, and two rotations follow before
+// it looks again: the version that may reopen is neither current nor previous any more.
+func TestARestoreThatWasGivenUpHalfWayLeavesEveryMark(t *testing.T) {
+	w, _, _ := revokedAndRestored(t, nil)
+	id := w.revokeID()
+	w.begun(id)
+	w.must(w.RunRotations(w.ctx))
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Actor == "reconcile" && c.Action == "PutRolePolicy" {
+			return sim.Outcome{Fault: sim.CrashBefore}
+		}
+		return sim.Outcome{}
+	}
+	if _, err := w.look(); err == nil {
+		t.Fatal("the look went well")
+	}
+	w.Schedule = nil
+	if w.tags()[grant.TagRestored] != id {
+		t.Fatal("the restore isn't noted: this test shows nothing")
+	}
+	w.Sleep(w.ctx, 5*time.Second)
+	w.rotated(token(7))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.rotated(token(8))
+	if current, _ := w.labelled(grant.StageCurrent); current != token(8) {
+		t.Fatalf("%s is current", current)
+	}
+	w.looks()
+	w.lets()
+	doc, err := trust.Parse([]byte(w.document()))
+	w.must(err)
+	if c := grant.ClosureOf([]byte(w.inline()), doc, w.tags()); len(c.Missing()) > 0 {
+		t.Errorf("missing: %v", c.Missing())
+	}
+	answer := w.begun(id)
+	w.must(w.RunRotations(w.ctx))
+	w.looks()
+	w.lets(w.valueOf(answer.VersionID))
 }

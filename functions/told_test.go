@@ -6,6 +6,7 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/sim"
 )
 
 // Somebody pastes the trust policy from before the rotation: the current ID isn't in it. It is put back, and not in silence.
@@ -61,4 +62,33 @@ func TestARotationThatWasGivenUpIsToldOnce(t *testing.T) {
 			t.Errorf("announced %d times", n)
 		}
 	}
+}
+
+// The bus took nothing when an adopted grant was revoked. A restore then can't be finished, because the role's owner has put an
+// older document back: a person has to look, and hears of the revocation first of all.
+func TestARevocationIsToldAlthoughItsRestoreIsStuck(t *testing.T) {
+	w, _ := adopted(t)
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	w.revoked()
+	before := w.document()
+	id := w.revokeID()
+	w.begun(id)
+	w.must(w.RunRotations(w.ctx))
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
+	w.Schedule = nil
+	if _, err := w.look(); err == nil {
+		t.Fatal("the restore is not stuck: this test shows nothing")
+	}
+	if e, ok := last[*events.AccessRevoked](w); !ok || e.RevokeID != id {
+		t.Errorf("told %v", w.told())
+	}
+	if _, ok := last[*events.TrustDriftDetected](w); !ok {
+		t.Errorf("told %v", w.told())
+	}
+	w.lets()
 }

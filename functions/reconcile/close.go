@@ -8,6 +8,7 @@ import (
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/outbox"
 )
 
 // close puts back what is missing of a closed grant's marks, each whatever becomes of the others, gives a revocation without
@@ -47,9 +48,19 @@ func (h *Handler) close(ctx context.Context, g gate.Gate, f facts) error {
 	case f.tagsErr != nil:
 		failed = append(failed, fmt.Errorf("describing secret of %s: %w", f.plan.Grant, f.tagsErr))
 	case id != "":
-		failed = append(failed, h.announceRevoked(ctx, f, id))
+		failed = append(failed, h.takeBack(ctx, f, id), h.announceRevoked(ctx, f, id))
 	}
 	return errors.Join(failed...)
+}
+
+// takeBack takes back the note of a restore that was given up before the Deny was lifted: the grant stays closed until
+// somebody restores it anew. One that was announced did lift it, and a Deny with its intent is an old reading.
+func (h *Handler) takeBack(ctx context.Context, f facts, id string) error {
+	if f.closure.RestoreTo == "" || f.tags[grant.TagRestored] != id || f.tags[grant.FactRestored.AnnouncedTag()] == id {
+		return nil
+	}
+	h.Log.WarnContext(ctx, "a restore was given up half-way: closed again", "grant", string(f.plan.Grant), "revoke_id", id)
+	return h.Outbox.Note(ctx, f.plan, grant.FactRestored, outbox.Nothing)
 }
 
 // announceRevoked announces the revocation, and before it another one that was noted and not announced.

@@ -13,12 +13,13 @@ import (
 
 // decision is what has to happen to a grant without any mark of a closed one.
 type decision struct {
-	state State
-	trust *trust.Plan // what the trust policy shall be; nil: left as it is
-	until time.Time   // of the previous ID; zero: it isn't accepted
-	older bool        // the trust policy, with an ID that is over, seems to be an older one; IAM may just show it late
-	fault error       // why the grant can't be brought to what the plan asks; a person has to look
-	drift []string    // what stands beside the plan
+	state  State
+	trust  *trust.Plan // what the trust policy shall be; nil: left as it is
+	until  time.Time   // of the previous ID; zero: it isn't accepted
+	ending grant.ID    // the previous ID, if there is one
+	older  bool        // the trust policy, with an ID that is over, seems to be an older one; IAM may just show it late
+	fault  error       // why the grant can't be brought to what the plan asks; a person has to look
+	drift  []string    // what stands beside the plan
 }
 
 // decide is what follows from the facts, and from them alone.
@@ -55,7 +56,7 @@ func decide(f facts) decision {
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
 	}
 	ids, until := wanted(f)
-	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until}
+	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until, ending: f.previous.id}
 }
 
 // before is an ID of ours from before the current one that the trust policy accepts without an end: the previous one, or one
@@ -136,6 +137,9 @@ func wanted(f facts) (grant.IDs, time.Time) {
 	}, f.now)
 	if f.doc.Born() && f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 {
 		keep = false // a cut is under way, which ends the previous one first: the document that said so is gone
+	}
+	if end, known := f.ends[f.previous.id]; known && end.Before(until) {
+		until, keep = end, end.After(f.now) // IAM shows a document from before our own write
 	}
 	if !keep {
 		ids.Retired = append(ids.Retired, f.previous.id)

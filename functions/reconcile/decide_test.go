@@ -144,3 +144,41 @@ func or(id string) string {
 	}
 	return id
 }
+
+// IAM may show a document from before a write of ours. It never gives back to a previous ID what the write took.
+func TestAnOldReadingGivesAPreviousIDNoTimeBack(t *testing.T) {
+	id := func(value string) grant.ID {
+		id, err := grant.ParseID(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	stale := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, "2026-02-05T03:00:00Z"})
+	for _, test := range []struct {
+		name    string
+		written map[grant.ID]time.Time
+		want    string
+	}{
+		{"nothing", nil, "2026-02-05T03:00:00Z"},
+		{"without it", map[grant.ID]time.Time{id(a): {}}, ""},
+		{"with an earlier end", map[grant.ID]time.Time{id(a): now.Add(time.Hour)}, "2026-02-04T13:00:00Z"},
+		{"with an end that has passed since", map[grant.ID]time.Time{id(a): now.Add(-time.Second)}, ""},
+		{"with a later end", map[grant.ID]time.Time{id(a): now.Add(48 * time.Hour)}, "2026-02-05T03:00:00Z"},
+		{"another ID", map[grant.ID]time.Time{id(c): {}}, "2026-02-05T03:00:00Z"},
+	} {
+		d := decide(facts{
+			plan: grant.Plan{Grant: "migration", Principals: []string{"111122223333"}, SecretARN: "s", Overlap: grant.Duration(24 * time.Hour)},
+			now:  now, doc: stale, ends: test.written, pending: version{err: grant.ErrNotFound},
+			current:  version{versionID: "v2", created: now.Add(-9 * time.Hour), id: id(b)},
+			previous: version{versionID: "v1", created: now.Add(-48 * time.Hour), id: id(a)},
+		})
+		got := ""
+		if d.trust != nil && d.trust.Previous.ID != "" {
+			got = d.trust.Previous.Until.Format(time.RFC3339)
+		}
+		if got != test.want || d.trust == nil {
+			t.Errorf("written %s: until %q, want %q", test.name, got, test.want)
+		}
+	}
+}

@@ -23,6 +23,8 @@ type facts struct {
 	tagsErr error // closed grants only
 	secret  grant.Secret
 
+	ends map[grant.ID]time.Time // until when a write of this very invocation lets a previous ID in; zero: not any more
+
 	current, previous, pending version
 	strays                     []gate.Stray
 }
@@ -35,9 +37,9 @@ type version struct {
 	err       error
 }
 
-// stranger says whether an open grant's trust policy doesn't know the current ID: then it matters whom else it accepts.
+// stranger says whether the trust policy doesn't know the current ID: then it matters whom else it accepts.
 func (f facts) stranger() bool {
-	return !f.closure.Closed() && f.current.err == nil && !f.doc.Born() && !f.current.id.AcceptedBy(f.doc)
+	return f.current.err == nil && !f.doc.Born() && !f.current.id.AcceptedBy(f.doc)
 }
 
 // gather looks. The order matters: what closes is read behind the trust policy, and the labels behind what closes.

@@ -94,23 +94,27 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 	log := h.Log.With("grant", string(name))
 	g := h.gate()
 	var drift []string
-	waited := false
+	waited, wrote := false, false
+	ends := map[grant.ID]time.Time{} // that we have written
 	for range rounds {
-		plan, err := h.Plans.Plan(ctx, name) // each time: a deploy may have changed it
+		plan, err := h.plan(ctx, name, wrote)
 		if err != nil {
-			return "", facts{}, fmt.Errorf("reading plan of %s: %w", name, err)
+			return "", facts{}, err
 		}
 		if f, err = h.gather(ctx, g, plan); err != nil {
 			return "", facts{}, err
 		}
+		f.ends = ends
 		if f.closure.Closed() && !f.mayReopen() {
 			log.InfoContext(ctx, "grant is closed", "missing", f.closure.Missing())
 			return Closed, f, h.close(ctx, g, f)
 		}
 		if f.closure.Closed() {
-			switch err := h.reopen(ctx, g, f); {
+			found, err := h.reopen(ctx, g, f)
+			drift = merge(drift, found)
+			switch {
 			case needsPerson(err):
-				return Closed, f, errors.Join(err, h.drift(ctx, f, decision{fault: err}, nil))
+				return Closed, f, errors.Join(err, h.drift(ctx, f, decision{fault: err}, drift), h.announceRevoked(ctx, f, f.closure.RevokeID))
 			case err != nil && !errors.Is(err, grant.ErrConflict):
 				return Closed, f, err
 			}
@@ -129,7 +133,8 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 			waited = true
 			continue
 		}
-		found, wrote, err := h.mend(ctx, g, f, *d.trust)
+		var found []string
+		found, wrote, err = h.mend(ctx, g, f, *d.trust)
 		drift = merge(drift, found)
 		switch {
 		case needsPerson(err):
@@ -141,13 +146,35 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 			d.drift = found
 			return d.state, f, h.settle(ctx, f, d, drift)
 		}
+		if wrote && !d.ending.IsZero() {
+			ends[d.ending] = d.until
+		}
 		log.InfoContext(ctx, "looking again after a change")
 	}
 	return "", f, fmt.Errorf("%s keeps changing: %w", name, grant.ErrConflict)
 }
 
-// mend brings the trust policy to what is wanted. It returns what drifted, and whether the grant must be looked at again.
-func (h *Handler) mend(ctx context.Context, g gate.Gate, f facts, want trust.Plan) (drift []string, again bool, err error) {
+// plan reads the plan, each time anew: a deploy may have changed it. Behind a write of ours, which may then have followed the
+// old one, it is not given up at the first failure.
+func (h *Handler) plan(ctx context.Context, name grant.Name, wrote bool) (plan grant.Plan, err error) {
+	read := func() error {
+		plan, err = h.Plans.Plan(ctx, name)
+		return err
+	}
+	if wrote {
+		err = h.patiently(ctx, read)
+	} else {
+		err = read()
+	}
+	if err != nil {
+		return grant.Plan{}, fmt.Errorf("reading plan of %s: %w", name, err)
+	}
+	return plan, nil
+}
+
+// mend brings the trust policy to what is wanted. It returns what drifted, and whether it wrote: then the grant must be looked
+// at again, as behind grant.ErrConflict.
+func (h *Handler) mend(ctx context.Context, g gate.Gate, f facts, want trust.Plan) (drift []string, wrote bool, err error) {
 	_, diff, err := trust.Apply(f.doc, want)
 	if err != nil {
 		return nil, false, fmt.Errorf("changing trust of %s: %w", f.plan.RoleName(), err)
@@ -163,7 +190,7 @@ func (h *Handler) mend(ctx context.Context, g gate.Gate, f facts, want trust.Pla
 		return nil, false, err
 	}
 	if !fresh.Equal(f.doc) {
-		return nil, true, nil
+		return nil, false, fmt.Errorf("the trust policy of %s changed meanwhile: %w", f.plan.RoleName(), grant.ErrConflict)
 	}
 	if _, err := g.Replace(ctx, f.plan, fresh, want); err != nil {
 		return diff.Drift, false, err

@@ -27,36 +27,36 @@ func (f facts) succeeded() bool {
 
 // reopen brings a revoked grant a write further to being open: the trust policy with the new external ID alone; then the
 // tag, and, last, a Deny of the sessions from before in place of the Deny of all. The caller looks again behind each; the
-// look behind the last one closes again if another revocation came meanwhile.
-func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) error {
+// look behind the last one closes again if another revocation came meanwhile. It returns what had drifted.
+func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []string, err error) {
 	id, role := f.closure.RevokeID, f.plan.RoleName()
 	if f.tags[grant.FactRestored.AnnouncedTag()] == id {
-		return fmt.Errorf("the Deny on %s is one that was lifted already: %w", role, grant.ErrNotYetVisible)
+		return nil, fmt.Errorf("the Deny on %s is one that was lifted already: %w", role, grant.ErrNotYetVisible)
 	}
 	want, err := f.reopened()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, wrote, err := h.mend(ctx, g, f, want); err != nil || wrote {
-		return err
+	if found, wrote, err := h.mend(ctx, g, f, want); err != nil || wrote {
+		return found, err
 	}
 	if f.tags[grant.TagRestored] != id {
 		if err := h.Outbox.Note(ctx, f.plan, grant.FactRestored, id); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	inline, err := h.Roles.InlinePolicy(ctx, role, grant.RevocationPolicy)
 	if err != nil {
-		return fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, err)
+		return nil, fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, err)
 	}
 	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo {
-		return nil // another revocation came: the next look sees it
+		return nil, nil // another revocation came: the next look sees it
 	}
 	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))); err != nil {
-		return fmt.Errorf("lifting the Deny on %s: %w", role, err)
+		return nil, fmt.Errorf("lifting the Deny on %s: %w", role, err)
 	}
 	h.Log.InfoContext(ctx, "restored", "grant", string(f.plan.Grant), "revoke_id", id, "version_id", f.closure.RestoreTo)
-	return nil
+	return nil, nil
 }
 
 // reopened is the trust policy of a restored grant: the external ID that the restore made, with one that followed on it if

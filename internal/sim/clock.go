@@ -26,13 +26,24 @@ type timer struct {
 	w     *World
 	name  string
 	every time.Duration
-	next  time.Time
 	run   func(context.Context) error
+	hands
 }
 
-// Every runs a function regularly, as an EventBridge schedule does. The first time is one period from now.
+// hands are where a timer stands.
+type hands struct {
+	next   time.Time
+	again  time.Time // when a run that failed comes again; zero: none does
+	failed int       // runs, one behind the other
+}
+
+// retries are how long Lambda waits until it runs a function again that was called asynchronously and failed.
+var retries = []time.Duration{time.Minute, 2 * time.Minute}
+
+// Every runs a function regularly, as an EventBridge schedule does, and twice more if it fails, as Lambda does. The first time
+// is one period from now.
 func (w *World) Every(function string, period time.Duration, run func(context.Context) error) {
-	w.timers, w.acting = append(w.timers, &timer{w, function, period, w.now.Add(period), run}), nil
+	w.timers, w.acting = append(w.timers, &timer{w: w, name: function, every: period, run: run, hands: hands{next: w.now.Add(period)}}), nil
 }
 
 // source is something of AWS's that acts by itself.
@@ -57,11 +68,35 @@ func (w *World) sources() []source {
 	return w.acting
 }
 
-func (t *timer) due() (time.Time, bool) { return t.next, true }
+func (t *timer) due() (time.Time, bool) {
+	if !t.again.IsZero() && t.again.Before(t.next) {
+		return t.again, true
+	}
+	return t.next, true
+}
 
 func (t *timer) task() Task {
-	return Task{Name: t.name, At: t.next, take: func() { t.next = t.next.Add(t.every) },
-		run: func(ctx context.Context) error { return t.w.Invoke(ctx, t.name, t.run) }}
+	at, _ := t.due()
+	return Task{Name: t.name, At: at, take: t.take, run: func(ctx context.Context) error {
+		err := t.w.Invoke(ctx, t.name, t.run)
+		switch {
+		case err == nil:
+			t.failed = 0
+		case t.failed < len(retries):
+			t.again = t.w.now.Add(retries[t.failed])
+			t.failed++
+		}
+		return err
+	}}
+}
+
+// take is a turn of the timer's own, which starts anew, or of a run that failed.
+func (t *timer) take() {
+	if at, _ := t.due(); at.Equal(t.next) {
+		t.hands = hands{next: t.next.Add(t.every)}
+	} else {
+		t.again = time.Time{}
+	}
 }
 
 // Due takes what AWS does now, in a fixed order. Whoever takes it must run it.

@@ -140,6 +140,27 @@ func TestTimersRunOnTheVirtualClock(t *testing.T) {
 	}
 }
 
+func TestATimersRunThatFailsComesTwiceMore(t *testing.T) {
+	w := sim.New(sim.Config{})
+	start := w.Now()
+	var at []time.Duration
+	w.Every("reconcile", 15*time.Minute, func(context.Context) error {
+		at = append(at, w.Now().Sub(start))
+		if len(at) == 5 {
+			return nil
+		}
+		return grant.ErrUnavailable
+	})
+	w.Sleep(t.Context(), 50*time.Minute)
+	want := []time.Duration{15, 16, 18, 30, 31, 45, 46, 48} // the second round's retry worked
+	for i := range want {
+		want[i] *= time.Minute
+	}
+	if !slices.Equal(at, want) {
+		t.Errorf("ran at %v", at)
+	}
+}
+
 func TestAFunctionCanWaitForARotation(t *testing.T) {
 	w := deployed(t, sim.Config{Timeout: time.Minute})
 	w.Secrets.OnRotate(func(ctx context.Context, e sim.RotationEvent) error {

@@ -20,7 +20,7 @@ type Snapshot struct {
 	values  map[string]string
 	queues  map[string][]message
 	buses   map[string][]events.Envelope
-	timers  []timer
+	timers  []hands
 }
 
 // Snapshot takes one. The functions that consume queues and rotate secrets, and the rules of buses, are no part of it, nor are calls, mails, topics
@@ -40,7 +40,7 @@ func (w *World) Snapshot() *Snapshot {
 		s.buses[name] = slices.Clone(b.archive)
 	}
 	for _, t := range w.timers {
-		s.timers = append(s.timers, *t)
+		s.timers = append(s.timers, t.hands)
 	}
 	return s
 }
@@ -66,7 +66,7 @@ func (w *World) Restore(s *Snapshot) {
 		w.Bus(name).archive = slices.Clone(archive)
 	}
 	for i := range w.timers {
-		w.timers[i].next = s.timers[i].next
+		w.timers[i].hands = s.timers[i]
 	}
 }
 

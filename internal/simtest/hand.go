@@ -45,6 +45,9 @@ func (w *watch) wrote(actor string) {
 	w.hand, w.handAt, w.handStep, w.handBy, w.rough = true, w.Now(), w.Steps, actor, false
 }
 
+// stall is how late a call may be until that counts as a hindrance for everybody: the clock is one, and waits run out.
+const stall = 20 * time.Second
+
 // hinders is told of every call: who is hindered by it?
 func (w *watch) hinders(s sim.Seen) {
 	if !w.hand && len(w.under) == 0 {
@@ -54,7 +57,7 @@ func (w *watch) hinders(s sim.Seen) {
 	w.rough = w.rough || wrong
 	for p, l := range w.under {
 		l.stale = l.stale || p == s.Process && s.Action == "GetRole" && s.Replica > 0
-		l.hindered = l.hindered || p == s.Process && wrong || p != s.Process && s.Done && changes(s.Call)
+		l.hindered = l.hindered || p == s.Process && wrong || p != s.Process && s.Done && changes(s.Call) || s.Delay > stall
 	}
 }
 
