@@ -175,7 +175,7 @@ func (w *watch) version(id string) string {
 // if it was promoted while nothing said closed.
 //
 // Not asked for a change that another one of its kind followed before the bus took it: a promotion would call an ID current
-// that isn't, and of two revocations of a grant that is closed one says all.
+// that isn't; of two revocations of a grant that is closed one says all; and that one is undone tells of it, too.
 func (w *watch) announced(said []events.Event) error {
 	told, revoked := map[string]bool{}, map[string]time.Time{}
 	for _, e := range said {
@@ -186,6 +186,8 @@ func (w *watch) announced(said []events.Event) error {
 			told[d.VersionID] = true
 		case *events.AccessRevoked:
 			told[d.RevokeID], revoked[d.RevokeID] = true, e.Metadata.Time
+		case *events.AccessRestored:
+			told[d.RevokeID] = true
 		}
 	}
 	if version := w.version(w.current); !w.closed() && slices.Contains(w.promoted, version) && !told[version] {
