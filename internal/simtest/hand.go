@@ -77,12 +77,15 @@ func (w *watch) slowed() {
 // does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
 // calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
-	p, l := w.Running(), &look{began: w.Steps}
+	p, l, known := w.Running(), &look{began: w.Steps}, len(w.revokes)
 	w.under[p] = l
 	defer delete(w.under, p)
 	err := act()
 	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
 		return err
+	}
+	for i, r := range w.revokes[:known] {
+		w.revokes[i].due = r.due || err == nil && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRevoked] == r.id // else another followed
 	}
 	if err == nil && l.behind(w.planned) && !l.stale {
 		w.followed = w.planned

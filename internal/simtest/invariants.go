@@ -175,9 +175,9 @@ func (w *watch) version(id string) string {
 // if it was promoted while nothing said closed.
 //
 // Not asked for a change that another one of its kind followed before the bus took it: a promotion would call an ID current
-// that isn't; of two revocations of a grant that is closed one says all; and that one is undone tells of it, too.
+// that isn't, and a later revocation says all. Of two revocations of a closed grant one says all, too.
 func (w *watch) announced(said []events.Event) error {
-	told, revoked := map[string]bool{}, map[string]time.Time{}
+	told, lastRevoked := map[string]bool{}, time.Time{}
 	for _, e := range said {
 		switch d := e.Data.(type) {
 		case *events.ExternalIDRotated:
@@ -185,9 +185,7 @@ func (w *watch) announced(said []events.Event) error {
 		case *events.AccessGranted:
 			told[d.VersionID] = true
 		case *events.AccessRevoked:
-			told[d.RevokeID], revoked[d.RevokeID] = true, e.Metadata.Time
-		case *events.AccessRestored:
-			told[d.RevokeID] = true
+			told[d.RevokeID], lastRevoked = true, later(lastRevoked, e.Metadata.Time)
 		}
 	}
 	if version := w.version(w.current); !w.closed() && slices.Contains(w.promoted, version) && !told[version] {
@@ -195,32 +193,12 @@ func (w *watch) announced(said []events.Event) error {
 	}
 	for _, r := range w.revokes {
 		another := w.closed() && told[w.standing] // is what stands, and was told of
-		if !told[r.id] && !another && !w.saidClosed(r, revoked) {
+		for _, other := range w.revokes {
+			another = another || told[other.id] && other.at.Equal(r.at)
+		}
+		if !told[r.id] && !another && (r.due || lastRevoked.Before(r.at)) {
 			return w.violated("I5", "nobody was told of revocation %s", r.id)
 		}
 	}
 	return nil
-}
-
-// saidClosed says whether any revocation was told of that closed the grant between the same two openings.
-func (w *watch) saidClosed(r revoked, told map[string]time.Time) bool {
-	opened := time.Time{} // again, behind r
-	if w.restored.After(r.at) {
-		opened = w.restored
-	}
-	for _, other := range w.revokes {
-		if _, said := told[other.id]; said && other.at.Equal(r.at) {
-			return true
-		}
-		if other.at.After(r.at) && (opened.IsZero() || other.at.Before(opened)) {
-			opened = other.at
-		}
-	}
-	for id, at := range told { // one that no operator asked for: of a Deny by hand
-		byHand := !slices.ContainsFunc(w.revokes, func(one revoked) bool { return one.id == id })
-		if byHand && !at.Before(r.at) && (opened.IsZero() || at.Before(opened)) {
-			return true
-		}
-	}
-	return false
 }
