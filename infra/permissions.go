@@ -27,11 +27,13 @@ func (s *ServiceProviderAccess) permitFunctions() {
 			rotatedRoles = append(rotatedRoles, itsRole)
 			secrets = append(secrets, object{*g.secret.Ref(), secretPattern(name)})
 		}
-		for _, topic := range g.Grant.Notify.SNS {
-			topics = append(topics, object{topic, topic})
-		}
-		for _, hook := range g.Grant.Notify.Webhook {
-			signers = append(signers, object{hook.Secret, hook.Secret})
+		for _, to := range g.Grant.Notify {
+			switch to.Channel {
+			case grant.SNS:
+				topics = append(topics, object{to.Address, to.Address})
+			case grant.Webhook:
+				signers = append(signers, object{to.Secret, to.Secret})
+			}
 		}
 	}
 

@@ -207,18 +207,22 @@ func tells(bus string, n grant.Notify) []string {
 	if m := strings.SplitN(bus, ":", 6); len(m) == 6 {
 		out = append(out, "bus in "+m[4])
 	}
-	if len(n.Mail) > 0 {
-		out = append(out, "mail "+strings.Join(n.Mail, ", "))
+	var mails []string
+	for _, d := range n.By(grant.Mail) {
+		mails = append(mails, d.Address)
 	}
-	for _, w := range n.Webhook {
-		if w.URL == "" {
+	if len(mails) > 0 {
+		out = append(out, "mail "+strings.Join(mails, ", "))
+	}
+	for _, d := range n.By(grant.Webhook) {
+		if d.Address == "" {
 			out = append(out, "a webhook whose URL is in its secret")
 			continue
 		}
-		out = append(out, "webhook "+w.URL)
+		out = append(out, "webhook "+d.Address)
 	}
-	for _, arn := range n.SNS {
-		out = append(out, "sns "+topicName(arn))
+	for _, d := range n.By(grant.SNS) {
+		out = append(out, "sns "+topicName(d.Address))
 	}
 	if len(out) == 0 {
 		out = append(out, "nobody but the event bus: set notify, so that the provider hears of a new ID")

@@ -52,7 +52,7 @@ func (d delivery) key() string {
 }
 
 // follow does what an attempt's outcome asks for, and says when the next one comes. The outcome comes back, or trouble.
-func (b *batch) follow(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to destination, outcome error, message lambdaevents.SQSMessage) (next time.Time, err error) {
+func (b *batch) follow(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to grant.Destination, outcome error, message lambdaevents.SQSMessage) (next time.Time, err error) {
 	var refused *disabled
 	switch {
 	case outcome == nil || errors.As(outcome, new(*trouble)):
@@ -100,15 +100,15 @@ func (b *batch) next(d delivery, f deliver.Facts, outcome error) (time.Time, boo
 }
 
 // remind mails what a webhook has not taken even at the last call.
-func (b *batch) remind(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to destination) error {
-	if to.channel != "webhook" || f.LastCall().IsZero() || !d.NotBefore.Equal(f.LastCall()) {
+func (b *batch) remind(ctx context.Context, d delivery, p grant.Plan, f deliver.Facts, to grant.Destination) error {
+	if to.Channel != grant.Webhook || f.LastCall().IsZero() || !d.NotBefore.Equal(f.LastCall()) {
 		return nil
 	}
-	for _, other := range destinations(p) {
-		if other.channel != "mail" {
+	for _, other := range p.Destinations() {
+		if other.Channel != grant.Mail {
 			continue
 		}
-		if err := b.send(ctx, delivery{said: d.said, Destination: other.id(), Attempt: 1, FirstTried: b.Now()}); err != nil {
+		if err := b.send(ctx, delivery{said: d.said, Destination: id(other), Attempt: 1, FirstTried: b.Now()}); err != nil {
 			return err
 		}
 	}
@@ -125,29 +125,29 @@ func (b *batch) bury(ctx context.Context, message lambdaevents.SQSMessage) error
 
 // announceDisabled says that a destination wants no message any more. The bus brings it back to notify, which tells the
 // operators.
-func (b *batch) announceDisabled(ctx context.Context, d delivery, to destination, refused *disabled) error {
+func (b *batch) announceDisabled(ctx context.Context, d delivery, to grant.Destination, refused *disabled) error {
 	e := events.New(string(d.Grant), d.ID+" "+refused.mark, b.StackVersion, b.Now(), events.DestinationDisabled{
-		EventID: d.ID, Event: d.Kind, Channel: to.channel, Destination: to.name(), SecretARN: to.hook.Secret, Tag: refused.mark,
+		EventID: d.ID, Event: d.Kind, Channel: string(to.Channel), Destination: to.Name, SecretARN: to.Secret, Tag: refused.mark,
 		Reason: refused.Error(),
 	})
 	if err := b.Bus.Put(ctx, e); err != nil {
-		return fmt.Errorf("announcing that %s is disabled: %w", to.name(), err)
+		return fmt.Errorf("announcing that %s is disabled: %w", to.Name, err)
 	}
 	return nil
 }
 
 // announce puts an attempt's outcome on the bus. If the bus doesn't take it only the log knows: delivering again for that
 // would tell the destination twice.
-func (b *batch) announce(d delivery, to destination, next time.Time, err error) {
-	body := events.Delivery{EventID: d.ID, Event: d.Kind, Channel: to.channel, Destination: to.name(), Attempt: d.Attempt}
+func (b *batch) announce(d delivery, to grant.Destination, next time.Time, err error) {
+	body := events.Delivery{EventID: d.ID, Event: d.Kind, Channel: string(to.Channel), Destination: to.Name, Attempt: d.Attempt}
 	var data events.Data = events.DeliverySucceeded{Delivery: body}
-	attrs := []any{"grant", string(d.Grant), "event", string(d.Kind), "event_id", d.ID, "destination", to.name(), "attempt", d.Attempt}
+	attrs := []any{"grant", string(d.Grant), "event", string(d.Kind), "event_id", d.ID, "destination", to.Name, "attempt", d.Attempt}
 	if err == nil {
 		b.Log.InfoContext(b.report, "destination told", attrs...)
 	} else {
-		body.Reason = reason(to.channel, err)
+		body.Reason = reason(to.Channel, err)
 		data = events.DeliveryFailed{Delivery: body, Next: next.UTC().Truncate(time.Second)}
-		b.Log.WarnContext(b.report, "destination not told", append(attrs, "reason", body.Reason, "error", loggable(to.channel, err))...)
+		b.Log.WarnContext(b.report, "destination not told", append(attrs, "reason", body.Reason, "error", loggable(to.Channel, err))...)
 	}
 	if err := b.Bus.Put(b.report, events.New(string(d.Grant), d.key(), b.StackVersion, b.Now(), data)); err != nil {
 		b.Log.ErrorContext(b.report, "outcome not announced", append(attrs, "reason", err.Error())...)

@@ -23,9 +23,9 @@ func (w *world) to(name string, change func(*delivery)) string {
 		said:    said{ID: e.Metadata.ID, Kind: events.TypeAccessRevoked, Grant: "migration", RevokeID: revocation},
 		Attempt: 1, FirstTried: now,
 	}
-	for _, one := range destinations(w.plans["migration"]) {
-		if one.name() == name {
-			d.Destination = one.id()
+	for _, one := range w.plans["migration"].Destinations() {
+		if one.Name == name {
+			d.Destination = id(one)
 		}
 	}
 	if change != nil {
@@ -150,7 +150,7 @@ func TestAnEndpointThatIsGoneIsToldNothingMore(t *testing.T) {
 
 	// Another address is another endpoint, and without the mark it is told again.
 	w.tags[mark] = strings.Repeat("1", 32)
-	w.plans["migration"].Notify.Webhook[0].URL = "https://hooks.hestio.example/new"
+	w.plans["migration"].Notify[2].Address = "https://hooks.hestio.example/new"
 	w.handle(w.to("webhook 1", nil))
 	if n := len(w.hook); n != 2 {
 		t.Errorf("told %d times", n)

@@ -26,11 +26,11 @@ func (b *batch) fanOut(ctx context.Context, s said, message lambdaevents.SQSMess
 		return err
 	}
 	since := queued(message, b.Now())
-	for _, to := range destinations(plan) {
-		if !deliver.Tells(to.to, s.Kind) {
+	for _, to := range plan.Destinations() {
+		if !deliver.Tells(audience(to), s.Kind) {
 			continue
 		}
-		if err := b.send(ctx, delivery{said: s, Destination: to.id(), Attempt: 1, FirstTried: since}); err != nil {
+		if err := b.send(ctx, delivery{said: s, Destination: id(to), Attempt: 1, FirstTried: since}); err != nil {
 			return err
 		}
 	}

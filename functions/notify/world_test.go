@@ -90,9 +90,9 @@ func plan(name grant.Name) grant.Plan {
 		KeyARN:     "arn:aws:kms:eu-west-1:444455556666:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
 		Principals: []string{"111122223333"}, Overlap: grant.Duration(24 * time.Hour),
 		Notify: grant.Notify{
-			Mail:    []string{"a@hestio.example", "b@hestio.example"},
-			Webhook: []grant.Webhook{{URL: "https://hooks.hestio.example/" + string(name), Secret: signingSecret}},
-			SNS:     []string{topic},
+			{Channel: grant.Mail, Address: "a@hestio.example"}, {Channel: grant.Mail, Address: "b@hestio.example"},
+			{Channel: grant.Webhook, Address: "https://hooks.hestio.example/" + string(name), Secret: signingSecret},
+			{Channel: grant.SNS, Address: topic},
 		},
 	}
 }
@@ -321,7 +321,7 @@ func (w *world) waiting() (out []string) {
 		if !ok {
 			w.t.Fatalf("on the queue: %s: to nobody", s.body)
 		}
-		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.name(), d.Attempt, d.NotBefore.Sub(w.Now())))
+		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.Name, d.Attempt, d.NotBefore.Sub(w.Now())))
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/metric"
 )
 
@@ -18,9 +19,9 @@ func (a *Access) AlarmTopics(shard int) []string {
 	}
 	var out []string
 	for _, e := range a.Shard(shard) {
-		for _, topic := range e.Grant.Notify.SNS {
-			if !slices.Contains(out, topic) {
-				out = append(out, topic)
+		for _, topic := range e.Grant.Notify.By(grant.SNS) {
+			if !slices.Contains(out, topic.Address) {
+				out = append(out, topic.Address)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func newOffice(t *testing.T, cfg simtest.Config, overlap time.Duration) *office 
 	o.must(err)
 	o.Topics.Create(opsTopic)
 	o.plan.Overlap = grant.Duration(overlap)
-	o.plan.Notify = grant.Notify{Mail: []string{"jdoe@hestio.example"}, Webhook: []grant.Webhook{hook}, SNS: []string{opsTopic}}
+	o.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}, hook, {Channel: grant.SNS, Address: opsTopic}}
 	o.must(o.Deploy(o.ctx, o.plan))
 	o.Sleep(o.ctx, time.Hour)
 	if n := len(o.Receiver.Deliveries()); n != 1 {

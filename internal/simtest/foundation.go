@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -66,7 +67,7 @@ func (r *run) setUpWebhook() error {
 	if err != nil {
 		return fmt.Errorf("setting up the webhook: %w", err)
 	}
-	r.plan.Notify.Webhook = []grant.Webhook{hook}
+	r.plan.Notify = append(slices.Clip(r.plan.Notify), hook)
 	r.profile.plan, r.watch.plan = r.plan, r.plan
 	return nil
 }

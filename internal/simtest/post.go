@@ -62,10 +62,11 @@ func readLying(body []byte) (m lying) {
 // posted holds notify to what endpoints say (I11), at each call: one that answered 410 is told nothing by who could know it, one
 // that didn't isn't disabled, and nothing is given up while attempts are left.
 func (w *watch) posted(s sim.Seen) {
-	if w.plan.Notify.Webhook == nil && s.Resource != DeadQueue {
+	hooks := w.plan.Notify.By(grant.Webhook)
+	if hooks == nil && s.Resource != DeadQueue {
 		return
 	}
-	ours := w.plan.Notify.Webhook != nil && s.Resource == w.plan.Notify.Webhook[0].Secret
+	ours := hooks != nil && s.Resource == hooks[0].Secret
 	switch {
 	case ours && s.Action == "DescribeSecret" && s.Done:
 		w.looked[s.Process] = w.Steps
@@ -144,10 +145,10 @@ func (w *watch) delivered(said []events.Event) error {
 		if about == "" || e.Metadata.Time.Before(w.began) || version != "" && !labelled[version] || lies["event "+id] {
 			continue
 		}
-		if w.plan.Notify.Mail != nil && !lies["mail "+id] && !mailed(letters, e.Data.Type(), about) {
+		if w.plan.Notify.By(grant.Mail) != nil && !lies["mail "+id] && !mailed(letters, e.Data.Type(), about) {
 			return w.violated("I11", "no mail about %q of %s", e.Data.Type(), about)
 		}
-		if w.plan.Notify.Webhook != nil && w.marked == 0 && !lies["webhook "+id] && !w.taken[id] {
+		if w.plan.Notify.By(grant.Webhook) != nil && w.marked == 0 && !lies["webhook "+id] && !w.taken[id] {
 			return w.violated("I11", "the webhook was not told of %q of %s", e.Data.Type(), about)
 		}
 	}

@@ -52,7 +52,7 @@ func profileOf(d dice) profile {
 	}
 	p.plan.RotateEvery = pick(d.on("every"), []string{"4h", "4h", "6h", "never"})
 	p.plan.Overlap = grant.Duration(pick(d.on("overlap"), []time.Duration{time.Hour, 2 * time.Hour, 150 * time.Minute}))
-	p.plan.Notify.Mail = []string{"jdoe@hestio.example"}
+	p.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}}
 	for i, a := range everybody {
 		p.present[i] = d.on(a.name).chance(a.often)
 	}

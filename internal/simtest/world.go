@@ -144,10 +144,10 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// SignFor makes the secret that signs for a webhook, and gives the webhook for a plan's Notify.
-func (w *World) SignFor(name, url string) (grant.Webhook, error) {
+// SignFor makes the secret that signs for a webhook, and gives the destination for a plan's Notify.
+func (w *World) SignFor(name, url string) (grant.Destination, error) {
 	arn, err := w.Secrets.Create(name, "", []byte(SigningKey), nil)
-	return grant.Webhook{URL: url, Secret: arn}, err
+	return grant.Destination{Channel: grant.Webhook, Address: url, Secret: arn}, err
 }
 
 // within gives a function less time than Invoke does.
