@@ -9,11 +9,14 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// forwarded are the events that a provider's own bus is handed: those that its mails and webhooks tell of.
-var forwarded = []any{
-	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypePreviousRetired),
-	string(events.TypeAccessRevoked), string(events.TypeAccessRestored), string(events.TypeAccessExpired),
-	string(events.TypeTestRequested),
+// forwarded are the events that a provider's own bus is handed: all that concern a provider.
+func forwarded() (out []any) {
+	for _, typ := range events.Types() {
+		if typ.Concerns(events.Provider) {
+			out = append(out, string(typ))
+		}
+	}
+	return out
 }
 
 // forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is
@@ -55,7 +58,7 @@ func (s *ServiceProviderAccess) forward(p *access.Provider) {
 		EventPattern: map[string]any{
 			"source":      []any{events.Source},
 			"account":     []any{ready(account)}, // set by EventBridge, not by the sender
-			"detail-type": forwarded,
+			"detail-type": forwarded(),
 			"detail":      map[string]any{"data": map[string]any{"provider": []any{p.Name}}},
 		},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn()}},

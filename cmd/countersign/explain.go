@@ -151,7 +151,9 @@ func (x explanation) text(e access.Entry) string {
 	} else {
 		b.row("ends", x.Ends.Format(time.RFC3339)+": new and live sessions, enforced by IAM")
 	}
-	b.row("tells", strings.Join(x.Tells, "; "))
+	for i, told := range x.Tells {
+		b.row([]string{"tells", ""}[min(i, 1)], told)
+	}
 	if x.MonthlyUSD > 0 {
 		b.row("costs", fmt.Sprintf("about %s a month: %s", dollars(x.MonthlyUSD), priced(x.Costs)))
 	} else {
@@ -200,34 +202,6 @@ func needs(p *access.Provider, g *access.Grant) string {
 		parts = append(parts, "membership of organization "+p.Organization)
 	}
 	return strings.Join(parts, ", and ")
-}
-
-func tells(bus string, n grant.Notify) []string {
-	var out []string
-	if m := strings.SplitN(bus, ":", 6); len(m) == 6 {
-		out = append(out, "bus in "+m[4])
-	}
-	var mails []string
-	for _, d := range n.By(grant.Mail) {
-		mails = append(mails, d.Address)
-	}
-	if len(mails) > 0 {
-		out = append(out, "mail "+strings.Join(mails, ", "))
-	}
-	for _, d := range n.By(grant.Webhook) {
-		if d.Address == "" {
-			out = append(out, "a webhook whose URL is in its secret")
-			continue
-		}
-		out = append(out, "webhook "+d.Address)
-	}
-	for _, d := range n.By(grant.SNS) {
-		out = append(out, "sns "+topicName(d.Address))
-	}
-	if len(out) == 0 {
-		out = append(out, "nobody but the event bus: set notify, so that the provider hears of a new ID")
-	}
-	return out
 }
 
 // alarmed says whom the stacks' alarms tell.

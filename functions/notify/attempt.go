@@ -105,7 +105,7 @@ func (b *batch) remind(ctx context.Context, d delivery, p grant.Plan, f deliver.
 		return nil
 	}
 	for _, other := range p.Destinations() {
-		if other.Channel != grant.Mail {
+		if other.Channel != grant.Mail || other.Audience() != to.Audience() || !other.Hears(d.Kind) {
 			continue
 		}
 		if err := b.send(ctx, delivery{said: d.said, Destination: id(other), Attempt: 1, FirstTried: b.Now()}); err != nil {

@@ -26,14 +26,6 @@ func id(d grant.Destination) string {
 	return string(d.Channel) + "-" + fingerprint(string(d.Channel), cmp.Or(d.Address, d.Secret))
 }
 
-// audience is who reads what a destination is told.
-func audience(d grant.Destination) deliver.Audience {
-	if d.Channel == grant.SNS {
-		return deliver.Operators
-	}
-	return deliver.Provider
-}
-
 func fingerprint(parts ...string) string {
 	sum := sha256.New()
 	for _, p := range parts {
@@ -45,7 +37,7 @@ func fingerprint(parts ...string) string {
 // find is the destination that a delivery is for, if the plan still has it and it is told of such events.
 func find(p grant.Plan, d delivery) (grant.Destination, bool) {
 	all := p.Destinations()
-	i := slices.IndexFunc(all, func(to grant.Destination) bool { return id(to) == d.Destination && deliver.Tells(audience(to), d.Kind) })
+	i := slices.IndexFunc(all, func(to grant.Destination) bool { return id(to) == d.Destination && to.Hears(d.Kind) })
 	if i < 0 {
 		return grant.Destination{}, false
 	}
@@ -56,9 +48,9 @@ func find(p grant.Plan, d delivery) (grant.Destination, bool) {
 func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to grant.Destination) error {
 	switch to.Channel {
 	case grant.Mail:
-		return b.mail(ctx, deliver.NewMessage(p, f, audience(to)), to.Address)
+		return b.mail(ctx, deliver.NewMessage(p, f, to.Audience()), to.Address)
 	case grant.SNS:
-		m := deliver.NewMessage(p, f, audience(to))
+		m := deliver.NewMessage(p, f, to.Audience())
 		return b.Topics.Publish(ctx, to.Address, m.Subject, m.Topic())
 	}
 	return b.webhook(ctx, p, f, to)
@@ -82,7 +74,7 @@ func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, to g
 	case hook.refused != "":
 		return &disabled{hook}
 	}
-	body, err := deliver.BodyFor(hook.url, p, f)
+	body, err := deliver.BodyFor(hook.url, p, f, to.Audience())
 	if err != nil {
 		return err
 	}

@@ -186,7 +186,7 @@ func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error
 		return err
 	case one != nil:
 		return b.deliver(ctx, *one, message)
-	case said.Kind == events.TypeDeliverySucceeded || said.Kind == events.TypeDeliveryFailed:
+	case !said.Kind.Concerns(events.Provider) && !said.Kind.Concerns(events.Operators):
 		return nil
 	}
 	return b.fanOut(ctx, said, message)

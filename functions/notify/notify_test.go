@@ -35,9 +35,9 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}{
 		{events.AccessGranted{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, append(slices.Clone(provider), sns("access granted"))},
 		{rotated(scheduled), provider},
-		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, provider},
+		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, []string{webhook}},
 		{events.AccessRevoked{RevokeID: revocation}, append(slices.Clone(provider), sns("access revoked"))},
-		{events.AccessExpired{}, provider},
+		{events.AccessExpired{}, append(slices.Clone(provider), sns("access expired"))},
 		{events.RotationFailed{VersionID: scheduled}, []string{sns("rotation failed")}},
 		{events.TrustDriftDetected{}, []string{sns("trust drift detected")}},
 		{events.TestRequested{}, append(slices.Clone(provider), sns("TEST, nothing has changed"))},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -22,23 +23,133 @@ func (r *reader) readNotify(v value, mailFrom string) grant.Notify {
 	if !ok {
 		return n
 	}
-	for _, item := range r.list(keys["mail"], "mail") {
-		if a := r.mailAddress(item, "an address"); a != "" {
-			n = append(n, grant.Destination{Channel: grant.Mail, Address: a})
+	for _, c := range []struct {
+		channel grant.Channel
+		read    func(value) (grant.Destination, bool)
+	}{{grant.Mail, r.readMail}, {grant.Webhook, r.readWebhook}, {grant.SNS, r.readTopic}} {
+		for _, item := range r.list(keys[string(c.channel)], string(c.channel)) {
+			d, ok := c.read(item)
+			twice := slices.ContainsFunc(n, func(other grant.Destination) bool {
+				return other.Channel == d.Channel && other.Address == d.Address && (d.Address != "" || other.Secret == d.Secret)
+			})
+			switch {
+			case ok && twice:
+				r.errorf(item, "", "keep one of the two, with all that it wants under on", "this %s stands twice", c.channel)
+			case ok:
+				n = append(n, d)
+			}
 		}
 	}
-	if len(n) > 0 && mailFrom == "" {
+	if n.By(grant.Mail) != nil && mailFrom == "" {
 		r.warnf(keys["mail"], "SES needs a sender", "mailFrom: countersign@example.com (at the top of the file)", "no mail will be sent: mailFrom is missing")
 	}
-	for _, item := range r.list(keys["webhook"], "webhook") {
-		if hook, ok := r.readWebhook(item); ok {
-			n = append(n, hook)
+	return n
+}
+
+// readMail reads an address, or {to, for, on}.
+func (r *reader) readMail(v value) (grant.Destination, bool) {
+	d, at := grant.Destination{Channel: grant.Mail}, v
+	if isMapping(v) {
+		keys, ok := r.object(v, "a mail", mailKeys)
+		if !ok {
+			return d, false
+		}
+		r.require(v, keys, "a mail", "to", "to: ops@example.com")
+		at = keys["to"]
+		d.For, d.On = r.audience(keys["for"]), r.classes(keys["on"], grant.Mail)
+	}
+	d.Address = r.mailAddress(at, "an address")
+	return d, d.Address != ""
+}
+
+// readTopic reads a topic's ARN, or {topic, on}.
+func (r *reader) readTopic(v value) (grant.Destination, bool) {
+	d, at := grant.Destination{Channel: grant.SNS}, v
+	if isMapping(v) {
+		keys, ok := r.object(v, "a topic", topicKeys)
+		if !ok {
+			return d, false
+		}
+		r.require(v, keys, "a topic", "topic", "topic: arn:aws:sns:eu-west-1:444455556666:ops-alerts")
+		at = keys["topic"]
+		d.On = r.classes(keys["on"], grant.SNS)
+	}
+	d.Address = r.topic(at)
+	return d, d.Address != ""
+}
+
+// audience reads for.
+func (r *reader) audience(v value) events.Audience {
+	text, ok := r.text(v, "for")
+	if !ok {
+		return ""
+	}
+	to := events.Audience(text)
+	if to != events.Provider && to != events.Operators {
+		r.errorf(v, "", entry(v, string(events.Operators)), "for is provider or operators, your own people: not %.60q", text)
+	}
+	return to
+}
+
+// classes reads on: one class, or a list of them.
+func (r *reader) classes(v value, c grant.Channel) (asked []events.Class) {
+	items := []value{v}
+	if nodes, isList := v.asList(); isList {
+		if items = r.list(v, "on"); len(nodes) == 0 {
+			r.errorf(v, "", "name some, or leave on out: then it is "+classNames(grant.Destination{Channel: c}.Classes()), "on is empty")
 		}
 	}
-	for _, topic := range r.topics(keys["sns"], "sns") {
-		n = append(n, grant.Destination{Channel: grant.SNS, Address: topic})
+	var known []string
+	for _, class := range events.Classes() {
+		if class != events.Digest || c == grant.Mail {
+			known = append(known, string(class))
+		}
 	}
-	return n
+	for _, item := range items {
+		if isBooleanNode(item) {
+			r.errorf(item, r.found(item), "one of "+strings.Join(known, ", "), "on names classes of events")
+			continue
+		}
+		text, ok := r.text(item, "on")
+		if !ok {
+			continue
+		}
+		class := events.Class(text)
+		why, fix := "", "one of "+strings.Join(known, ", ")
+		switch {
+		case class == events.Digest && c != grant.Mail:
+			r.errorf(item, "it is a mail a week", fix, "a %s gets no digest", c)
+		case !slices.Contains(known, text):
+			if near := nearest(text, known); near != "" {
+				why, fix = "did you mean "+near+"?", entry(item, near)
+			}
+			r.errorf(item, why, fix, "on has no class %.60q", text)
+		case slices.Contains(asked, class):
+			r.errorf(item, "", "keep one of the two", "%s stands twice", text)
+		default:
+			asked = append(asked, class)
+		}
+	}
+	if slices.Contains(asked, events.All) && (slices.Contains(asked, events.Action) || slices.Contains(asked, events.Revoke)) {
+		fix := []events.Class{events.All}
+		if slices.Contains(asked, events.Digest) {
+			fix = append(fix, events.Digest)
+		}
+		r.errorf(v, "all has the others in it, but for digest", "on: "+classNames(fix), "all stands beside what it includes")
+	}
+	return asked
+}
+
+// classNames writes classes as the file does.
+func classNames(classes []events.Class) string {
+	var names []string
+	for _, c := range classes {
+		names = append(names, string(c))
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 func (r *reader) readWebhook(v value) (grant.Destination, bool) {
@@ -55,6 +166,7 @@ func (r *reader) readWebhook(v value) (grant.Destination, bool) {
 		return w, false
 	}
 	before := len(r.errors)
+	w.For, w.On = r.audience(keys["for"]), r.classes(keys["on"], grant.Webhook)
 	r.require(v, keys, "a webhook", "secret", "secret: arn:aws:secretsmanager:… (a secret of yours with the signing key, whsec_…)")
 	if arn, ok := r.text(keys["secret"], "secret"); ok {
 		m := secretForm.FindStringSubmatch(arn)

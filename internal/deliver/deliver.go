@@ -6,7 +6,6 @@
 package deliver
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,30 +23,6 @@ type Mail struct {
 	HTML    string // says the same as Text
 	Thread  string // message id that all mails about the grant refer to
 }
-
-// Audience is who reads a message.
-type Audience int
-
-// The two audiences of a grant.
-const (
-	Provider  Audience = iota // who enters: mail and webhook
-	Operators                 // the customer's own: SNS
-)
-
-// tells lists which events each audience is told of. The operators hear of what may need them to act.
-var tells = map[Audience][]events.Type{
-	Provider: {
-		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypePreviousRetired,
-		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, events.TypeTestRequested,
-	},
-	Operators: {
-		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
-		events.TypeDestinationDisabled, events.TypeTestRequested,
-	},
-}
-
-// Tells says whether an audience is told of an event.
-func Tells(to Audience, kind events.Type) bool { return slices.Contains(tells[to], kind) }
 
 // Facts are what is known of a change besides the plan.
 type Facts struct {

@@ -1,6 +1,10 @@
 package grant
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/countersign/countersign/events"
+)
 
 // Channel is a way in which somebody is told.
 type Channel string
@@ -19,6 +23,9 @@ type Destination struct {
 	// stands in its secret, {"url":"https://…","key":"whsec_…"}.
 	Address string `json:"address,omitempty"`
 	Secret  string `json:"secret,omitempty"` // webhooks: ARN of a secret of the customer's, which signs for it
+
+	For events.Audience `json:"for,omitempty"` // who reads it; empty: see Audience
+	On  []events.Class  `json:"on,omitempty"`  // what it is told of; empty: see Classes
 
 	// Name is by which events, logs and people know it: "webhook 1", its place within its channel. Addresses stay out of those.
 	Name string `json:"-"`
@@ -49,3 +56,30 @@ func (n Notify) By(c Channel) Notify {
 	}
 	return out
 }
+
+// Audience is who reads what the destination is told. Unless somebody else is named, that is the provider, and of a topic the
+// customer's operators.
+func (d Destination) Audience() events.Audience {
+	switch {
+	case d.For != "":
+		return d.For
+	case d.Channel == SNS:
+		return events.Operators
+	}
+	return events.Provider
+}
+
+// Classes are what the destination is told of. Where it doesn't say, people hear of what they have to do and of revocations, and
+// a webhook of everything: a machine drops what it doesn't need.
+func (d Destination) Classes() []events.Class {
+	switch {
+	case len(d.On) > 0:
+		return d.On
+	case d.Channel == Webhook:
+		return []events.Class{events.All}
+	}
+	return []events.Class{events.Action, events.Revoke}
+}
+
+// Hears says whether the destination is told of such an event.
+func (d Destination) Hears(t events.Type) bool { return t.Among(d.Classes(), d.Audience()) }
