@@ -283,6 +283,9 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	},
 	events.TypeDestinationDisabled: func(t *rapid.T) events.Data {
 		d := delivery(t)
+		if d.Event == events.WeeklyDigest { // a mail's
+			d.Event = events.TypeAccessRevoked
+		}
 		return events.DestinationDisabled{
 			EventID: d.EventID, Event: d.Event, Channel: "webhook", Destination: "webhook 2", SecretARN: "arn:aws:secretsmanager:eu-west-1:" + account(t) + ":secret:hook-XyZ123",
 			Tag: "countersign:disabled-" + rapid.StringMatching(`[0-9a-f]{16}`).Draw(t, "mark"), Reason: rapid.StringN(1, 200, -1).Draw(t, "reason"),
@@ -320,6 +323,7 @@ func delivery(t *rapid.T) events.Delivery {
 	told := slices.DeleteFunc(events.Types(), func(t events.Type) bool {
 		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested
 	})
+	told = append(told, events.WeeklyDigest)
 	return events.Delivery{
 		EventID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
 		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"), Attempt: rapid.IntRange(1, 12).Draw(t, "attempt"),

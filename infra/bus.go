@@ -88,7 +88,11 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 		}},
 	})
 
-	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", *rule.AttrArn())
+	from := []string{*rule.AttrArn()}
+	if s.asksForDigests() {
+		from = append(from, *s.createDigests().AttrArn())
+	}
+	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", from...)
 	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
 	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, fromRule)
 	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, fromRule)

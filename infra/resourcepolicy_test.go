@@ -245,7 +245,8 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 			if diff := cmp.Diff(any(map[string]any{"Service": "events.amazonaws.com"}), s.Principal); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
-			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-notify"}) {
+			rules := infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-notify", "arn:aws:events:eu-west-1:444455556666:rule/countersign-digest"}
+			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, rules) {
 				t.Errorf("%s takes from %v", name, got)
 			}
 		}

@@ -32,6 +32,7 @@ var powers = []power{
 	{"announce changes and requests", []string{"events:PutEvents"}, ":event-bus/countersign"},
 	{"ask for a check of a grant", []string{"sqs:SendMessage"}, ":countersign-check"},
 	{"take its messages", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, ":countersign-"},
+	{"read what was said on the bus, for digests", []string{"logs:FilterLogEvents"}, ":log-group:/aws/events/countersign"},
 	{"put on its queue what is told later, and with the dead letters what nobody takes", []string{"sqs:SendMessage", "sqs:ChangeMessageVisibility"}, ":countersign-notify"},
 	{"send mail from the configured address", []string{"ses:SendRawEmail"}, ":identity/"},
 	{"publish to the configured topics", []string{"sns:Publish"}, ":sns:"},

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/countersign/countersign/internal/access"
@@ -56,6 +57,7 @@ type ServiceProviderAccess struct {
 	key    awskms.CfnKey
 	bus    awsevents.CfnEventBus
 	queues queues
+	trail  awslogs.CfnLogGroup
 	api    awsapigateway.CfnRestApi
 
 	rotate, reconcile, revoke, operate, notify *function
@@ -88,6 +90,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 		s.createGrant(e)
 	}
 	s.permitFunctions()
+	s.permitDigests()
 	for _, g := range s.grants {
 		s.scheduleRotation(g)
 		s.startGrant(g)

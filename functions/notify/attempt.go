@@ -24,19 +24,22 @@ func (b *batch) deliver(ctx context.Context, d delivery, message lambdaevents.SQ
 	if b.done[d.key()] {
 		return nil
 	}
-	plan, err := b.plan(ctx, d.Grant)
-	if err != nil {
-		return err
+	var plan grant.Plan
+	var to grant.Destination
+	var facts deliver.Facts
+	var err error // of the attempt
+	if d.Kind == events.WeeklyDigest {
+		letter := deliver.Message{}
+		if to, letter, err = b.digest(ctx, d); err != nil {
+			return err
+		}
+		err = b.mail(ctx, letter, to.Address)
+	} else {
+		if plan, to, facts, err = b.told(ctx, d); err != nil {
+			return err
+		}
+		err = b.tell(ctx, plan, facts, to)
 	}
-	to, ok := find(plan, d)
-	if !ok {
-		return drop("the plan of %s tells %s nothing of %q", d.Grant, d.Destination, d.Kind)
-	}
-	facts, err := b.facts(ctx, plan, d)
-	if err != nil {
-		return err
-	}
-	err = b.tell(ctx, plan, facts, to)
 	next, err := b.follow(ctx, d, plan, facts, to, err, message)
 	if errors.As(err, new(*trouble)) {
 		return err
@@ -44,6 +47,19 @@ func (b *batch) deliver(ctx context.Context, d delivery, message lambdaevents.SQ
 	b.done[d.key()] = true
 	b.announce(d, to, next, err)
 	return nil
+}
+
+// told is whom a delivery of an event is for, and what there is to tell.
+func (b *batch) told(ctx context.Context, d delivery) (p grant.Plan, to grant.Destination, f deliver.Facts, err error) {
+	if p, err = b.plan(ctx, d.Grant); err != nil {
+		return p, to, f, err
+	}
+	to, ok := find(p, d)
+	if !ok {
+		return p, to, f, drop("the plan of %s tells %s nothing of %q", d.Grant, d.Destination, d.Kind)
+	}
+	f, err = b.facts(ctx, p, d)
+	return p, to, f, err
 }
 
 // key is of one attempt.

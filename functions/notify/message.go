@@ -10,8 +10,8 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// Two kinds of messages lie on the queue: events, as the bus's rule puts them there, and deliveries, which notify makes of
-// them. Both are foreign input: a forged one can make notify look and tell again what plan and Secrets Manager say, and
+// Three kinds of messages lie on the queue: events, as the bus's rule puts them there; the schedule's word that it is time for
+// digests; and deliveries, which notify makes of both. All are foreign input: a forged one can make notify look and tell again what plan and Secrets Manager say, and
 // nothing else.
 
 // delivery is what one destination is to be told, and how far that has come.
@@ -33,9 +33,10 @@ type said struct {
 	Disabled string      `json:"disabled,omitempty"` // Destination Disabled: "webhook 1"
 }
 
-// envelope is a message of either kind: with what EventBridge says of an event, or with a delivery.
+// envelope is a message of any kind: with what EventBridge says of an event, with Weekly, or with a delivery.
 type envelope struct {
 	Deliver    *delivery   `json:"deliver,omitempty"`
+	Digest     string      `json:"digest,omitempty"` // Weekly
 	Source     string      `json:"source,omitempty"`
 	DetailType events.Type `json:"detail-type,omitempty"`
 	Detail     *detail     `json:"detail,omitempty"`
@@ -80,6 +81,8 @@ func (b *batch) read(body string) (said, *delivery, error) {
 		return said{}, nil, drop("neither an event of EventBridge nor a delivery")
 	case in.Deliver != nil:
 		return in.Deliver.said, in.Deliver, b.checkDelivery(*in.Deliver)
+	case in.Digest == Weekly:
+		return said{Kind: events.WeeklyDigest}, nil, nil
 	case in.Source != events.Source:
 		return said{}, nil, drop("source %.60q is another's", in.Source)
 	case !slices.Contains(events.Types(), in.DetailType):
@@ -120,7 +123,7 @@ func (b *batch) checkSaid(s said) error {
 
 func (b *batch) checkDelivery(d delivery) error {
 	switch {
-	case !slices.Contains(events.Types(), d.Kind):
+	case !slices.Contains(events.Types(), d.Kind) && d.Kind != events.WeeklyDigest:
 		return drop("delivery of an unknown event %.60q", string(d.Kind))
 	case !destinationID.MatchString(d.Destination):
 		return drop("delivery to %.60q, which is not in our form", d.Destination)

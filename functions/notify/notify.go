@@ -2,7 +2,8 @@
 //
 // An event comes from the bus to notify's queue. notify puts one delivery for each destination back on that queue (fanout.go);
 // each of them is attempted, waits and is attempted again by itself (attempt.go), until its destination has taken it, wants
-// nothing any more, or no attempt is left: then it lies with the dead letters.
+// nothing any more, or no attempt is left: then it lies with the dead letters. Once a week the stack's schedule has a digest
+// handed out in the same way (digest.go).
 //
 // It decides who is told of which event, and when again. It trusts the plan. Of an event or a delivery it takes the grant,
 // the kind, and the ids of event, version and revocation, each checked for its form; addresses, ARNs and deadlines come from
@@ -38,7 +39,7 @@ type Secrets interface {
 	Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error)
 	// AtStage is the version of a signing secret that carries a label; grant.ErrNotFound: none does.
 	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
-	// Describe has the tags of a signing secret, and Tag sets some of them.
+	// Describe has the tags and labels of a secret. Tag sets some tags of a signing secret.
 	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
 	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
@@ -80,6 +81,7 @@ type Handler struct {
 	Mail    Mailer
 	Topics  Topics
 	Bus     Bus
+	Trail   Trail // what digests tell; nil where nobody asks for them
 	Queue   Queue
 	Dead    Sender       // the dead letters
 	HTTP    deliver.Doer // nil: deliver.NewClient(Loopback)
@@ -186,6 +188,8 @@ func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error
 		return err
 	case one != nil:
 		return b.deliver(ctx, *one, message)
+	case said.Kind == events.WeeklyDigest:
+		return b.handOut(ctx, message)
 	case !said.Kind.Concerns(events.Provider) && !said.Kind.Concerns(events.Operators):
 		return nil
 	}

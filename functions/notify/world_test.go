@@ -62,6 +62,7 @@ type world struct {
 	dead []string
 	hid  []time.Duration
 	log  bytes.Buffer
+	said []events.Envelope // in the trail
 	Handler
 }
 
@@ -75,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		},
 	}
 	w.Handler = Handler{
-		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, HTTP: w, Queue: w, Dead: letters{w},
+		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, Trail: w, HTTP: w, Queue: w, Dead: letters{w},
 		Grants: map[grant.Name]bool{"migration": true, "audit": true}, MailFrom: "countersign@example.com", StackVersion: "1.0.0",
 		Now: func() time.Time { return now }, Rand: zero{}, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
@@ -133,7 +134,14 @@ func (w *world) AtStage(_ context.Context, arn, stage string) (grant.Version, er
 }
 
 func (w *world) Describe(_ context.Context, arn string) (grant.Secret, error) {
-	return grant.Secret{ARN: arn, Tags: w.tags}, w.act("describe %s", arn)
+	s := grant.Secret{ARN: arn, Tags: w.tags, Stages: map[string][]string{}}
+	if arn != signingSecret {
+		s.Tags = map[string]string{grant.FactGranted.AnnouncedTag(): "birth-4f0c8e1d2b3a49586776859493a2b1c0"}
+		for _, v := range w.versions {
+			s.Stages[v.ID] = v.Stages
+		}
+	}
+	return s, w.act("describe %s", arn)
 }
 
 func (w *world) Tag(_ context.Context, arn string, tags map[string]string) error {
@@ -190,6 +198,27 @@ func (w *world) Publish(_ context.Context, arn, subject, message string) error {
 func (w *world) Put(_ context.Context, e events.Event) error {
 	w.bus = append(w.bus, e)
 	return w.act("event %s", e.Data.Type())
+}
+
+// Since: what the bus takes comes into the trail, see keep.
+func (w *world) Since(_ context.Context, from time.Time) (out []events.Envelope, err error) {
+	for _, e := range w.said {
+		if !e.Time.Before(from) {
+			out = append(out, e)
+		}
+	}
+	return out, w.act("trail since %s", from.Format(time.DateOnly))
+}
+
+// keep writes an event into the trail.
+func (w *world) keep(e events.Event) {
+	w.t.Helper()
+	envelope, err := events.Enclose(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	envelope.Time = e.Metadata.Time
+	w.said = append(w.said, envelope)
 }
 
 // Do stands for the guarded client, which package deliver tests.

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,17 +94,30 @@ var sayings = []saying{
 	})},
 	{"test-requested", events.Provider, nil, facts(events.TypeTestRequested, nil)},
 	{"test-requested-operators", events.Operators, nil, facts(events.TypeTestRequested, nil)},
+	{"weekly-digest", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
+	{"weekly-digest-quiet", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
+	{"weekly-digest-look", events.Operators, nil, Facts{Kind: events.WeeklyDigest}},
 }
 
 func restored(f *Facts) {
 	f.RevokeID, f.VersionID = "rv-20260901T160200Z-5d0c2e9a", "restore-20260901T160200Z-5d0c2e9a-0a77b3c4"
 }
 
-func (s saying) message() Message {
+func (s saying) message() Message { return s.about(func(*grant.Plan) {}) }
+
+// about is the message where the plan is another one.
+func (s saying) about(change func(*grant.Plan)) Message {
+	if digest := slices.Clone(digests[s.name]); digest != nil {
+		for i := range digest {
+			change(&digest[i].Plan)
+		}
+		return NewDigest(WeekOf(now).Before(), now, s.to, digest)
+	}
 	p := plan()
 	if s.plan != nil {
 		s.plan(&p)
 	}
+	change(&p)
 	return NewMessage(p, s.facts, s.to)
 }
 
@@ -204,14 +218,9 @@ func escaped(s string) string {
 
 func TestSubjectsFitEveryChannel(t *testing.T) {
 	for _, s := range sayings {
-		p := plan()
-		if s.plan != nil {
-			s.plan(&p)
-		}
-		p.Grant = grant.Name(strings.Repeat("g", 40))
 		s.facts.At = time.Date(2026, 9, 30, 23, 59, 59, 0, time.UTC)
-		m := NewMessage(p, s.facts, s.to)
-		if len(m.Subject) > 100 || !strings.HasPrefix(m.Subject, "[Countersign] ggg") {
+		m := s.about(func(p *grant.Plan) { p.Grant = grant.Name(strings.Repeat("g", 40)) })
+		if len(m.Subject) > 100 || !strings.HasPrefix(m.Subject, "[Countersign] ggg") && digests[s.name] == nil {
 			t.Errorf("%s: %d characters: %q", s.name, len(m.Subject), m.Subject)
 		}
 		short := s.message().Subject
@@ -238,18 +247,15 @@ func TestADeadlineIsNeverShownLaterThanItIs(t *testing.T) {
 func TestStrayCharactersStartNothing(t *testing.T) {
 	const evil = "x\r\nBcc: all@example.com\x00\x1b[31m\u202e\u2028<script>alert(1)</script><!--rows-->\n&\"'"
 	for _, s := range sayings {
-		p := plan()
-		if s.plan != nil {
-			s.plan(&p)
-		}
-		p.Grant, p.Provider, p.ProviderAccount, p.Account, p.Region = evil, evil, evil, evil, evil
-		p.RoleARN += evil
-		if p.SecretARN != "" {
-			p.SecretARN, p.KeyARN = evil, evil
-		}
 		s.facts.VersionID, s.facts.RevokeID, s.facts.Disabled = evil, evil, Disabled{evil, evil, evil}
 		clean := s.message()
-		m := NewMessage(p, s.facts, s.to)
+		m := s.about(func(p *grant.Plan) {
+			p.Grant, p.Provider, p.ProviderAccount, p.Account, p.Region = evil, evil, evil, evil, evil
+			p.RoleARN += evil
+			if p.SecretARN != "" {
+				p.SecretARN, p.KeyARN = evil, evil
+			}
+		})
 		mail := m.Mail("a@example.com", "b@example.com")
 		if strings.ContainsAny(mail.Subject, "\r\n\x00\x1b") || len(mail.Subject) > 100 {
 			t.Errorf("%s: subject %q", s.name, mail.Subject)

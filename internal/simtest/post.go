@@ -140,6 +140,13 @@ func (w *watch) lettered() {
 	letters := w.Letters()
 	last := letters[len(letters)-1]
 	_, subject, _ := strings.Cut(last.Subject, ": ")
+	if strings.HasPrefix(last.Subject, "[Countersign] weekly digest") {
+		w.Digests++
+		if to := w.plan.Notify.By(grant.Mail)[0]; last.To[0] != to.Address || !slices.Contains(to.On, events.Digest) {
+			_ = w.violated("I11", "a digest went to an address that had asked for %v", to.On)
+		}
+		return
+	}
 	for kind, of := range letterOf {
 		if !slices.ContainsFunc(of.begins, func(words string) bool { return strings.HasPrefix(subject, words) }) {
 			continue
@@ -219,6 +226,9 @@ func mailed(letters []sim.Letter, kind events.Type, about string) bool {
 
 // forgedDelivery is a message that somebody might write to notify's queue.
 func (a *acting) forgedDelivery(d dice, version string) []byte {
+	if d.nth(8).chance(0.3) {
+		return []byte(WeeklyMessage)
+	}
 	kind := pick(d.nth(1), events.Types())
 	destination := pick(d.nth(2), []string{"mail-0123456789abcdef", "webhook-0123456789abcdef", "mail-eve@example.com", ""})
 	if real := a.Queue(MailQueue).Messages(); len(real) > 0 && d.nth(3).chance(0.5) {

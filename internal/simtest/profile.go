@@ -28,7 +28,7 @@ type profile struct {
 }
 
 // asks are what a destination may want to be told of; nil: what it hears if it says nothing.
-var asks = [][]events.Class{nil, nil, {events.All}, {events.Revoke}, {events.Action}}
+var asks = [][]events.Class{nil, nil, {events.All}, {events.Revoke}, {events.Action}, {events.Revoke, events.Digest}}
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 
@@ -46,7 +46,7 @@ func profileOf(d dice) profile {
 	}
 	if hook := d.on("webhook"); hook.chance(0.2) {
 		p.webhook, p.unwilling = true, pick(hook.nth(1), []float64{0, 0.3, 0.9})
-		p.asks = pick(hook.nth(4), asks)
+		p.asks = pick(hook.nth(4), asks[:len(asks)-1])
 		if hook.nth(2).chance(0.3) {
 			p.gone = hook.nth(3).between(time.Hour, 5*time.Hour)
 		}

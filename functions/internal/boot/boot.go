@@ -28,6 +28,7 @@ type Environment struct {
 	Queue        string        // URL of the check queue
 	Deliveries   string        // URL of notify's queue
 	Dead         string        // URL of its dead letters
+	Trail        string        // log group of what was said on the bus; empty: nobody asks for digests
 	Settle       time.Duration // how long both IDs are valid before a promotion
 	Spread       time.Duration // over how long rotations write for the first time that AWS starts at the same moment
 	Margin       time.Duration // of a restore; zero: the usual
@@ -57,7 +58,7 @@ func Load() (Environment, aws.Config, error) {
 func Read(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
-		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"),
+		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"), Trail: getenv("COUNTERSIGN_TRAIL"),
 		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
 		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
