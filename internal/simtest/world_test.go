@@ -50,7 +50,7 @@ func TestAGrantsLife(t *testing.T) {
 		t.Error("revoked, and somebody is in")
 	}
 	w.Sleep(ctx, time.Minute)
-	if n := len(w.Letters()); n != 4 { // granted, rotated, retired, revoked
+	if n := len(w.Letters()); n != 3 { // granted, rotated, revoked
 		t.Errorf("%d letters", n)
 	}
 }
