@@ -73,10 +73,10 @@ func (b *batch) handOut(ctx context.Context, message lambdaevents.SQSMessage) er
 	if err != nil {
 		return err
 	}
-	since := queued(message, b.Now())
+	week := deliver.WeekOf(queued(message, b.Now()))
 	for _, to := range slices.Sorted(maps.Keys(all)) {
-		s := said{ID: digestID(deliver.WeekOf(since), to), Kind: events.WeeklyDigest, Grant: all[to].plans[0].Grant}
-		if err := b.send(ctx, delivery{said: s, Destination: to, Attempt: 1, FirstTried: since}); err != nil {
+		s := said{ID: digestID(week, to), Kind: events.WeeklyDigest, Grant: all[to].plans[0].Grant}
+		if err := b.send(ctx, delivery{said: s, Destination: to, Attempt: 1, FirstTried: week.From()}); err != nil {
 			return err
 		}
 	}

@@ -138,6 +138,17 @@ func TestACrashTellsNobodyTwiceWhomTheTrailKnows(t *testing.T) {
 		t.Errorf("(-want +told):\n%s", diff)
 	}
 
+	// Said twice at once, it is told once.
+	w = withDigests(t)
+	if failed := w.handleWithin(t.Context(), week, week); failed != nil || len(w.sent) != 4 {
+		t.Fatalf("failed %v, on the queue %v", failed, w.sent)
+	}
+	w.mail = nil
+	w.handleWithin(t.Context(), w.sent[0].body, w.sent[1].body, w.sent[2].body, w.sent[3].body)
+	if len(w.mail) != 2 {
+		t.Errorf("%d mails of four deliveries in one batch", len(w.mail))
+	}
+
 	// It dies behind SES and before the bus: then, and only then, a digest goes out again.
 	w = withDigests(t)
 	w.handle(week)

@@ -11,8 +11,8 @@ import (
 )
 
 // Three kinds of messages lie on the queue: events, as the bus's rule puts them there; the schedule's word that it is time for
-// digests; and deliveries, which notify makes of both. All are foreign input: a forged one can make notify look and tell again what plan and Secrets Manager say, and
-// nothing else.
+// digests; and deliveries, which notify makes of both. All are foreign input: a forged one can make notify look and tell again
+// what plan and Secrets Manager say, and nothing else.
 
 // delivery is what one destination is to be told, and how far that has come.
 type delivery struct {
