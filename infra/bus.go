@@ -88,10 +88,12 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 		}},
 	})
 
-	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", *rule.AttrArn())
+	from := func(rules ...string) statement {
+		return allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", rules...)
+	}
 	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
-	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, fromRule)
-	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, fromRule)
+	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, from(append(s.hearOfMails(), *rule.AttrArn())...))
+	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, from(*rule.AttrArn()))
 
 	s.feed("CheckFeed", s.queues.check, s.reconcile, 1, mostChecksAtOnce)
 	s.feed("NotifyFeed", s.queues.notify, s.notify, mostMessagesAtOnce, mostDeliverAtOnce)

@@ -105,7 +105,7 @@ func (b *batch) remind(ctx context.Context, d delivery, p grant.Plan, f deliver.
 		return nil
 	}
 	for _, other := range destinations(p) {
-		if other.channel != "mail" {
+		if other.channel != "mail" || !other.hears(d.Kind) {
 			continue
 		}
 		if err := b.send(ctx, delivery{said: d.said, Destination: other.id(), Attempt: 1, FirstTried: b.Now()}); err != nil {

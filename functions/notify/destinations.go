@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"slices"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/deliver"
 	"github.com/countersign/countersign/internal/grant"
 )
@@ -33,6 +34,12 @@ func (d destination) name() string { return fmt.Sprintf("%s %d", d.channel, d.pl
 // id is by which a message on the queue knows the destination: it stays the same where others come and go, and names another
 // one when the address changes.
 func (d destination) id() string { return d.channel + "-" + fingerprint(d.channel, d.address) }
+
+// hears says whether a destination is told of an event. No mail tells of one that didn't arrive: it might not arrive either,
+// and so on without end.
+func (d destination) hears(kind events.Type) bool {
+	return deliver.Tells(d.to, kind) && (d.channel != "mail" || kind != events.TypeMailUndelivered)
+}
 
 func fingerprint(parts ...string) string {
 	sum := sha256.New()
@@ -63,7 +70,7 @@ func destinations(p grant.Plan) (out []destination) {
 // find is the destination that a delivery is for, if the plan still has it and it is told of such events.
 func find(p grant.Plan, d delivery) (destination, bool) {
 	all := destinations(p)
-	i := slices.IndexFunc(all, func(to destination) bool { return to.id() == d.Destination && deliver.Tells(to.to, d.Kind) })
+	i := slices.IndexFunc(all, func(to destination) bool { return to.id() == d.Destination && to.hears(d.Kind) })
 	if i < 0 {
 		return destination{}, false
 	}
@@ -74,7 +81,7 @@ func find(p grant.Plan, d delivery) (destination, bool) {
 func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to destination) error {
 	switch to.channel {
 	case "mail":
-		return b.mail(ctx, deliver.NewMessage(p, f, to.to), to.address)
+		return b.mail(ctx, deliver.NewMessage(p, f, to.to), to, tagsOf(p.Grant, f.EventID, to))
 	case "sns":
 		m := deliver.NewMessage(p, f, to.to)
 		return b.Topics.Publish(ctx, to.address, m.Subject, m.Topic())
@@ -82,14 +89,16 @@ func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to dest
 	return b.webhook(ctx, p, f, to)
 }
 
-func (b *batch) mail(ctx context.Context, m deliver.Message, address string) error {
+func (b *batch) mail(ctx context.Context, m deliver.Message, to destination, tags map[string]string) error {
 	if b.MailFrom == "" {
 		return errNoSender
 	}
-	if parsed, err := mail.ParseAddress(address); err != nil || parsed.Address != address {
+	if parsed, err := mail.ParseAddress(to.address); err != nil || parsed.Address != to.address {
 		return errBadAddress
 	}
-	return b.Mail.SendMail(ctx, m.Mail(b.MailFrom, address))
+	letter := m.Mail(b.MailFrom, to.address)
+	letter.Tags = tags
+	return b.Mail.SendMail(ctx, letter)
 }
 
 func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, to destination) error {

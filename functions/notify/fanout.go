@@ -6,8 +6,6 @@ import (
 	"time"
 
 	lambdaevents "github.com/aws/aws-lambda-go/events"
-
-	"github.com/countersign/countersign/internal/deliver"
 )
 
 // SQS's own limits, and what is kept of them for what passes in between.
@@ -27,7 +25,7 @@ func (b *batch) fanOut(ctx context.Context, s said, message lambdaevents.SQSMess
 	}
 	since := queued(message, b.Now())
 	for _, to := range destinations(plan) {
-		if !deliver.Tells(to.to, s.Kind) {
+		if !to.hears(s.Kind) {
 			continue
 		}
 		if err := b.send(ctx, delivery{said: s, Destination: to.id(), Attempt: 1, FirstTried: since}); err != nil {

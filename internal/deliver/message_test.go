@@ -83,8 +83,17 @@ var sayings = []saying{
 	{"destination-disabled", Operators, nil, facts(events.TypeDestinationDisabled, func(f *Facts) {
 		f.Disabled = Disabled{"webhook 1", "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hestio-webhook-XyZ123", "countersign:disabled-9f86d081884c7d65"}
 	})},
+	{"mail-undelivered", Operators, nil, lost(events.MailBounced, false, "MailboxFull")},
+	{"mail-undelivered-for-good", Operators, nil, lost(events.MailBounced, true, "NoEmail")},
+	{"mail-undelivered-complaint", Operators, nil, lost(events.MailComplaint, false, "")},
+	{"mail-undelivered-reject", Operators, nil, lost(events.MailRejected, false, "")},
+	{"mail-undelivered-rendering", Operators, nil, lost(events.MailUnrendered, false, "")},
 	{"test-requested", Provider, nil, facts(events.TypeTestRequested, nil)},
 	{"test-requested-operators", Operators, nil, facts(events.TypeTestRequested, nil)},
+}
+
+func lost(kind string, permanent bool, cause string) Facts {
+	return facts(events.TypeMailUndelivered, func(f *Facts) { f.Undelivered = Undelivered{"mail 1", kind, permanent, cause} })
 }
 
 func restored(f *Facts) {
@@ -158,6 +167,7 @@ func TestWhoIsTold(t *testing.T) {
 		{events.TypeDeliverySucceeded, false, false},
 		{events.TypeDeliveryFailed, false, false},
 		{events.TypeDestinationDisabled, false, true},
+		{events.TypeMailUndelivered, false, true},
 		{"Something Else", false, false},
 	} {
 		if got := Tells(Provider, tt.kind); got != tt.provider {

@@ -59,7 +59,9 @@ type World struct {
 	buses   map[string]*Bus
 	apis    map[string]*API
 	letters []Letter
-	senders map[string]bool // nil: every sender is verified
+	senders map[string]bool      // nil: every sender is verified
+	fates   func(to string) Fate // nil: every mail arrives
+	fateOut *Queue
 	timers  []*timer
 	acting  []source // see sources
 
