@@ -66,7 +66,7 @@ countersign doctor --region eu-west-1 --json`,
 			_, err = io.WriteString(c.stdout, d.text())
 		}
 		if err == nil && d.Failed > 0 {
-			err = fail(exitFailed, "", "%s of %s failed", count(d.Failed, "check"), count(len(d.Findings), "check"))
+			err = fail(exitFailed, "", "%d of %s failed", d.Failed, count(len(d.Findings), "check"))
 		}
 		return err
 	}
@@ -142,12 +142,12 @@ func resolver(server string) *net.Resolver {
 
 // text is a line a check, and below it what to try.
 func (d diagnosis) text() string {
-	const check, verdict = 14, 9
+	const check, verdict = 14, 8
 	b := block{}
 	for _, f := range d.Findings {
-		b.wrapAt(fmt.Sprintf("%-*s%-*s", check, f.Check, verdict-1, f.Verdict), printable(f.Says), check+verdict)
+		b.wrapAt(fmt.Sprintf("%-*s%-*s", check, f.Check, verdict, f.Verdict), printable(f.Says), check+verdict)
 		if f.Fix != "" {
-			b.wrapAt(fmt.Sprintf("%*s%-*s", check, "", verdict-1, "fix"), printable(f.Fix), check+verdict)
+			b.wrapAt(fmt.Sprintf("%*s%-*s", check, "", verdict, "fix"), printable(f.Fix), check+verdict)
 		}
 		if f.Command != "" {
 			b.WriteString(fmt.Sprintf("%*s%s\n", check+verdict, "", printable(f.Command))) // whole, to be copied

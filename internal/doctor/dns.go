@@ -37,7 +37,7 @@ func (e *exam) spf(ctx context.Context, s *identity, domain string) {
 	}
 	if s.MailFrom == "" {
 		if s.signs() {
-			e.ok("SPF", "the envelope is amazonses.com's, whose SPF is AWS's; DKIM proves the sender")
+			e.ok("SPF", "amazonses.com's, by AWS itself; DKIM proves the sender")
 			return
 		}
 		e.found("SPF", Warn, "the envelope is amazonses.com's: its SPF proves nothing of "+domain, "DKIM is enough; or set a MAIL FROM domain below yours:",
@@ -95,7 +95,7 @@ func (e *exam) dmarc(ctx context.Context, s identity, domain string) {
 	case !s.asked:
 		e.ok("DMARC", "%s: p=%s", at, policy)
 	case dkim || spf:
-		e.ok("DMARC", "%s: p=%s, and %s vouches for our mails", at, policy, map[bool]string{true: "DKIM", false: "SPF"}[dkim])
+		e.ok("DMARC", "%s: p=%s, %s vouches for us", at, policy, map[bool]string{true: "DKIM", false: "SPF"}[dkim])
 	case policy == "reject" || policy == "quarantine":
 		e.found("DMARC", Fail, at+": p="+policy+", and neither DKIM nor SPF vouches for our mails: receivers drop them", "verify "+domain+" with Easy DKIM, see DKIM above", "")
 	default:

@@ -188,6 +188,6 @@ func (e *exam) set(ctx context.Context, name string) {
 	case len(missing) > 0:
 		e.found("mail events", Fail, "configuration set "+name+" tells nobody of "+list(missing), "deploy again", "")
 	default:
-		e.ok("mail events", "configuration set %s tells of bounces, complaints and rejects", name)
+		e.ok("mail events", "configuration set %s tells of what goes wrong", name)
 	}
 }
