@@ -30,8 +30,8 @@ func newDoctorCommand(c *cli) *cobra.Command {
 	var mailFrom, dns string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look what keeps Countersign, and its mails, from working; with fixes",
-		Long: `Look what keeps Countersign from working in an account, above all what keeps
+		Short: "See what keeps it, and its mails, from working",
+		Long: `See what keeps Countersign from working in an account, above all what keeps
 its mails from arriving, and say what to try next: credentials and clock, the
 stack, SES's sandbox, a paused or unverified sender, DKIM, SPF and DMARC in the
 DNS, the API, alarms, dead letters. It only reads, with your own credentials,
@@ -150,7 +150,7 @@ func (d diagnosis) text() string {
 			b.wrapAt(fmt.Sprintf("%*s%-*s", check, "", verdict, "fix"), printable(f.Fix), check+verdict)
 		}
 		if f.Command != "" {
-			b.WriteString(fmt.Sprintf("%*s%s\n", check+verdict, "", printable(f.Command))) // whole, to be copied
+			_, _ = fmt.Fprintf(&b, "%*s%s\n", check+verdict, "", printable(f.Command)) // whole, to be copied
 		}
 	}
 	return b.String()
