@@ -43,6 +43,7 @@ var classes = map[Type]map[Audience][]Class{
 	TypeRotationFailed:      {Operators: {Action}},
 	TypeTrustDriftDetected:  {Operators: {Action}},
 	TypeDestinationDisabled: {Operators: {Action}},
+	TypeMailUndelivered:     {Operators: {Action}},
 	TypeTestRequested:       {Provider: everybody, Operators: everybody},
 	TypeOperationRequested:  {},
 	TypeDeliverySucceeded:   {},

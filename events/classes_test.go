@@ -66,17 +66,18 @@ func TestWhoAskedForAClassIsToldOfItsEventsAndOfNoOthers(t *testing.T) {
 		{provider, []events.Class{digest}, "WD TR"},
 		{provider, []events.Class{revoke, digest}, "AX AR AS WD TR"},
 		{provider, nil, ""},
-		{operators, byDefault, "AG AX AR AS RF TD DD TR"},
-		{operators, []events.Class{action}, "AG RF TD DD TR"},
+		{operators, byDefault, "AG AX AR AS RF TD DD MU TR"},
+		{operators, []events.Class{action}, "AG RF TD DD MU TR"},
 		{operators, []events.Class{revoke}, "AX AR AS TR"},
-		{operators, []events.Class{all}, "AG AX AR AS RF TD DD XR PR TR"},
-		{operators, []events.Class{all, digest}, "AG AX AR AS RF TD DD XR PR WD TR"},
+		{operators, []events.Class{all}, "AG AX AR AS RF TD DD MU XR PR TR"},
+		{operators, []events.Class{all, digest}, "AG AX AR AS RF TD DD MU XR PR WD TR"},
 		{"strangers", []events.Class{all, digest}, ""},
 	} {
 		short := map[string]events.Type{
 			"AG": events.TypeAccessGranted, "AX": events.TypeAccessExpired, "AR": events.TypeAccessRevoked, "AS": events.TypeAccessRestored,
 			"XR": events.TypeExternalIDRotated, "PR": events.TypePreviousRetired, "RF": events.TypeRotationFailed,
-			"TD": events.TypeTrustDriftDetected, "DD": events.TypeDestinationDisabled, "TR": events.TypeTestRequested, "WD": events.WeeklyDigest,
+			"TD": events.TypeTrustDriftDetected, "DD": events.TypeDestinationDisabled, "MU": events.TypeMailUndelivered,
+			"TR": events.TypeTestRequested, "WD": events.WeeklyDigest,
 		}
 		var want, got []string
 		for code := range strings.FieldsSeq(c.told) {

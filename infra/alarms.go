@@ -65,6 +65,8 @@ func (s *ServiceProviderAccess) alarms() []alarm {
 			own(metric.LabelsBackwards), "Sum", 5 * minutes, 1, 24, quiet},
 		{"dead-letters", "dead-letters", "Messages to people or providers could not be delivered and were set aside. First: read why in the log of " + s.name("notify") + ". A provider may not know of its new external ID.",
 			dead, "Maximum", 5 * minutes, 1, 1, asBefore},
+		{"mail-undelivered", "mail-undelivered", "Mail to people did not arrive, or was called spam. First: countersign history GRANT says which; correct that address in access.yaml. A provider may not know of its new external ID.",
+			own(metric.MailsUndelivered), "Sum", 5 * minutes, 1, 12, quiet},
 		{"revoke-errors", "revoke-errors", "A revoke or a restore did not do all of its work. First: countersign grants; what should be CLOSED and isn't: countersign revoke GRANT --direct --reason TEXT, at once.",
 			own(metric.RevokeErrors), "Sum", 5 * minutes, 1, 12, quiet},
 		{"revoke-crashed", "revoke-errors", "The function that revokes died in the middle of a request. First: countersign grants; what should be CLOSED and isn't: countersign revoke GRANT --direct --reason TEXT, at once.",

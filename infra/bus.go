@@ -88,14 +88,18 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 		}},
 	})
 
-	from := []string{*rule.AttrArn()}
+	onto := append(s.hearOfMails(), *rule.AttrArn())
+	dead := []string{*rule.AttrArn()}
 	if s.asksForDigests() {
-		from = append(from, *s.createDigests().AttrArn())
+		digests := *s.createDigests().AttrArn()
+		onto, dead = append(onto, digests), append(dead, digests)
 	}
-	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", from...)
+	from := func(rules ...string) statement {
+		return allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", rules...)
+	}
 	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
-	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, fromRule)
-	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, fromRule)
+	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, from(onto...))
+	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, from(dead...))
 
 	s.feed("CheckFeed", s.queues.check, s.reconcile, 1, mostChecksAtOnce)
 	s.feed("NotifyFeed", s.queues.notify, s.notify, mostMessagesAtOnce, mostDeliverAtOnce)

@@ -183,5 +183,8 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 	if from := s.props.Access.MailFrom; from != "" {
 		env["COUNTERSIGN_MAIL_FROM"] = &from
 	}
+	if s.mailSet != nil {
+		env["COUNTERSIGN_MAIL_SET"] = s.mailSet.Ref()
+	}
 	return &env
 }

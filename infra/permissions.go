@@ -134,17 +134,6 @@ func managedPolicy(scope constructs.Construct, id string, functions []*function,
 	return awsiam.NewCfnManagedPolicy(scope, &id, &awsiam.CfnManagedPolicyProps{PolicyDocument: doc, Roles: &roles})
 }
 
-// mail lets notify send mail from access.yaml's sender, to whomever: in SES's sandbox AWS asks for permission on the
-// recipients' identities too.
-func (s *ServiceProviderAccess) mail() []statement {
-	from := s.props.Access.MailFrom
-	if from == "" {
-		return nil
-	}
-	return []statement{allow("Mail", "ses:SendRawEmail").
-		on(arn("ses", "identity/*")).when("StringEquals", "ses:FromAddress", from)}
-}
-
 // tagsOnly refuses a function every tag but its own: one key a fact, one writer a key.
 func tagsOnly(keys ...string) statement {
 	return deny("OtherTags", "secretsmanager:TagResource", "iam:TagRole").on("*").

@@ -34,7 +34,7 @@ var powers = []power{
 	{"take its messages", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, ":countersign-"},
 	{"read what was said on the bus, for digests", []string{"logs:FilterLogEvents"}, ":log-group:/aws/events/countersign"},
 	{"put on its queue what is told later, and with the dead letters what nobody takes", []string{"sqs:SendMessage", "sqs:ChangeMessageVisibility"}, ":countersign-notify"},
-	{"send mail from the configured address", []string{"ses:SendRawEmail"}, ":identity/"},
+	{"send mail from the configured address", []string{"ses:SendRawEmail"}, ":identity/ :configuration-set/countersign"},
 	{"publish to the configured topics", []string{"sns:Publish"}, ":sns:"},
 	{"read the configured webhooks' signing keys", []string{"secretsmanager:GetSecretValue"}, ":secret:hook"},
 	{"mark those webhooks as disabled, on the secrets of their keys", []string{"secretsmanager:DescribeSecret", "secretsmanager:TagResource"}, ":secret:hook"},

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsses"
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/countersign/countersign/internal/access"
@@ -60,6 +61,8 @@ type ServiceProviderAccess struct {
 	trail  awslogs.CfnLogGroup
 	api    awsapigateway.CfnRestApi
 
+	mailSet awsses.CfnConfigurationSet // nil: nobody is told by mail
+
 	rotate, reconcile, revoke, operate, notify *function
 
 	forwards    map[*access.Provider]awscdk.CfnResource // the rule that serves a provider's bus; none: it named no bus
@@ -80,6 +83,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createKey()
 	s.createBus()
 	s.createQueues()
+	s.createMail()
 	s.createFunctions()
 	s.createAPI()
 	s.closeBusAndQueues()
@@ -128,6 +132,11 @@ func (s *ServiceProviderAccess) createOutputs() {
 	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
 	s.output("BusName", "event bus on which changes are announced", s.name(""))
 	s.output("TrailLogGroup", "log group of all that is said on the bus", s.trailGroup())
+	s.output("Version", "version of Countersign that was deployed", s.stackVersion())
+	if s.mailSet != nil {
+		s.output("MailFrom", "sender of mails", s.props.Access.MailFrom)
+		s.output("MailSet", "SES configuration set of mails", *s.mailSet.Ref())
+	}
 	if len(s.entries) > 0 {
 		s.output("Grants", "names of the grants in this stack", s.grantNames())
 	}

@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied, none; sts: ok, denied; ses: ok, sandbox, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow
 
 	mu     sync.Mutex
 	calls  []string
@@ -59,6 +59,7 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch target := r.Header.Get("X-Amz-Target"); {
+	case f.serveDoctor(w, r, body):
 	case strings.HasPrefix(r.URL.Path, "/v1/"):
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
 		f.serveAPI(w, r, body)
@@ -113,6 +114,9 @@ func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
 
 func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 	switch {
+	case f.mode["stack"] == "none":
+		awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id "+name+" does not exist")(w)
+		return
 	case f.mode["stack"] == "denied":
 		awstest.XMLError(http.StatusForbidden, "AccessDenied", "not authorized to perform: cloudformation:DescribeStacks")(w)
 		return
@@ -121,7 +125,8 @@ func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 		return
 	}
 	outputs := ""
-	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "RoleArnMigration": f.plan().RoleARN} {
+	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "RoleArnMigration": f.plan().RoleARN,
+		"Version": "1.0.0", "MailFrom": "access@example.com", "MailSet": "countersign"} {
 		if key == "TrailLogGroup" && f.mode["trail"] == "absent" {
 			continue
 		}

@@ -40,12 +40,15 @@ func (f *fakeAWS) fakeHistory() []string {
 	}
 	first, asked := "birth-00000000000000000000000000000000", "rotate-11111111111111111111111111111111"
 	say("migration", first, 239, events.AccessGranted{Where: where, VersionID: first})
+	grantedID := events.New("migration", first, "", trailDay, events.AccessGranted{}).Metadata.ID
 	say("migration", "d1", 238, events.DeliverySucceeded{Delivery: events.Delivery{Event: events.TypeAccessGranted, Channel: "mail", Destination: "mail 1", Attempt: 1}})
 	webhook := events.Delivery{Event: events.TypeAccessGranted, Channel: "webhook", Destination: "webhook 1", Attempt: 9, Reason: "the endpoint answered 503"}
 	say("migration", "d2", 237, events.DeliveryFailed{Delivery: webhook, Next: trailDay.AddDate(0, 0, -236)})
 	webhook.Attempt, webhook.Reason = 10, "the endpoint answered 410"
 	say("migration", "d3", 236, events.DeliveryFailed{Delivery: webhook})
 	say("migration", "d4", 236, events.DestinationDisabled{Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Tag: "countersign:disabled-9f86d081884c7d65", Reason: webhook.Reason})
+	say("migration", "m1", 235, events.MailUndelivered{EventID: grantedID, Destination: "mail 1", Kind: events.MailBounced, Permanent: true, Cause: "NoEmail"})
+	say("migration", "m2", 234, events.MailUndelivered{EventID: fakeTestID, Destination: "mail 1", Kind: events.MailComplaint})
 	say("audit", first, 236, events.AccessGranted{Where: where, VersionID: first})
 	say("migration", asked, 30, events.OperationRequested{Where: where, Operation: "rotate", VersionID: asked, Reason: "new engineer", By: ann})
 	say("migration", asked, 29, events.ExternalIDRotated{Where: where, VersionID: asked, Cause: "requested", PreviousUntil: trailDay.AddDate(0, 0, -28)})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -83,8 +84,25 @@ func (h happening) words() (what, said string) {
 		return "NOT TOLD", join(fmt.Sprintf("%s of %s, attempt %d: %s", d.Destination, d.Event, d.Attempt, d.Reason), next)
 	case *events.DestinationDisabled:
 		return "DISABLED", join(d.Destination+" is told of nothing from now on: "+d.Reason, "tag "+d.Tag)
+	case *events.MailUndelivered:
+		return "NO MAIL", d.Destination + " of " + cmp.Or(string(h.mailed), "event "+d.EventID) + ": " + mailWords(d)
 	}
 	return "OTHER", string(h.Event)
+}
+
+// mailWords says what became of a mail that Amazon SES took.
+func mailWords(d *events.MailUndelivered) string {
+	words := map[string]string{
+		events.MailBounced: "bounced, another one may arrive", events.MailComplaint: "called spam by its reader",
+		events.MailRejected: "not sent, SES took it for a virus", events.MailUnrendered: "not sent, SES could not render it",
+	}[d.Kind]
+	if d.Kind == events.MailBounced && d.Permanent {
+		words = "bounced for good"
+	}
+	if d.Cause != "" {
+		words += " (" + d.Cause + ")"
+	}
+	return words
 }
 
 // by says who did something and why: by role/Operations: "project ended".

@@ -33,7 +33,7 @@ func (b *batch) deliver(ctx context.Context, d delivery, message lambdaevents.SQ
 		if to, letter, err = b.digest(ctx, d); err != nil {
 			return err
 		}
-		err = b.mail(ctx, letter, to.Address)
+		err = b.mail(ctx, letter, to, tagsOf(d.Grant, d.ID, to))
 	} else {
 		if plan, to, facts, err = b.told(ctx, d); err != nil {
 			return err

@@ -48,7 +48,7 @@ func find(p grant.Plan, d delivery) (grant.Destination, bool) {
 func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to grant.Destination) error {
 	switch to.Channel {
 	case grant.Mail:
-		return b.mail(ctx, deliver.NewMessage(p, f, to.Audience()), to.Address)
+		return b.mail(ctx, deliver.NewMessage(p, f, to.Audience()), to, tagsOf(p.Grant, f.EventID, to))
 	case grant.SNS:
 		m := deliver.NewMessage(p, f, to.Audience())
 		return b.Topics.Publish(ctx, to.Address, m.Subject, m.Topic())
@@ -56,14 +56,16 @@ func (b *batch) tell(ctx context.Context, p grant.Plan, f deliver.Facts, to gran
 	return b.webhook(ctx, p, f, to)
 }
 
-func (b *batch) mail(ctx context.Context, m deliver.Message, address string) error {
+func (b *batch) mail(ctx context.Context, m deliver.Message, to grant.Destination, tags map[string]string) error {
 	if b.MailFrom == "" {
 		return errNoSender
 	}
-	if parsed, err := mail.ParseAddress(address); err != nil || parsed.Address != address {
+	if parsed, err := mail.ParseAddress(to.Address); err != nil || parsed.Address != to.Address {
 		return errBadAddress
 	}
-	return b.Mail.SendMail(ctx, m.Mail(b.MailFrom, address))
+	letter := m.Mail(b.MailFrom, to.Address)
+	letter.Tags = tags
+	return b.Mail.SendMail(ctx, letter)
 }
 
 func (b *batch) webhook(ctx context.Context, p grant.Plan, f deliver.Facts, to grant.Destination) error {

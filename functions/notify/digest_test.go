@@ -229,7 +229,8 @@ func TestADigestThatIsNotOfThisWeekIsDropped(t *testing.T) {
 // waitingDigests are the digests on the queue.
 func (w *world) waitingDigests() (out []string) {
 	for _, s := range w.sent {
-		_, d, err := (&batch{Handler: &w.Handler}).read(s.body)
+		in, err := (&batch{Handler: &w.Handler}).read(s.body)
+		d := in.delivery
 		if err != nil || d == nil || d.Kind != events.WeeklyDigest {
 			w.t.Fatalf("on the queue: %s: %v", s.body, err)
 		}

@@ -35,6 +35,8 @@ func (b *batch) facts(ctx context.Context, p grant.Plan, d delivery) (deliver.Fa
 		}
 	case events.TypeDestinationDisabled:
 		return b.disabled(ctx, p, f, d.Disabled)
+	case events.TypeMailUndelivered:
+		return b.undelivered(p, f, *d.Undelivered)
 	}
 	return f, nil
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// Three kinds of messages lie on the queue: events, as the bus's rule puts them there; the schedule's word that it is time for
-// digests; and deliveries, which notify makes of both. All are foreign input: a forged one can make notify look and tell again
-// what plan and Secrets Manager say, and nothing else.
+// Four kinds of messages lie on the queue: events, as the bus's rule puts them there; the schedule's word that it is time for
+// digests; deliveries, which notify makes of both; and what SES says of mails (undelivered.go). All are foreign input: a forged
+// one can make notify look and tell again what plan and Secrets Manager say, or that a mail didn't arrive, and nothing else.
 
 // delivery is what one destination is to be told, and how far that has come.
 type delivery struct {
@@ -31,12 +31,16 @@ type said struct {
 	Version  string      `json:"versionId,omitempty"`
 	RevokeID string      `json:"revokeId,omitempty"` // Access Revoked and Access Restored
 	Disabled string      `json:"disabled,omitempty"` // Destination Disabled: "webhook 1"
+
+	Undelivered *undelivered `json:"undelivered,omitempty"` // Mail Undelivered
 }
 
-// envelope is a message of any kind: with what EventBridge says of an event, with Weekly, or with a delivery.
+// envelope is a message of any kind: with what EventBridge says of an event, with Weekly, with a delivery, or with SES's word on
+// a mail.
 type envelope struct {
 	Deliver    *delivery   `json:"deliver,omitempty"`
 	Digest     string      `json:"digest,omitempty"` // Weekly
+	Mail       *feedback   `json:"mail,omitempty"`
 	Source     string      `json:"source,omitempty"`
 	DetailType events.Type `json:"detail-type,omitempty"`
 	Detail     *detail     `json:"detail,omitempty"`
@@ -52,6 +56,9 @@ type detail struct {
 		VersionID   string `json:"versionId"`
 		RevokeID    string `json:"revokeId"`
 		Destination string `json:"destination"`
+		Kind        string `json:"kind"`
+		Permanent   bool   `json:"permanent"`
+		Cause       string `json:"cause"`
 	} `json:"data"`
 }
 
@@ -68,27 +75,35 @@ var (
 	webhookName   = regexp.MustCompile(`^webhook [1-9][0-9]?$`)
 )
 
-// read takes from a message what may be taken: an event, or a delivery. What it can't read is dropped: it will not read
-// better next time.
-func (b *batch) read(body string) (said, *delivery, error) {
+// incoming is what a message holds: one of them.
+type incoming struct {
+	said     *said
+	delivery *delivery
+	feedback *feedback
+}
+
+// read takes from a message what may be taken. What it can't read is dropped: it will not read better next time.
+func (b *batch) read(body string) (incoming, error) {
 	if len(body) > maxBody {
-		return said{}, nil, drop("larger than an event can be")
+		return incoming{}, drop("larger than an event can be")
 	}
 	var in envelope
 	err := json.Unmarshal([]byte(body), &in)
 	switch {
 	case err != nil:
-		return said{}, nil, drop("neither an event of EventBridge nor a delivery")
+		return incoming{}, drop("neither an event of EventBridge nor a delivery")
 	case in.Deliver != nil:
-		return in.Deliver.said, in.Deliver, b.checkDelivery(*in.Deliver)
+		return incoming{delivery: in.Deliver}, b.checkDelivery(*in.Deliver)
 	case in.Digest == Weekly:
-		return said{Kind: events.WeeklyDigest}, nil, nil
+		return incoming{said: &said{Kind: events.WeeklyDigest}}, nil
+	case in.Mail != nil:
+		return incoming{feedback: in.Mail}, b.checkFeedback(*in.Mail)
 	case in.Source != events.Source:
-		return said{}, nil, drop("source %.60q is another's", in.Source)
+		return incoming{}, drop("source %.60q is another's", in.Source)
 	case !slices.Contains(events.Types(), in.DetailType):
-		return said{}, nil, drop("unknown event %.60q", string(in.DetailType))
+		return incoming{}, drop("unknown event %.60q", string(in.DetailType))
 	case in.Detail == nil:
-		return said{}, nil, drop("%q has no detail", in.DetailType)
+		return incoming{}, drop("%q has no detail", in.DetailType)
 	}
 	metadata, data := in.Detail.Metadata, in.Detail.Data
 	s := said{ID: metadata.ID, Kind: in.DetailType, Grant: metadata.Grant, Version: data.VersionID}
@@ -99,8 +114,10 @@ func (b *batch) read(body string) (said, *delivery, error) {
 		s.RevokeID = data.RevokeID
 	case events.TypeDestinationDisabled:
 		s.Disabled = data.Destination
+	case events.TypeMailUndelivered:
+		s.Undelivered = &undelivered{data.Destination, data.Kind, data.Permanent, data.Cause}
 	}
-	return s, nil, b.checkSaid(s)
+	return incoming{said: &s}, b.checkSaid(s)
 }
 
 // checkSaid holds what was said to its form.
@@ -117,6 +134,8 @@ func (b *batch) checkSaid(s said) error {
 		return drop("revoke id %.60q is not in our form", s.RevokeID)
 	case (s.Kind == events.TypeDestinationDisabled) != (s.Disabled != "") || s.Disabled != "" && !webhookName.MatchString(s.Disabled):
 		return drop("destination %.60q is not in our form", s.Disabled)
+	case (s.Kind == events.TypeMailUndelivered) != (s.Undelivered != nil) || s.Undelivered != nil && !s.Undelivered.inForm():
+		return drop("what became of a mail is not in our form")
 	}
 	return nil
 }

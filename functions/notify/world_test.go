@@ -342,7 +342,8 @@ func (w *world) failures(ctx context.Context, in lambdaevents.SQSEvent) (failed 
 func (w *world) waiting() (out []string) {
 	w.t.Helper()
 	for _, s := range w.sent {
-		_, d, err := (&batch{Handler: &w.Handler}).read(s.body)
+		in, err := (&batch{Handler: &w.Handler}).read(s.body)
+		d := in.delivery
 		if err != nil || d == nil {
 			w.t.Fatalf("on the queue: %s: %v", s.body, err)
 		}

@@ -22,6 +22,9 @@ type Mail struct {
 	Text    string
 	HTML    string // says the same as Text
 	Thread  string // message id that all mails about the grant refer to
+	// Tags go along with the mail and are not in it: SES names them when it says what became of it. Names and values are
+	// letters, digits, _ and -.
+	Tags map[string]string
 }
 
 // Facts are what is known of a change besides the plan.
@@ -35,7 +38,8 @@ type Facts struct {
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
 
-	Disabled Disabled // Destination Disabled
+	Disabled    Disabled    // Destination Disabled
+	Undelivered Undelivered // Mail Undelivered
 }
 
 // Disabled is a destination that wants no message any more.
@@ -43,6 +47,14 @@ type Disabled struct {
 	Destination string // its place in the plan: "webhook 1"
 	SecretARN   string // that signs for it, and carries the mark
 	Tag         string // the mark
+}
+
+// Undelivered is what became of a mail, in the words of events.MailUndelivered.
+type Undelivered struct {
+	Destination string
+	Kind        string
+	Permanent   bool
+	Cause       string
 }
 
 // Row is one line of a message: what a value is, the value, and the command that belongs to it.

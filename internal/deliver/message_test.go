@@ -92,11 +92,20 @@ var sayings = []saying{
 	{"destination-disabled", events.Operators, nil, facts(events.TypeDestinationDisabled, func(f *Facts) {
 		f.Disabled = Disabled{"webhook 1", "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hestio-webhook-XyZ123", "countersign:disabled-9f86d081884c7d65"}
 	})},
+	{"mail-undelivered", events.Operators, nil, lost(events.MailBounced, false, "MailboxFull")},
+	{"mail-undelivered-for-good", events.Operators, nil, lost(events.MailBounced, true, "NoEmail")},
+	{"mail-undelivered-complaint", events.Operators, nil, lost(events.MailComplaint, false, "")},
+	{"mail-undelivered-reject", events.Operators, nil, lost(events.MailRejected, false, "")},
+	{"mail-undelivered-rendering", events.Operators, nil, lost(events.MailUnrendered, false, "")},
 	{"test-requested", events.Provider, nil, facts(events.TypeTestRequested, nil)},
 	{"test-requested-operators", events.Operators, nil, facts(events.TypeTestRequested, nil)},
 	{"weekly-digest", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
 	{"weekly-digest-quiet", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
 	{"weekly-digest-look", events.Operators, nil, Facts{Kind: events.WeeklyDigest}},
+}
+
+func lost(kind string, permanent bool, cause string) Facts {
+	return facts(events.TypeMailUndelivered, func(f *Facts) { f.Undelivered = Undelivered{"mail 1", kind, permanent, cause} })
 }
 
 func restored(f *Facts) {

@@ -32,6 +32,8 @@ func NewMessage(p grant.Plan, f Facts, to events.Audience) Message {
 		m = w.drifted()
 	case events.TypeDestinationDisabled:
 		m = w.disabled()
+	case events.TypeMailUndelivered:
+		m = w.undelivered()
 	case events.TypeTestRequested:
 		m = w.test()
 	}
@@ -275,6 +277,37 @@ func (w words) disabled() Message {
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
+}
+
+// undelivered says what became of a mail that SES took, and what a person does about it.
+func (w words) undelivered() Message {
+	u := w.facts.Undelivered
+	m := Message{Subject: u.Destination + " did not arrive", Lead: "A mail to " + u.Destination + " did not arrive: SES could not deliver it."}
+	do := Row{Label: "Do", Text: "Nothing, if the next one arrives. Else correct the address under notify in access.yaml."}
+	switch {
+	case u.Kind == events.MailComplaint:
+		m.Subject = u.Destination + " calls our mail spam"
+		m.Lead = "Whoever reads " + u.Destination + " called a mail of Countersign's spam."
+		do.Text = "Ask whether mail is wanted there, or take the address out of notify in access.yaml. SES may have put it on its list of suppressed addresses. Take it off:"
+		do.Command = w.unsuppress()
+	case u.Kind == events.MailRejected:
+		m.Lead = "A mail to " + u.Destination + " was not sent: SES took it for a virus."
+		do.Text = "See what of the plan stands in that mail, and ask AWS support."
+	case u.Kind == events.MailUnrendered:
+		m.Lead = "A mail to " + u.Destination + " was not sent: SES could not render it."
+		do.Text = "Ask AWS support: Countersign's mails have no template."
+	case u.Permanent:
+		m.Lead = "Mail to " + u.Destination + " does not arrive: the address is not good, or SES holds mail to it back."
+		do.Text = "Correct the address under notify in access.yaml. If it is good, take it off SES's list of suppressed addresses:"
+		do.Command = w.unsuppress()
+	}
+	m.Rows = []Row{do, {Label: "Cause", Text: u.Cause}, {Label: "See", Text: "Who was told of what:", Command: "countersign history " + string(w.plan.Grant) + " --all"}}
+	return m
+}
+
+// unsuppress is the AWS CLI call by which SES sends to an address again.
+func (w words) unsuppress() string {
+	return "aws sesv2 delete-suppressed-destination --region " + w.plan.Region + " --email-address ADDRESS"
 }
 
 // test can't pass for a change: it says so first and last, and names nothing to be done.

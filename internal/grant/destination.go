@@ -81,5 +81,8 @@ func (d Destination) Classes() []events.Class {
 	return []events.Class{events.Action, events.Revoke}
 }
 
-// Hears says whether the destination is told of such an event.
-func (d Destination) Hears(t events.Type) bool { return t.Among(d.Classes(), d.Audience()) }
+// Hears says whether the destination is told of such an event. No mail tells of one that didn't arrive: it might not arrive
+// either, and so on without end.
+func (d Destination) Hears(t events.Type) bool {
+	return t.Among(d.Classes(), d.Audience()) && (d.Channel != Mail || t != events.TypeMailUndelivered)
+}

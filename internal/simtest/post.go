@@ -226,8 +226,12 @@ func mailed(letters []sim.Letter, kind events.Type, about string) bool {
 
 // forgedDelivery is a message that somebody might write to notify's queue.
 func (a *acting) forgedDelivery(d dice, version string) []byte {
-	if d.nth(8).chance(0.3) {
+	switch of := d.nth(8).share(); {
+	case of < 0.3:
 		return []byte(WeeklyMessage)
+	case of < 0.4:
+		return fmt.Appendf(nil, `{"mail":{"said":"Email Bounced","bounceType":"Permanent","messageId":"%032x","grant":"migration","event":"%032x","destination":%q}}`,
+			uint64(d), uint64(d), pick(d.nth(9), []string{"mail-0123456789abcdef", "mail-eve@example.com"}))
 	}
 	kind := pick(d.nth(1), events.Types())
 	destination := pick(d.nth(2), []string{"mail-0123456789abcdef", "webhook-0123456789abcdef", "mail-eve@example.com", ""})

@@ -72,7 +72,7 @@ type made struct {
 
 // revoked is a revocation that an operator was told is done.
 type revoked struct {
-	id string
+	id  string
 	at  time.Time // when the grant was opened last before it: another revocation since then says as much
 	due bool      // a reconciliation has ended well behind it: it must have been announced
 }

@@ -34,6 +34,7 @@ type Environment struct {
 	Margin       time.Duration // of a restore; zero: the usual
 	StackVersion string
 	MailFrom     string // SES sender; empty: no mail
+	MailSet      string // SES configuration set of its mails
 	Loopback     bool   // local emulator: webhooks may go to the machine itself
 	Log          *slog.Logger
 	Meter        metric.Meter
@@ -59,7 +60,7 @@ func Read(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
 		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"), Trail: getenv("COUNTERSIGN_TRAIL"),
-		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
+		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"), MailSet: getenv("COUNTERSIGN_MAIL_SET"),
 		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
