@@ -192,6 +192,24 @@ func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error
 	return b.fanOut(ctx, said, message)
 }
 
+// furthest is how far an attempt may lie ahead: more than any overlap.
+const furthest = 366 * 24 * time.Hour
+
+// read takes from a message what may be taken: an event, or a delivery. What it can't read is dropped: it will not read
+// better next time.
+func (b *batch) read(body string) (deliver.Said, *deliver.Queued, error) {
+	said, one, err := deliver.ReadQueued(body)
+	switch {
+	case err != nil:
+		return said, one, drop("%s", err)
+	case !b.Grants[said.Grant]:
+		return said, one, drop("grant %s is none of this stack", said.Grant)
+	case one != nil && one.NotBefore.Sub(b.Now()) > furthest:
+		return said, one, drop("delivery that waits until %s", one.NotBefore.UTC().Format(time.DateOnly))
+	}
+	return said, one, nil
+}
+
 // plan reads the plan of what a message is about.
 func (b *batch) plan(ctx context.Context, name grant.Name) (grant.Plan, error) {
 	p, err := b.Plans.Plan(ctx, name)

@@ -321,7 +321,7 @@ func (w *world) waiting() (out []string) {
 		if !ok {
 			w.t.Fatalf("on the queue: %s: to nobody", s.body)
 		}
-		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.name(), d.Attempt, d.NotBefore.Sub(w.Now())))
+		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.Name(), d.Attempt, d.NotBefore.Sub(w.Now())))
 	}
 	return out
 }
