@@ -37,6 +37,14 @@ type Said struct {
 	Disabled string      `json:"disabled,omitempty"` // Destination Disabled: "webhook 1"
 }
 
+// Received is a message as SQS hands it out. It is hidden from others for a while, and comes again if nobody ends it.
+type Received struct {
+	ID, Receipt string
+	Body        string
+	Sent        time.Time
+	Attributes  map[string]string // SQS's own, and those that the sender gave it
+}
+
 // envelope is a message of either kind: with what EventBridge says of an event, or with a delivery.
 type envelope struct {
 	Deliver    *Queued     `json:"deliver,omitempty"`
