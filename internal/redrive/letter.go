@@ -31,7 +31,7 @@ type Letter struct {
 	Rule string
 
 	Attempts   int       // that failed; 0: nobody counted
-	FirstTried time.Time // or when the event was said
+	FirstTried time.Time // or when the event was said; zero where it can't be read
 	Since      time.Time // when SQS took it: how long it has been lying there
 	Reason     string    // why the last attempt failed, in words that name no address
 
@@ -54,14 +54,14 @@ const (
 )
 
 // errUnreadable says that a letter is none of ours: sending it again would tell nobody.
-var errUnreadable = errors.New("it is neither an event nor a delivery of this version")
+var errUnreadable = errors.New("neither an event nor a delivery of this version")
 
 // read takes from a message what a letter may say.
 func read(m deliver.Received) Letter {
-	l := Letter{ID: m.ID, Since: m.Sent, FirstTried: m.Sent, body: m.Body, receipt: m.Receipt}
+	l := Letter{ID: m.ID, Since: m.Sent, body: m.Body, receipt: m.Receipt}
 	said, queued, err := deliver.ReadQueued(m.Body)
 	if err != nil {
-		l.Reason = errUnreadable.Error()
+		l.Reason = "unreadable: " + errUnreadable.Error()
 		return l
 	}
 	l.Grant, l.Event, l.EventID, l.queued = said.Grant, said.Kind, said.ID, queued
@@ -86,7 +86,7 @@ func read(m deliver.Received) Letter {
 }
 
 // trouble is what SQS's own redrive stands for: a message that came again and again, without an attempt.
-const trouble = "trouble of ours, again and again: see the log of countersign-notify"
+const trouble = "trouble of ours: it came again and again without an attempt, see the log of countersign-notify"
 
 // saidAt is when an event was said, as its envelope has it.
 func saidAt(body string, otherwise time.Time) time.Time {

@@ -68,8 +68,11 @@ func Look(ctx context.Context, letters Letters) ([]Letter, error) {
 	return out, nil
 }
 
-// handBack is a courtesy to whoever looks next: what isn't handed back comes back by itself.
+// handBack is a courtesy to whoever looks next: what isn't handed back comes back by itself. It is tried for a moment even where
+// the run was interrupted.
 func handBack(ctx context.Context, letters Letters, all []Letter) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	for _, l := range all {
 		if letters.Hide(ctx, l.receipt, 0) != nil {
 			return
@@ -173,7 +176,7 @@ func (d *drive) receive(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		for _, m := range batch {
+		for i, m := range batch {
 			if !seen[m.ID] {
 				none, seen[m.ID] = -1, true
 			}
@@ -185,7 +188,10 @@ func (d *drive) receive(ctx context.Context) error {
 			if err := d.deal(ctx, l); err != nil {
 				others = append(others, l)
 				if errors.Is(err, grant.ErrDenied) || ctx.Err() != nil {
-					return errors.Join(errNotTried, err)
+					for _, rest := range batch[i+1:] {
+						others = append(others, read(rest))
+					}
+					return errNotTried
 				}
 			}
 		}
@@ -193,7 +199,7 @@ func (d *drive) receive(ctx context.Context) error {
 	return nil
 }
 
-// deal sends one letter and ends it. An error says that it was not sent.
+// deal sends one letter and ends it. An error says that it lies there still.
 func (d *drive) deal(ctx context.Context, l Letter) error {
 	outcome := Repeated
 	if !d.sent[l.key()] {
@@ -207,9 +213,11 @@ func (d *drive) deal(ctx context.Context, l Letter) error {
 	if l.Replayed() {
 		outcome = Sent
 	}
-	if err := d.Letters.Delete(ctx, l.receipt); err != nil {
-		d.settle(l.ID, Kept, fmt.Errorf("ending it with the dead letters: %w", err))
-		return nil
+	// Once it is sent, an interruption waits for its end.
+	if err := d.Letters.Delete(context.WithoutCancel(ctx), l.receipt); err != nil {
+		err = fmt.Errorf("ending it with the dead letters: %w", err)
+		d.settle(l.ID, Kept, err)
+		return err
 	}
 	d.settle(l.ID, outcome, nil)
 	return nil
