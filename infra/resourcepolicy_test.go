@@ -245,6 +245,9 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 			if diff := cmp.Diff(any(map[string]any{"Service": "events.amazonaws.com"}), s.Principal); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
+			if s.Sid == "Rules" && strings.HasSuffix(name, `countersign-notify-dead"]`) {
+				continue // TestNoRuleOfTheBusLosesAnEvent
+			}
 			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-notify"}) {
 				t.Errorf("%s takes from %v", name, got)
 			}

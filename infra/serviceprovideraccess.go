@@ -124,6 +124,8 @@ func (s *ServiceProviderAccess) createLayout() {
 func (s *ServiceProviderAccess) createOutputs() {
 	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
 	s.output("BusName", "event bus on which changes are announced", s.name(""))
+	s.output("DeliveriesUrl", "queue of what is still to be told", *s.queues.notify.Ref())
+	s.output("DeadLettersUrl", "queue of what could not be told", *s.queues.dead.Ref())
 	s.output("TrailLogGroup", "log group of all that is said on the bus", s.trailGroup())
 	if len(s.entries) > 0 {
 		s.output("Grants", "names of the grants in this stack", s.grantNames())

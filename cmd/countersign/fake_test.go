@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow, given; notify: on; post: see serveQueues
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow, given; notify: on; bus: an ARN; post: see serveQueues
 
 	mu     sync.Mutex
 	calls  []string
@@ -123,8 +123,8 @@ func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 	}
 	outputs := ""
 	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "DeliveriesUrl": f.url + "/post/countersign-notify",
-		"DeadLettersUrl": f.url + "/post/countersign-notify-dead", "RoleArnMigration": f.plan().RoleARN} {
-		if key == "TrailLogGroup" && f.mode["trail"] == "absent" {
+		"DeadLettersUrl": f.url + "/post/countersign-notify-dead", "RoleArnMigration": f.plan().RoleARN, "ForwardToHestio": f.mode["bus"]} {
+		if key == "TrailLogGroup" && f.mode["trail"] == "absent" || value == "" {
 			continue
 		}
 		outputs += "<member><OutputKey>" + key + "</OutputKey><OutputValue>" + value + "</OutputValue></member>"

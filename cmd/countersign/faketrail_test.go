@@ -62,7 +62,8 @@ func (f *fakeAWS) fakeHistory() []string {
 
 const fakeTestID = "0b7f3c1d9e5a4f2286c4d1e8a7b69035"
 
-// sayTest is what became of a test: a webhook fails first and takes it then, or never does, or nothing is known of it yet.
+// sayTest is what became of a test: a webhook fails first and takes it then, or is tried again, or never takes it, or nothing is
+// known of it yet.
 func (f *fakeAWS) sayTest(say func(events.Data)) {
 	if !f.tested {
 		return
@@ -72,10 +73,14 @@ func (f *fakeAWS) sayTest(say func(events.Data)) {
 	}
 	say(events.DeliverySucceeded{Delivery: delivery("mail", "")})
 	say(events.DeliverySucceeded{Delivery: delivery("sns", "")})
-	if f.mode["test"] != "slow" {
-		say(events.DeliveryFailed{Delivery: delivery("webhook", "the endpoint answered 503")})
+	switch failed := delivery("webhook", "the endpoint answered 503"); f.mode["test"] {
+	case "slow":
+	case "given":
+		say(events.DeliveryFailed{Delivery: delivery("webhook", "the host is not at a public address: webhooks reach the internet only")})
+	default:
+		say(events.DeliveryFailed{Delivery: failed, Next: time.Now().Add(5 * time.Second)})
 	}
-	if f.mode["test"] != "slow" && f.mode["test"] != "bad" {
+	if f.mode["test"] == "" || f.mode["test"] == "ok" {
 		say(events.DeliverySucceeded{Delivery: delivery("webhook", "")})
 	}
 }
