@@ -72,12 +72,13 @@ func must(err error) {
 // serveQueues answers as SQS. post: ok, empty, denied, unsendable, undeletable.
 func (f *fakeAWS) serveQueues(w http.ResponseWriter, operation string, body []byte) {
 	var in struct {
-		QueueUrl, MessageBody, ReceiptHandle string //nolint:revive // as SQS spells it
-		VisibilityTimeout                    int
+		QueueURL                   string `json:"QueueUrl"`
+		MessageBody, ReceiptHandle string
+		VisibilityTimeout          int
 	}
 	_ = json.Unmarshal(body, &in)
 	p, ctx := f.post, context.Background()
-	queue := map[string]*sim.Queue{f.url + "/post/countersign-notify": p.queue, f.url + "/post/countersign-notify-dead": p.dead}[in.QueueUrl]
+	queue := map[string]*sim.Queue{f.url + "/post/countersign-notify": p.queue, f.url + "/post/countersign-notify-dead": p.dead}[in.QueueURL]
 	mode := f.mode["post"]
 	switch {
 	case queue == nil:
