@@ -46,6 +46,9 @@ func (f *fakeAWS) fakeHistory() []string {
 	webhook.Attempt, webhook.Reason = 10, "the endpoint answered 410"
 	say("migration", "d3", 236, events.DeliveryFailed{Delivery: webhook})
 	say("migration", "d4", 236, events.DestinationDisabled{Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Tag: "countersign:disabled-9f86d081884c7d65", Reason: webhook.Reason})
+	say("migration", "d5", 235, events.DeliverySucceeded{Delivery: events.Delivery{
+		Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Attempt: 1, SentAgain: trailDay.AddDate(0, 0, -235),
+	}})
 	say("audit", first, 236, events.AccessGranted{Where: where, VersionID: first})
 	say("migration", asked, 30, events.OperationRequested{Where: where, Operation: "rotate", VersionID: asked, Reason: "new engineer", By: ann})
 	say("migration", asked, 29, events.ExternalIDRotated{Where: where, VersionID: asked, Cause: "requested", PreviousUntil: trailDay.AddDate(0, 0, -28)})

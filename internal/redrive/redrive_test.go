@@ -364,3 +364,36 @@ func TestWhatCantBeSentSaysWhy(t *testing.T) {
 		t.Errorf("%d are missed, %d are left", missing, len(b.left()))
 	}
 }
+
+// Whoever interrupts a run waits for the end of the letter in hand; the others are back at once.
+func TestAnInterruptedRunEndsWhatItHasSent(t *testing.T) {
+	b := newBench(t)
+	b.fill()
+	found, err := redrive.Look(b.ctx, b.dead())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(b.ctx)
+	r := redrive.Redrive{Letters: b.dead(), Queue: stops{b.Queue("notify"), interrupt}, Archive: archive{b}, Now: b.Now}
+	got := map[redrive.Outcome]int{}
+	for _, one := range r.Run(ctx, found) {
+		got[one.Outcome]++
+	}
+	if diff := cmp.Diff(map[redrive.Outcome]int{redrive.Sent: 1, redrive.Failed: 14}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if again, err := redrive.Look(b.ctx, b.dead()); err != nil || len(again) != 14 {
+		t.Errorf("%d are left, %v", len(again), err)
+	}
+}
+
+// stops is a queue behind which somebody interrupts.
+type stops struct {
+	*sim.Queue
+	interrupt func()
+}
+
+func (s stops) Send(ctx context.Context, body []byte, delay time.Duration) error {
+	defer s.interrupt()
+	return s.Queue.Send(ctx, body, delay)
+}

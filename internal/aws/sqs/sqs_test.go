@@ -62,6 +62,14 @@ func TestReceivedMessagesArePutOffAndEnded(t *testing.T) {
 	if diff := cmp.Diff(want, server.Only("ChangeMessageVisibility").JSON); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
+	// Zero hands a message back: it must stand there.
+	server = awstest.New(t, awstest.JSON(`{}`))
+	if err := sqs.New(server.Config(), url).Hide(t.Context(), "receipt", 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.Only("ChangeMessageVisibility").JSON["VisibilityTimeout"]; got != 0.0 {
+		t.Errorf("hidden for %v", got)
+	}
 	server = awstest.New(t, awstest.JSON(`{}`))
 	if err := remove(t.Context(), server.Config()); err != nil {
 		t.Fatal(err)
