@@ -96,8 +96,10 @@ type Delivery struct {
 	Event       Type   `json:"event"`
 	Channel     string `json:"channel"`     // mail, webhook or sns
 	Destination string `json:"destination"` // its place in the plan, as "webhook 1": addresses stay out of events
-	Attempt     int    `json:"attempt"`     // counted from 1
+	Attempt     int    `json:"attempt"`     // counted from 1; where it was sent again, from 1 anew
 	Reason      string `json:"reason,omitempty"`
+
+	SentAgain time.Time `json:"sentAgain,omitzero"` // when a person took it from the dead letters; absent: nobody did
 }
 
 // DeliverySucceeded says that a destination took the message.

@@ -335,8 +335,13 @@ func delivery(t *rapid.T) events.Delivery {
 		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested
 	})
 	told = append(told, events.WeeklyDigest)
+	var sentAgain time.Time
+	if rapid.Bool().Draw(t, "sent again") {
+		sentAgain = date(t)
+	}
 	return events.Delivery{
-		EventID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
+		SentAgain: sentAgain,
+		EventID:   rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
 		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"), Attempt: rapid.IntRange(1, 12).Draw(t, "attempt"),
 	}
 }

@@ -42,6 +42,7 @@ var layers = []struct {
 	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric", "internal/api", "functions/internal/door"}},
 	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "internal/outbox", "functions/internal/door"}},
 	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver", "internal/metric"}},
+	{"internal/redrive", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/simtest", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",

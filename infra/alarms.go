@@ -63,7 +63,7 @@ func (s *ServiceProviderAccess) alarms() []alarm {
 			own(metric.TrustDrifts), "Sum", 5 * minutes, 1, 24, quiet},
 		{"labels-backwards", "labels-backwards", "A secret's staging labels run backwards: an older external ID was made the current one. First: find out in CloudTrail who it was (UpdateSecretVersionStage); if nobody can say, countersign revoke GRANT. Nothing older is let in, and rotations of that grant stand still.",
 			own(metric.LabelsBackwards), "Sum", 5 * minutes, 1, 24, quiet},
-		{"dead-letters", "dead-letters", "Messages to people or providers could not be delivered and were set aside. First: read why in the log of " + s.name("notify") + ". A provider may not know of its new external ID.",
+		{"dead-letters", "dead-letters", "Messages to people or providers, or to the history, could not be delivered and were set aside. First: countersign deliveries. A provider may not know of its new external ID.",
 			dead, "Maximum", 5 * minutes, 1, 1, asBefore},
 		{"mail-undelivered", "mail-undelivered", "Mail to people did not arrive, or was called spam. First: countersign history GRANT says which; correct that address in access.yaml. A provider may not know of its new external ID.",
 			own(metric.MailsUndelivered), "Sum", 5 * minutes, 1, 12, quiet},

@@ -19,9 +19,9 @@ func forwarded() (out []any) {
 	return out
 }
 
-// forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is
-// lost even so is in the archive, and "countersign events replay" sends it to that rule alone. The provider's grants wait for
-// the rule, so that it hears of their start and of their end.
+// forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what it gives
+// up lies with the dead letters, from where "countersign deliveries redrive" replays it to that rule alone. The provider's
+// grants wait for the rule, so that it hears of their start and of their end.
 func (s *ServiceProviderAccess) forwardEvents() {
 	for i := range s.props.Access.Providers {
 		if p := &s.props.Access.Providers[i]; p.Bus != "" && s.has(p) {
@@ -61,7 +61,10 @@ func (s *ServiceProviderAccess) forward(p *access.Provider) {
 			"detail-type": forwarded(),
 			"detail":      map[string]any{"data": map[string]any{"provider": []any{p.Name}}},
 		},
-		Targets: &[]any{&awsevents.CfnRule_TargetProperty{Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn()}},
+		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
+			Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn(), DeadLetterConfig: s.deadLetters(),
+		}},
 	})
 	s.forwards[p] = rule
+	s.output("ForwardTo"+access.Logical(grant.Name(p.Name)), "bus that events on grants of "+p.Name+" are handed to", p.Bus)
 }

@@ -249,6 +249,9 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 			if diff := cmp.Diff(any(map[string]any{"Service": "events.amazonaws.com"}), s.Principal); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
+			if s.Sid == "Rules" && strings.HasSuffix(name, `countersign-notify-dead"]`) {
+				continue // TestNoRuleOfTheBusLosesAnEvent
+			}
 			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, fromRules) {
 				t.Errorf("%s takes from %v", name, got)
 			}

@@ -131,6 +131,8 @@ func (s *ServiceProviderAccess) createLayout() {
 func (s *ServiceProviderAccess) createOutputs() {
 	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
 	s.output("BusName", "event bus on which changes are announced", s.name(""))
+	s.output("DeliveriesUrl", "queue of what is still to be told", *s.queues.notify.Ref())
+	s.output("DeadLettersUrl", "queue of what could not be told", *s.queues.dead.Ref())
 	s.output("TrailLogGroup", "log group of all that is said on the bus", s.trailGroup())
 	s.output("Version", "version of Countersign that was deployed", s.stackVersion())
 	if s.mailSet != nil {

@@ -36,7 +36,7 @@ func (s *ServiceProviderAccess) createTrail() {
 		EventBusName: s.bus.Ref(),
 		EventPattern: map[string]any{"source": []any{events.Source}, "account": []any{ready(account)}},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
-			Id: new("trail"), Arn: text(arn("logs", "log-group:"+*s.trail.Ref())),
+			Id: new("trail"), Arn: text(arn("logs", "log-group:"+*s.trail.Ref())), DeadLetterConfig: s.deadLetters(),
 		}},
 	})
 }

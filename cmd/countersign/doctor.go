@@ -114,7 +114,8 @@ func (f remoteFlags) account(cfg aws.Config) doctor.AWS {
 			err = f.stacks(ctx, cfg, func(s stack) bool {
 				out = append(out, doctor.Stack{
 					Name: s.name, Version: s.outputs["Version"], Bus: s.outputs["BusName"], Grants: s.grants(), API: s.outputs["ApiUrl"],
-					MailFrom: s.outputs["MailFrom"], MailSet: s.outputs["MailSet"],
+					DeadLetters: s.outputs["DeadLettersUrl"],
+					MailFrom:    s.outputs["MailFrom"], MailSet: s.outputs["MailSet"],
 				})
 				return true
 			})
@@ -128,7 +129,13 @@ func (f remoteFlags) account(cfg aws.Config) doctor.AWS {
 			return len(members), err
 		},
 		Mail: mail.Account, Sender: mail.Identity, Set: mail.Set, Alarms: alarms.Alarms,
-		Undelivered: func(ctx context.Context, queue string) (int, error) { return sqs.Waiting(ctx, cfg, queue) },
+		Undelivered: func(ctx context.Context, of doctor.Stack) (int, error) {
+			if of.DeadLetters == "" {
+				return 0, grant.ErrNotFound
+			}
+			depth, err := sqs.New(cfg, of.DeadLetters).Depth(ctx)
+			return depth.Ready + depth.Waiting + depth.InHand, err
+		},
 	}
 }
 

@@ -14,11 +14,9 @@ import (
 	"github.com/countersign/countersign/internal/aws/awstest"
 )
 
-// serveDoctor answers what only doctor asks: STS, SES's second API, CloudWatch, and the queue of dead letters. It gives false for
-// anything else.
+// serveDoctor answers what only doctor asks: STS, SES's second API, and CloudWatch. It gives false for anything else.
 func (f *fakeAWS) serveDoctor(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	form, _ := url.ParseQuery(string(body))
-	target := r.Header.Get("X-Amz-Target")
 	switch name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]; {
 	case form.Get("Action") == "GetCallerIdentity" && f.mode["sts"] == "denied":
 		awstest.XMLError(http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")(w)
@@ -27,10 +25,6 @@ func (f *fakeAWS) serveDoctor(w http.ResponseWriter, r *http.Request, body []byt
 	case name == "DescribeAlarms":
 		awstest.CBOR(map[string]any{"MetricAlarms": []any{
 			map[string]any{"AlarmName": "countersign-drift", "StateValue": "OK", "AlarmActions": []any{"arn:aws:sns:eu-west-1:444455556666:ops"}}}})(w)
-	case strings.HasSuffix(target, ".GetQueueUrl"):
-		awstest.JSON(`{"QueueUrl":"` + f.url + `/countersign-notify-dead"}`)(w)
-	case strings.HasSuffix(target, ".GetQueueAttributes"):
-		awstest.JSON(`{"Attributes":{"ApproximateNumberOfMessages":"0"}}`)(w)
 	case !strings.HasPrefix(r.URL.Path, "/v2/email/"):
 		return false
 	case f.mode["ses"] == "denied":

@@ -75,13 +75,13 @@ func (h happening) words() (what, said string) {
 	case *events.TestRequested:
 		return "TEST", "asked for " + by(d.By, d.Account, d.Reason)
 	case *events.DeliverySucceeded:
-		return "TOLD", d.Destination + " of " + string(d.Event)
+		return "TOLD", d.Destination + " of " + string(d.Event) + sentAgain(d.Delivery)
 	case *events.DeliveryFailed:
 		next := "no attempt follows"
 		if !d.Next.IsZero() {
 			next = "next attempt " + stamp(d.Next)
 		}
-		return "NOT TOLD", join(fmt.Sprintf("%s of %s, attempt %d: %s", d.Destination, d.Event, d.Attempt, d.Reason), next)
+		return "NOT TOLD", join(fmt.Sprintf("%s of %s%s, attempt %d: %s", d.Destination, d.Event, sentAgain(d.Delivery), d.Attempt, d.Reason), next)
 	case *events.DestinationDisabled:
 		return "DISABLED", join(d.Destination+" is told of nothing from now on: "+d.Reason, "tag "+d.Tag)
 	case *events.MailUndelivered:
@@ -103,6 +103,14 @@ func mailWords(d *events.MailUndelivered) string {
 		words += " (" + d.Cause + ")"
 	}
 	return words
+}
+
+// sentAgain says that a person took a delivery from the dead letters: its attempts count from there.
+func sentAgain(d events.Delivery) string {
+	if d.SentAgain.IsZero() {
+		return ""
+	}
+	return ", sent again " + stamp(d.SentAgain)
 }
 
 // by says who did something and why: by role/Operations: "project ended".

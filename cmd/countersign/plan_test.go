@@ -185,6 +185,24 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
 migration   unchanged: hestio (111122223333) in role ServiceProvider-migration
   note      drift, which is mended or reported without a deploy: countersign
             show migration`},
+		"a bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       arn:aws:events:eu-central-1:111122223333:event-bus/countersign`},
+		"another bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, stand: func(s *standing) {
+			s.bus = "arn:aws:events:eu-west-1:111122223333:event-bus/old"
+		}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       arn:aws:events:eu-central-1:111122223333:event-bus/countersign; was
+            arn:aws:events:eu-west-1:111122223333:event-bus/old`},
+		"no bus any more": {stand: func(s *standing) { s.bus = "arn:aws:events:eu-west-1:111122223333:event-bus/old" }, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       not any more: arn:aws:events:eu-west-1:111122223333:event-bus/old`},
+		"the same bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, stand: func(s *standing) {
+			s.bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
+		}, want: ""},
 		"born": {stand: func(s *standing) { s.doc = mustParse(t, trust.BornDocument) }, want: ""},
 		"no room": {yaml: []string{"[role/Engineers-*]", "[" + roomy(9) + "]"},
 			stand: func(s *standing) {

@@ -1,10 +1,7 @@
 package notify
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -20,24 +17,10 @@ var (
 	errNoSecret   = errors.New("the signing secret can't be read: see that it exists and that countersign-notify may read it")
 )
 
-// id is by which a message on the queue knows a destination: it stays the same where others come and go, and names another
-// one when the address changes.
-func id(d grant.Destination) string {
-	return string(d.Channel) + "-" + fingerprint(string(d.Channel), cmp.Or(d.Address, d.Secret))
-}
-
-func fingerprint(parts ...string) string {
-	sum := sha256.New()
-	for _, p := range parts {
-		_, _ = fmt.Fprintf(sum, "%d %s", len(p), p)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:8])
-}
-
 // find is the destination that a delivery is for, if the plan still has it and it is told of such events.
-func find(p grant.Plan, d delivery) (grant.Destination, bool) {
+func find(p grant.Plan, d deliver.Queued) (grant.Destination, bool) {
 	all := p.Destinations()
-	i := slices.IndexFunc(all, func(to grant.Destination) bool { return id(to) == d.Destination && to.Hears(d.Kind) })
+	i := slices.IndexFunc(all, func(to grant.Destination) bool { return deliver.IDOf(to) == d.Destination && to.Hears(d.Kind) })
 	if i < 0 {
 		return grant.Destination{}, false
 	}
@@ -108,7 +91,7 @@ func (b *batch) endpoint(ctx context.Context, to grant.Destination) (endpoint, e
 	if err != nil {
 		return endpoint{}, fmt.Errorf("%w: %w", errNoSecret, err)
 	}
-	mark := grant.TagDisabled + fingerprint(url)
+	mark := grant.TagDisabled + deliver.Fingerprint(url)
 	return endpoint{url, key, mark, secret.Tags[mark]}, nil
 }
 

@@ -51,10 +51,10 @@ func (b *batch) readers(ctx context.Context) (map[string]*reader, error) {
 			if to.Channel != grant.Mail || !to.Hears(events.WeeklyDigest) {
 				continue
 			}
-			if all[id(to)] == nil {
-				all[id(to)] = &reader{to: to}
+			if all[deliver.IDOf(to)] == nil {
+				all[deliver.IDOf(to)] = &reader{to: to}
 			}
-			r := all[id(to)]
+			r := all[deliver.IDOf(to)]
 			r.plans, r.places = append(r.plans, plan), append(r.places, to)
 		}
 	}
@@ -75,8 +75,8 @@ func (b *batch) handOut(ctx context.Context, message lambdaevents.SQSMessage) er
 	}
 	week := deliver.WeekOf(queued(message, b.Now()))
 	for _, to := range slices.Sorted(maps.Keys(all)) {
-		s := said{ID: digestID(week, to), Kind: events.WeeklyDigest, Grant: all[to].plans[0].Grant}
-		if err := b.send(ctx, delivery{said: s, Destination: to, Attempt: 1, FirstTried: week.From()}); err != nil {
+		s := deliver.Said{ID: digestID(week, to), Kind: events.WeeklyDigest, Grant: all[to].plans[0].Grant}
+		if err := b.send(ctx, deliver.Queued{Said: s, Destination: to, Attempt: 1, FirstTried: week.From()}); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (b *batch) handOut(ctx context.Context, message lambdaevents.SQSMessage) er
 
 // digest is the mail about the week before the one in which it was handed out. It is told within that one week or not at all,
 // and once, as far as the trail knows.
-func (b *batch) digest(ctx context.Context, d delivery) (to grant.Destination, m deliver.Message, err error) {
+func (b *batch) digest(ctx context.Context, d deliver.Queued) (to grant.Destination, m deliver.Message, err error) {
 	now, week := b.Now(), deliver.WeekOf(d.FirstTried)
 	switch {
 	case !week.Holds(now):
@@ -155,7 +155,7 @@ func happened(said []events.Envelope, name grant.Name, to events.Audience, w del
 		}
 		seen[m.Metadata.ID] = true
 		h := deliver.Happening{At: m.Metadata.Time, Type: e.DetailType}
-		if versionID.MatchString(m.Data.VersionID) {
+		if deliver.IsVersionID(m.Data.VersionID) {
 			h.VersionID = m.Data.VersionID
 		}
 		out = append(out, h)

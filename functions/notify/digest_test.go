@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -186,32 +185,32 @@ func TestADigestThatCantBeHandedOutComesAgain(t *testing.T) {
 // A digest is told in its week or never, with the id that week and address give, and to who still asks for it.
 func TestADigestThatIsNotOfThisWeekIsDropped(t *testing.T) {
 	w := withDigests(t)
-	to := id(w.plans["migration"].Notify[1])
-	one := delivery{said: said{ID: digestID(deliver.WeekOf(now), to), Kind: events.WeeklyDigest, Grant: "audit"}, Destination: to, Attempt: 1, FirstTried: now}
-	for name, change := range map[string]func(*delivery){
-		"as it is": func(*delivery) {},
-		"of the week before": func(d *delivery) {
+	to := deliver.IDOf(w.plans["migration"].Notify[1])
+	one := deliver.Queued{Said: deliver.Said{ID: digestID(deliver.WeekOf(now), to), Kind: events.WeeklyDigest, Grant: "audit"}, Destination: to, Attempt: 1, FirstTried: now}
+	for name, change := range map[string]func(*deliver.Queued){
+		"as it is": func(*deliver.Queued) {},
+		"of the week before": func(d *deliver.Queued) {
 			d.FirstTried = now.AddDate(0, 0, -7)
 			d.ID = digestID(deliver.WeekOf(d.FirstTried), to)
 		},
-		"of the next week": func(d *delivery) {
+		"of the next week": func(d *deliver.Queued) {
 			d.FirstTried = now.AddDate(0, 0, 7)
 			d.ID = digestID(deliver.WeekOf(d.FirstTried), to)
 		},
-		"under another id": func(d *delivery) { d.ID = strings.Repeat("0", 32) },
-		"to a webhook": func(d *delivery) {
-			d.Destination = id(w.plans["migration"].Notify[2])
+		"under another id": func(d *deliver.Queued) { d.ID = strings.Repeat("0", 32) },
+		"to a webhook": func(d *deliver.Queued) {
+			d.Destination = deliver.IDOf(w.plans["migration"].Notify[2])
 			d.ID = digestID(deliver.WeekOf(now), d.Destination)
 		},
-		"to who asked for no": func(d *delivery) {
-			d.Destination = id(w.plans["migration"].Notify[0])
+		"to who asked for no": func(d *deliver.Queued) {
+			d.Destination = deliver.IDOf(w.plans["migration"].Notify[0])
 			d.ID = digestID(deliver.WeekOf(now), d.Destination)
 		},
 	} {
 		w := withDigests(t)
 		d := one
 		change(&d)
-		body, err := json.Marshal(envelope{Deliver: &d})
+		body, err := d.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +234,7 @@ func (w *world) waitingDigests() (out []string) {
 			w.t.Fatalf("on the queue: %s: %v", s.body, err)
 		}
 		for _, to := range w.plans[d.Grant].Destinations() {
-			if id(to) == d.Destination {
+			if deliver.IDOf(to) == d.Destination {
 				out = append(out, to.Name+" attempt "+string(rune('0'+d.Attempt))+" in "+d.NotBefore.Sub(w.Now()).String())
 			}
 		}

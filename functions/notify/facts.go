@@ -15,7 +15,7 @@ import (
 )
 
 // facts completes what a delivery says with what the plan and Secrets Manager say.
-func (b *batch) facts(ctx context.Context, p grant.Plan, d delivery) (deliver.Facts, error) {
+func (b *batch) facts(ctx context.Context, p grant.Plan, d deliver.Queued) (deliver.Facts, error) {
 	now := b.Now()
 	f := deliver.Facts{EventID: d.ID, Kind: d.Kind, VersionID: d.Version, RevokeID: d.RevokeID, At: d.FirstTried, Now: now}
 	if f.At.IsZero() || f.At.After(now) {

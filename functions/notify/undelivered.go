@@ -21,7 +21,7 @@ const (
 
 // tagsOf are a mail's: names and hashes, no address.
 func tagsOf(name grant.Name, eventID string, to grant.Destination) map[string]string {
-	return map[string]string{tagGrant: string(name), tagEvent: eventID, tagDestination: id(to)}
+	return map[string]string{tagGrant: string(name), tagEvent: eventID, tagDestination: deliver.IDOf(to)}
 }
 
 // feedback is what the rule on SES's events hands on of one: the mail's tags, and what became of it. Addresses, subjects and
@@ -33,15 +33,7 @@ type feedback struct {
 	Cause       string     `json:"cause"`      // of a bounce: bounceSubType
 	Grant       grant.Name `json:"grant"`
 	EventID     string     `json:"event"`
-	Destination string     `json:"destination"` // see id
-}
-
-// undelivered is what an event says of a mail, in the words of events.MailUndelivered.
-type undelivered struct {
-	Destination string `json:"destination"`
-	Kind        string `json:"kind"`
-	Permanent   bool   `json:"permanent,omitempty"`
-	Cause       string `json:"cause,omitempty"`
+	Destination string     `json:"destination"` // see deliver.IDOf
 }
 
 // kinds are SES's detail types, and what we call them.
@@ -50,21 +42,11 @@ var kinds = map[string]string{
 	"Email Rejected": events.MailRejected, "Email Rendering Failed": events.MailUnrendered,
 }
 
-// causes are SES's words for why a mail bounced. Another one is left out: it could be anybody's.
-var causes = []string{
-	"AttachmentRejected", "ContentRejected", "CustomTimeoutExceeded", "General", "MailboxFull", "MessageTooLarge", "NoEmail",
-	"OnAccountSuppressionList", "Suppressed", "Undetermined", "UnsubscribedRecipient",
-}
-
 var (
-	mailName  = regexp.MustCompile(`^mail [1-9][0-9]?$`)
-	messageID = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
+	eventID       = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	destinationID = regexp.MustCompile(`^mail-[0-9a-f]{16}$`)
+	messageID     = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 )
-
-func (u undelivered) inForm() bool {
-	known := u.Kind == events.MailBounced || u.Kind == events.MailComplaint || u.Kind == events.MailRejected || u.Kind == events.MailUnrendered
-	return known && mailName.MatchString(u.Destination) && (u.Cause == "" || slices.Contains(causes, u.Cause))
-}
 
 func (b *batch) checkFeedback(f feedback) error {
 	switch _, err := grant.ParseName(string(f.Grant)); {
@@ -95,14 +77,14 @@ func (b *batch) hear(ctx context.Context, f feedback) error {
 		return err
 	}
 	all := plan.Destinations()
-	i := slices.IndexFunc(all, func(d grant.Destination) bool { return d.Channel == grant.Mail && id(d) == f.Destination })
+	i := slices.IndexFunc(all, func(d grant.Destination) bool { return d.Channel == grant.Mail && deliver.IDOf(d) == f.Destination })
 	if i < 0 {
 		return drop("mail to an address that is not in the plan of %s any more", f.Grant)
 	}
 	said := events.MailUndelivered{EventID: f.EventID, Destination: all[i].Name, Kind: kinds[f.Said]}
 	if said.Kind == events.MailBounced {
 		said.Permanent = f.BounceType == "Permanent"
-		if slices.Contains(causes, f.Cause) {
+		if deliver.IsBounceCause(f.Cause) {
 			said.Cause = f.Cause
 		}
 	}
@@ -117,11 +99,11 @@ func (b *batch) hear(ctx context.Context, f feedback) error {
 }
 
 // undelivered holds what an event says of a mail to the plan: nothing else can be asked.
-func (b *batch) undelivered(p grant.Plan, f deliver.Facts, u undelivered) (deliver.Facts, error) {
+func (b *batch) undelivered(p grant.Plan, f deliver.Facts, u deliver.Undelivered) (deliver.Facts, error) {
 	known := slices.ContainsFunc(p.Destinations(), func(d grant.Destination) bool { return d.Name == u.Destination })
 	if !known {
 		return f, drop("%s is none of the plan of %s", u.Destination, p.Grant)
 	}
-	f.Undelivered = deliver.Undelivered(u)
+	f.Undelivered = u
 	return f, nil
 }

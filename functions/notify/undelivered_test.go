@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/deliver"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/metric"
 )
@@ -27,7 +28,7 @@ func (w *world) feedbackOn(file, destination string) string {
 	}
 	for _, d := range w.plans["migration"].Destinations() {
 		if d.Name == destination {
-			return strings.Replace(string(body), "mail-DESTINATION", id(d), 1)
+			return strings.Replace(string(body), "mail-DESTINATION", deliver.IDOf(d), 1)
 		}
 	}
 	w.t.Fatalf("no %s", destination)
@@ -134,7 +135,7 @@ func TestForgedWordsOnMailsChangeNothing(t *testing.T) {
 		}
 		all := w.plans["migration"].Destinations()
 		place := func(channel grant.Channel) string {
-			return id(all[slices.IndexFunc(all, func(d grant.Destination) bool { return d.Channel == channel })])
+			return deliver.IDOf(all[slices.IndexFunc(all, func(d grant.Destination) bool { return d.Channel == channel })])
 		}
 		text := strings.Replace(string(src), change[0], change[1], 1)
 		text = strings.NewReplacer("mail-DESTINATION", place("mail"), "webhook-DESTINATION", place("webhook")).Replace(text)
@@ -173,7 +174,7 @@ func TestAMailIsTaggedWithItsGrantEventAndDestination(t *testing.T) {
 	e := event("migration", rotated(scheduled))
 	w.handle(body(t, e))
 	for i, m := range w.mail {
-		want := map[string]string{"grant": "migration", "event": e.Metadata.ID, "destination": id(w.plans["migration"].Destinations()[i])}
+		want := map[string]string{"grant": "migration", "event": e.Metadata.ID, "destination": deliver.IDOf(w.plans["migration"].Destinations()[i])}
 		if diff := cmp.Diff(want, m.Tags); diff != "" {
 			t.Errorf("(-want +tags):\n%s", diff)
 		}

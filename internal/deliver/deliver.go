@@ -49,14 +49,6 @@ type Disabled struct {
 	Tag         string // the mark
 }
 
-// Undelivered is what became of a mail, in the words of events.MailUndelivered.
-type Undelivered struct {
-	Destination string
-	Kind        string
-	Permanent   bool
-	Cause       string
-}
-
 // Row is one line of a message: what a value is, the value, and the command that belongs to it.
 type Row struct{ Label, Text, Command string }
 

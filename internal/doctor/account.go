@@ -126,15 +126,13 @@ func (e *exam) alarms(ctx context.Context, s Stack) {
 }
 
 func (e *exam) deadLetters(ctx context.Context, s Stack) {
-	prefix, suffix := parts(s.Bus)
-	name := prefix + "-notify-dead" + suffix
-	n, answered, err := ask(ctx, e, "dead letters", "sqs:GetQueueUrl and sqs:GetQueueAttributes", func(ctx context.Context) (int, error) { return e.Undelivered(ctx, name) })
+	n, answered, err := ask(ctx, e, "dead letters", "sqs:GetQueueAttributes", func(ctx context.Context) (int, error) { return e.Undelivered(ctx, s) })
 	switch {
 	case !answered:
 	case err != nil:
-		e.found("dead letters", Fail, "there is no queue "+name, "deploy again", "")
+		e.found("dead letters", Fail, "their queue isn't there", "deploy again", "")
 	case n > 0:
-		e.found("dead letters", Fail, fmt.Sprintf("%s in %s: somebody was not told", count(n, "message"), name), "docs/runbooks/dead-letters.md says how to see why, and how to send them again", "")
+		e.found("dead letters", Fail, count(n, "message")+": somebody was not told", "see why, mend it, and send them again", "countersign deliveries")
 	default:
 		e.ok("dead letters", "none")
 	}

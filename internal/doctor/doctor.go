@@ -42,13 +42,15 @@ type Identity struct {
 
 // Stack is one deployed stack, by its outputs.
 type Stack struct {
-	Name     string
-	Version  string   // of Countersign; empty: older than doctor
-	Bus      string   // its name, which that of all its parts begins with
-	Grants   []string // names
-	API      string   // its URL
-	MailFrom string   // sender; empty: it sends no mail
-	MailSet  string   // SES configuration set; empty: none
+	Name    string
+	Version string   // of Countersign; empty: older than doctor
+	Bus     string   // its name, which that of all its parts begins with
+	Grants  []string // names
+	API     string   // its URL
+	// DeadLetters is the URL of their queue; empty: the stack is older, or not whole.
+	DeadLetters string
+	MailFrom    string // sender; empty: it sends no mail
+	MailSet     string // SES configuration set; empty: none
 }
 
 // MailAccount is what SES says of the account in a Region.
@@ -93,7 +95,7 @@ type AWS struct {
 	Sender      func(ctx context.Context, identity string) (MailIdentity, error) // ses:GetEmailIdentity
 	Set         func(ctx context.Context, name string) (MailSet, error)          // ses:GetConfigurationSet, ses:GetConfigurationSetEventDestinations
 	Alarms      func(ctx context.Context, prefix string) ([]Alarm, error)        // cloudwatch:DescribeAlarms
-	Undelivered func(ctx context.Context, queue string) (int, error)             // sqs:GetQueueUrl, sqs:GetQueueAttributes
+	Undelivered func(ctx context.Context, stack Stack) (int, error)              // sqs:GetQueueAttributes of the dead letters
 }
 
 // Resolver asks the DNS, as net.Resolver does.

@@ -83,7 +83,7 @@ func healthy() *ward {
 			return w.set, w.may("set")
 		},
 		Alarms:      func(context.Context, string) ([]doctor.Alarm, error) { return w.alarms, w.may("alarms") },
-		Undelivered: func(context.Context, string) (int, error) { return w.dead, w.may("queue") },
+		Undelivered: func(context.Context, doctor.Stack) (int, error) { return w.dead, w.may("queue") },
 	}}
 	return w
 }
@@ -180,7 +180,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"an alarm that rings":        {func(w *ward) { w.alarms[0].Ringing = true }, "alarms fail", "countersign-drift rings"},
 		"alarms that tell nobody":    {func(w *ward) { w.alarms[0].Tells = 0 }, "alarms warn", "tell nobody"},
 		"no alarms":                  {func(w *ward) { w.alarms = nil }, "alarms fail", "has none"},
-		"dead letters":               {func(w *ward) { w.dead = 2 }, "dead letters fail", "2 messages in countersign-notify-dead"},
+		"dead letters":               {func(w *ward) { w.dead = 2 }, "dead letters fail", "2 messages: somebody was not told"},
 		"questions that are denied": {func(w *ward) {
 			w.deny = map[string]bool{"account": true, "set": true}
 		}, "sandbox unknown, mail events unknown, permissions warn", "ses:GetAccount and ses:GetConfigurationSet"},
