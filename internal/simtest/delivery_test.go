@@ -16,7 +16,10 @@ import (
 	"github.com/countersign/countersign/internal/simtest"
 )
 
-const opsTopic = "arn:aws:sns:eu-central-1:444455556666:ops-alerts"
+const (
+	opsTopic   = "arn:aws:sns:eu-central-1:444455556666:ops-alerts"
+	opsAddress = "sec@customer.example"
+)
 
 // post office is a world of one grant whose webhook misbehaves, with its mail and its topic beside it.
 type office struct {
@@ -266,6 +269,8 @@ func TestARotationThatNobodyTakesIsToldBeforeItsDeadlineAndOnceAfter(t *testing.
 
 func TestAnEndpointThatIsGoneIsAnnouncedAndItsOperatorsHearOfIt(t *testing.T) {
 	o := newOffice(t, simtest.Config{AWS: sim.Config{Seed: 7}}, 24*time.Hour)
+	o.plan.Notify = append(o.plan.Notify, grant.Destination{Channel: grant.Mail, Address: opsAddress, For: events.Operators})
+	o.must(o.Deploy(o.ctx, o.plan))
 	o.behaves(func(int) sim.Behaviour { return sim.Behaviour{Status: http.StatusGone} })
 	o.start = o.Now()
 	for range 3 {
@@ -288,6 +293,15 @@ func TestAnEndpointThatIsGoneIsAnnouncedAndItsOperatorsHearOfIt(t *testing.T) {
 	}
 	if disabled != 1 || len(o.Queue(simtest.DeadQueue).Messages()) > 0 {
 		t.Errorf("%d alerts, %d dead", disabled, len(o.Queue(simtest.DeadQueue).Messages()))
+	}
+	mails := map[string]int{}
+	for _, l := range o.Letters() {
+		if strings.HasSuffix(l.Subject, "webhook 1 disabled") {
+			mails[l.To[0]]++
+		}
+	}
+	if len(mails) != 1 || mails[opsAddress] != 1 {
+		t.Errorf("mailed %v", mails)
 	}
 }
 
