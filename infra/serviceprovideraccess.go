@@ -57,6 +57,7 @@ type ServiceProviderAccess struct {
 	bus    awsevents.CfnEventBus
 	queues queues
 	api    awsapigateway.CfnRestApi
+	pickUp awscdk.CfnResource // the policy by which sessions read their own grant's secret
 
 	rotate, reconcile, revoke, operate, notify *function
 
@@ -84,6 +85,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createTrail()
 	s.forwardEvents()
 	s.createLayout()
+	s.createPickUp()
 	for _, e := range s.entries {
 		s.createGrant(e)
 	}

@@ -50,7 +50,7 @@ func (t *Template) intrinsic(name string, arg any) (any, bool) {
 		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix"} {
 			out = strings.ReplaceAll(out, "${"+pseudo+"}", t.ref(pseudo))
 		}
-		return out, true
+		return strings.ReplaceAll(out, "${!", "${"), true
 	}
 	return nil, false
 }
