@@ -73,6 +73,8 @@ func (t *Template) ref(id string) string {
 	switch r.Type {
 	case "AWS::IAM::Role":
 		return t.roleName(r)
+	case "AWS::IAM::ManagedPolicy":
+		return t.arn("iam", "", "policy/"+id)
 	case "AWS::SecretsManager::Secret":
 		return t.arn("secretsmanager", t.Site.Region, "secret:"+t.Text(r.Properties["Name"])+"-AbCdEf")
 	case "AWS::SQS::Queue":
