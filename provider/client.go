@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Options are what a Client can be told. The zero value is a good one.
@@ -140,7 +142,7 @@ func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, se
 	return v, err
 }
 
-// find completes what is known of where the secret is with the tags of the customer's role.
+// find completes what is known of where the secret is, and where to confirm, with the tags of the customer's role.
 func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Customer, s *State) (secretARN string, err error) {
 	if s.SecretARN != "" && customer.checkSecret(s.SecretARN) != nil {
 		s.SecretARN, s.ConfirmURL = "", ""
@@ -148,19 +150,25 @@ func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Custo
 	if customer.SecretARN != "" {
 		s.SecretARN = customer.SecretARN
 	}
-	if s.SecretARN != "" {
+	if s.SecretARN != "" && (c.DoNotConfirm || customer.ConfirmURL+s.ConfirmURL != "") {
 		return s.SecretARN, nil
 	}
 	name := roleName(customer.RoleARN)
 	out, err := iam.NewFromConfig(c.as(creds, c.cfg.Region)).ListRoleTags(ctx, &iam.ListRoleTagsInput{RoleName: &name})
-	if err != nil {
+	switch {
+	case denied(err) && s.SecretARN != "":
+		return s.SecretARN, nil // then nobody says where to confirm
+	case err != nil:
 		return "", fmt.Errorf("customer %s: reading its role's tags: %w", customer.Name, err)
 	}
 	tags := map[string]string{}
 	for _, t := range out.Tags {
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
-	arn, url := tags["countersign:secret"], tags["countersign:confirm"]
+	arn, url := tags[grant.TagSecret], tags[grant.TagConfirm]
+	if s.SecretARN != "" {
+		arn = s.SecretARN
+	}
 	if err := customer.checkSecret(arn); err != nil {
 		return "", err
 	}
