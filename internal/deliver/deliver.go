@@ -49,6 +49,9 @@ var tells = map[Audience][]events.Type{
 // Tells says whether an audience is told of an event.
 func Tells(to Audience, kind events.Type) bool { return slices.Contains(tells[to], kind) }
 
+// Kinds are the events that an audience is told of.
+func Kinds(to Audience) []events.Type { return slices.Clone(tells[to]) }
+
 // Facts are what is known of a change besides the plan.
 type Facts struct {
 	EventID   string // metadata.id of the event

@@ -17,11 +17,6 @@ type Order struct {
 	Lag    string `json:"lag,omitempty"`    // lag: a duration
 }
 
-// First is what GET /_sandbox/first answers: the external ID to begin with, as a customer hands it over once.
-type First struct {
-	ExternalID string `json:"externalId"`
-}
-
 // control takes the sandbox's own commands. It is for programs on this machine: a browser's requests, which a page of anybody's can
 // send, are refused.
 func (s *Server) control(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -47,14 +42,6 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, body []byte) {
 	case "GET ":
 	case "GET calls":
 		say(http.StatusOK, s.Calls())
-		return
-	case "GET first":
-		id, err := s.FirstID()
-		if err != nil {
-			say(http.StatusInternalServerError, map[string]string{"error": err.Error()})
-			return
-		}
-		say(http.StatusOK, First{id.Reveal()})
 		return
 	case "POST rotate":
 		err = s.Rotate(ctx, in.Leaked)
