@@ -42,8 +42,8 @@ type window struct {
 func newExplainCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [GRANT]",
-		Short: "Say in plain words what access.yaml lets whom do",
-		Long: `Say in plain words what access.yaml lets whom do: who may enter as what, what
+		Short: "Say in plain words who may do what",
+		Long: `Say in plain words who may do what: who may enter as what, what
 for, when the external ID changes, when access ends, who is told, what it costs.
 Reads the file only; no call to AWS.`,
 		Example: `countersign explain

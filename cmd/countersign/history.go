@@ -40,7 +40,7 @@ func newHistoryCommand(c *cli) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "history GRANT",
-		Short: "Tell a grant's life, newest first: what, who, why",
+		Short: "Tell a grant's life, newest first: what and why",
 		Long: `Tell what happened to a grant, newest first: rotations, revocations, drift, who
 asked for what and why. It is what the stack's event bus was told in the last 400
 days, read from a log group with your own credentials (logs:FilterLogEvents).

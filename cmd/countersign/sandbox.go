@@ -28,7 +28,7 @@ func newSandboxCommand(c *cli) *cobra.Command {
 	var listen, customers string
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Be a customer's account on this machine, for your tests",
+		Short: "Be a customer's account here, for your tests",
 		Long: `Be a customer's account on this machine, until interrupted: AWS STS, Secrets
 Manager's GetSecretValue, IAM's ListRoleTags and Countersign's confirm endpoint,
 for any AWS SDK with AWS_ENDPOINT_URL. Behind it run Countersign's own functions
@@ -46,11 +46,11 @@ countersign sandbox rotate
 countersign sandbox lag 30s`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:4577", "address of this machine to listen on; port 0: any")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:4577", "where to listen, on this machine")
 	cmd.Flags().StringVar(&customers, "customers", "", "file to write the customer into")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.sandbox(cmd.Context(), listen, customers) }
 	var at string
-	cmd.PersistentFlags().StringVar(&at, "url", "", "where the sandbox is (default AWS_ENDPOINT_URL, or "+sandboxURL+")")
+	cmd.PersistentFlags().StringVar(&at, "url", "", "where the sandbox is, if not at AWS_ENDPOINT_URL")
 	add := func(use, short string, args cobra.PositionalArgs, order func(args []string) (method, verb string, o sandbox.Order)) *cobra.Command {
 		sub := &cobra.Command{Use: use, Short: short, Args: args, Example: "countersign sandbox " + strings.Replace(use, "DURATION", "30s", 1)}
 		sub.RunE = func(cmd *cobra.Command, args []string) error {

@@ -42,8 +42,8 @@ func newTriggerCommand(c *cli) *cobra.Command {
 		names = append(names, "  "+string(k))
 	}
 	cmd := &cobra.Command{
-		Use:   "trigger EVENT --to URL",
-		Short: "Send a notification to your own endpoint, to test it",
+		Use:   "trigger EVENT",
+		Short: "Send your endpoint a notification, to test it",
 		Long: `Send a notification to your own endpoint, as Countersign sends it: a webhook
 signed by the Standard Webhooks scheme, or with --as eventbridge an event as a
 rule's target gets it. It speaks of a running sandbox's grant, or else of an
@@ -67,7 +67,7 @@ countersign trigger "Access Revoked" --to https://hooks.example.com --key @key`,
 	cmd.Flags().StringVar(&to, "to", "", "https URL, or http on this machine (required)")
 	cmd.Flags().StringVar(&key, "key", "", "signing key whsec_…: @FILE, or - for stdin")
 	cmd.Flags().StringVar(&form, "as", "webhook", "webhook or eventbridge")
-	cmd.Flags().StringVar(&at, "sandbox", "", "where the sandbox is (default AWS_ENDPOINT_URL, or "+sandboxURL+")")
+	cmd.Flags().StringVar(&at, "sandbox", "", "where the sandbox is, if not at AWS_ENDPOINT_URL")
 	_ = cmd.MarkFlagRequired("to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind := events.Type(args[0])

@@ -24,7 +24,7 @@ func newVerifyCommand(c *cli) *cobra.Command {
 	f := verifyFlags{customers: "customers.json", patience: 2 * time.Minute, retireIn: 15 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "verify CUSTOMER",
-		Short: "Prove that a customer's role opens to the current external ID, and to no other",
+		Short: "Prove that a role opens to its external ID only",
 		Long: `Prove a customer's set-up, as the provider: the current external ID opens the
 role; no ID, a random one and the one before don't, and the one before opens no
 session that confirms. It waits until IAM shows a new ID. A role that opens
