@@ -110,7 +110,7 @@ func (c *cli) sandbox(ctx context.Context, listen, customers string) error {
 	if c.json {
 		err = writeJSON(c.stdout, facts)
 	} else {
-		_, err = fmt.Fprintf(c.stdout, "export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox\n", at, sandbox.Region)
+		_, err = fmt.Fprintf(c.stdout, "export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%[2]s AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox\n", at, sandbox.Region)
 		c.tell("role    %s\nsecret  %s\n", facts.RoleARN, facts.SecretARN)
 	}
 	if err != nil {
