@@ -56,21 +56,19 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	if e.Grant.RolePath != grant.DefaultRolePath {
 		roles = append(roles, role(e))
 	}
-	statements := []statement{deny("Roles", "*").on(roles...)}
+	ofRoles := deny("Roles", "*")
 	if e.Grant.PickUp.Session {
-		statements = []statement{
-			denyAllBut("Roles", readTags).on(roles...),
-			deny("OtherRolesTags", readTags).on(roles...).when("StringNotEquals", "aws:ResourceTag/"+grant.TagGrant, string(e.Grant.Name)),
-		}
+		ofRoles = denyAllBut("Roles", readTags) // the pick-up's policy refuses those of other roles
 	}
-	return append(statements,
+	return []statement{
+		ofRoles.on(roles...),
 		deny("Parts", "*").on(parts...),
 		// A mapping's own ARN doesn't tell whose function it feeds.
 		deny("Feeds", "lambda:*EventSourceMapping").on("*").
 			when("ArnLike", "lambda:FunctionArn", everywhere("lambda", "function:"+partName+"-*")),
 		// An access point would be another way into CDK's buckets, past their names.
 		deny("AccessPoints", "s3:CreateAccessPoint*", "s3:CreateMultiRegionAccessPoint").on("*"),
-	)
+	}
 }
 
 // guardSecrets leaves it nothing of the secrets and the key but reading its own grant's, where it is picked up in session.

@@ -15,7 +15,12 @@ const readTags = "iam:ListRoleTags"
 // template. Guard and secret's policy refuse the role everything else of ours, and name its grant in words; the Deny of a
 // revocation refuses it this too.
 func (s *ServiceProviderAccess) createPickUp() {
-	const own = "${!" + grantTagOfPrincipal + "}"
+	const (
+		own       = "${!" + grantTagOfPrincipal + "}" // within what Fn::Sub reads
+		itsGrant  = "${" + grantTagOfPrincipal + "}"
+		tagOfRole = "aws:ResourceTag/" + grant.TagGrant
+	)
+	roles := arnIn("", "iam", "role/*")
 	secret := arn("secretsmanager", "secret:"+grant.SecretPrefix+own+"-??????")
 	s.pickUp = awsiam.NewCfnManagedPolicy(s.Construct, new("PickUp"), &awsiam.CfnManagedPolicyProps{
 		Description: new("Countersign: a provider's session reads its own grant's external ID"),
@@ -24,7 +29,9 @@ func (s *ServiceProviderAccess) createPickUp() {
 			allow("Key", "kms:Decrypt").on(*s.key.AttrArn()).
 				when("StringEquals", "kms:ViaService", viaSecretsManager).
 				when("StringLike", "kms:EncryptionContext:SecretARN", secret),
-			allow("Tags", readTags).on(arnIn("", "iam", "role/*")).when("StringEquals", "aws:ResourceTag/"+grant.TagGrant, "${"+grantTagOfPrincipal+"}"),
+			allow("Tags", readTags).on(roles).when("StringEquals", tagOfRole, itsGrant),
+			deny("OtherRolesTags", readTags).on(roles).when("Null", tagOfRole, "false").when("StringNotEquals", tagOfRole, itsGrant),
+			deny("UntaggedRolesTags", readTags).on(arnIn("", "iam", "role"+grant.DefaultRolePath+"*")).when("Null", tagOfRole, "true"),
 		),
 	})
 }

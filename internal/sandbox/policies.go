@@ -11,12 +11,16 @@ func policyOf(statements ...object) string {
 // PickUp is the policy of the template by which a session reads its own grant's secret and its role's tags, for a Region and an
 // account, less the key's: the embedded AWS has no KMS. A test of package infra holds it to the template.
 func PickUp(region, account string) string {
-	const own = "${aws:PrincipalTag/" + grant.TagGrant + "}"
+	const own, tag = "${aws:PrincipalTag/" + grant.TagGrant + "}", "aws:ResourceTag/" + grant.TagGrant
+	roles := "arn:aws:iam::" + account + ":role"
 	return policyOf(
 		object{"Sid": "Secret", "Effect": "Allow", "Action": []string{"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"},
 			"Resource": "arn:aws:secretsmanager:" + region + ":" + account + ":secret:" + grant.SecretPrefix + own + "-??????"},
-		object{"Sid": "Tags", "Effect": "Allow", "Action": "iam:ListRoleTags", "Resource": "arn:aws:iam::" + account + ":role/*",
-			"Condition": object{"StringEquals": object{"aws:ResourceTag/" + grant.TagGrant: own}}},
+		object{"Sid": "Tags", "Effect": "Allow", "Action": "iam:ListRoleTags", "Resource": roles + "/*", "Condition": object{"StringEquals": object{tag: own}}},
+		object{"Sid": "OtherRolesTags", "Effect": "Deny", "Action": "iam:ListRoleTags", "Resource": roles + "/*",
+			"Condition": object{"Null": object{tag: "false"}, "StringNotEquals": object{tag: own}}},
+		object{"Sid": "UntaggedRolesTags", "Effect": "Deny", "Action": "iam:ListRoleTags", "Resource": roles + grant.DefaultRolePath + "*",
+			"Condition": object{"Null": object{tag: "true"}}},
 	)
 }
 
@@ -40,7 +44,6 @@ func guard(p grant.Plan) string {
 		object{"Sid": "Secrets", "Effect": "Deny", "NotAction": read, "Resource": secrets},
 		object{"Sid": "OtherSecrets", "Effect": "Deny", "Action": read, "Resource": secrets, "Condition": foreign},
 		object{"Sid": "Roles", "Effect": "Deny", "NotAction": "iam:ListRoleTags", "Resource": roles},
-		object{"Sid": "OtherRolesTags", "Effect": "Deny", "Action": "iam:ListRoleTags", "Resource": roles, "Condition": foreign},
 		object{"Sid": "OtherRoles", "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"},
 	)
 }
