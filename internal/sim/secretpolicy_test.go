@@ -10,7 +10,7 @@ import (
 
 // Who reads a secret is decided by the reader's policies and the secret's own, with the tags that stand.
 func TestWhoReadsASecretByItsPolicy(t *testing.T) {
-	const nothing = `{"Version":"2012-10-17","Statement":[]}`
+	const nothing = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}`
 	w := sim.New(sim.Config{})
 	arn, err := w.Secrets.Create("countersign/a", "", []byte("value"), map[string]string{"team": "red"})
 	if err != nil {
@@ -20,7 +20,7 @@ func TestWhoReadsASecretByItsPolicy(t *testing.T) {
 		{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:root"},
 		 "Condition":{"StringEquals":{"aws:ResourceTag/team":"red"}}},
 		{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*","Principal":{"AWS":"arn:aws:iam::444455556666:user/named"}},
-		{"Effect":"Deny","Action":"secretsmanager:*","Resource":"*","Principal":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"*:user/barred"}}}]}`)); err != nil {
+		{"Effect":"Deny","Action":"secretsmanager:*","Resource":"*","Principal":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/barred"}}}]}`)); err != nil {
 		t.Fatal(err)
 	}
 	const home, abroad = "arn:aws:iam::444455556666:user/", "arn:aws:iam::111122223333:user/"
