@@ -142,16 +142,16 @@ func signed(r *http.Request, body []byte, key issued, m []string) bool {
 // secretsManager answers GetSecretValue and DescribeSecret, in JSON 1.1.
 func (s *Server) secretsManager(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) {
 	action := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
-	var in struct{ SecretId, VersionId, VersionStage string }
+	var in struct{ SecretID, VersionID, VersionStage string } // encoding/json takes SecretId
 	var out any
 	err := json.Unmarshal(body, &in)
 	if err == nil {
 		var who sim.Caller
 		if who, err = s.caller(r, body, "secretsmanager"); err == nil {
-			out, err = s.secret(ctx, who, action, in.SecretId, in.VersionId, in.VersionStage)
+			out, err = s.secret(ctx, who, action, in.SecretID, in.VersionID, in.VersionStage)
 		}
 	}
-	s.note(Call{Action: action, On: in.SecretId}, err)
+	s.note(Call{Action: action, On: in.SecretID}, err)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if err != nil {
 		why := refused(err)

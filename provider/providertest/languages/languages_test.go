@@ -81,7 +81,7 @@ func (l language) start(t *testing.T, account *providertest.Account) *program {
 			t.Fatalf("%s is missing, so the loop in %s was not run: make for-saas installs it", needed, l.fence)
 		}
 	}
-	dir, err := os.MkdirTemp(".", "_run-")
+	dir, err := os.MkdirTemp(".", "_run-") //nolint:usetesting // within the module, for go build
 	if err != nil {
 		t.Fatal(err)
 	}
