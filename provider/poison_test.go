@@ -214,7 +214,7 @@ func TestACustomerIsWhole(t *testing.T) {
 	}
 	for name, edit := range map[string]func(*provider.Customer){
 		"no name":                 func(c *provider.Customer) { c.Name = "" },
-		"another account":         func(c *provider.Customer) { c.Account = "777788889999" },
+		"another account":         func(c *provider.Customer) { c.Account, c.SecretARN = "777788889999", "" },
 		"a short account":         func(c *provider.Customer) { c.Account = "4444" },
 		"a user":                  func(c *provider.Customer) { c.RoleARN = strings.Replace(mine, ":role/", ":user/", 1) },
 		"no grant":                func(c *provider.Customer) { c.Grant = "" },
