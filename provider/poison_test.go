@@ -61,6 +61,9 @@ var poisonedEvents = []struct {
 	{"a confirm URL that looks like AWS's", func(e *provider.Event) {
 		e.SecretARN, e.ConfirmURL = secret, "https://a.execute-api.eu-central-1.amazonaws.com.evil.example/v1/grants/migration/confirm"
 	}},
+	{"a confirm URL in another Region than the secret", func(e *provider.Event) {
+		e.SecretARN, e.ConfirmURL = secret, "https://a1.execute-api.eu-west-1.amazonaws.com/v1/grants/migration/confirm"
+	}},
 	{"another grant's confirm URL", func(e *provider.Event) {
 		e.SecretARN, e.ConfirmURL = secret, "https://a1.execute-api.eu-central-1.amazonaws.com/v1/grants/nightly/confirm"
 	}},

@@ -36,10 +36,12 @@ type triggered struct {
 
 func newTriggerCommand(c *cli) *cobra.Command {
 	var to, key, form, at string
-	kinds := deliver.Kinds(deliver.Provider)
+	var kinds []events.Type
 	var names []string
-	for _, k := range kinds {
-		names = append(names, "  "+string(k))
+	for _, k := range events.Types() {
+		if k.Concerns(events.Provider) {
+			kinds, names = append(kinds, k), append(names, "  "+string(k))
+		}
 	}
 	cmd := &cobra.Command{
 		Use:   "trigger EVENT",

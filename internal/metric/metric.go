@@ -31,18 +31,19 @@ const (
 	TrustDrifts      Name = "TrustDrifts"      // looks at a grant that found something beside its plan: by reconcile
 	LabelsBackwards  Name = "LabelsBackwards"  // looks at, and rotations of, a secret whose labels run backwards in time
 	RevokeErrors     Name = "RevokeErrors"     // revocations and restores that were not done, or not wholly: by revoke
+	MailsUndelivered Name = "MailsUndelivered" // mails that SES took and that did not arrive, or were called spam: by notify
 	ExternalIDAge    Name = "ExternalIDAge"    // of the current external ID in seconds, for each grant: by reconcile
 )
 
 // Names are all metrics.
-var Names = []Name{RotationsOverdue, StepsFailed, TrustDrifts, LabelsBackwards, RevokeErrors, ExternalIDAge}
+var Names = []Name{RotationsOverdue, StepsFailed, TrustDrifts, LabelsBackwards, RevokeErrors, MailsUndelivered, ExternalIDAge}
 
 // MostAges is how many grants may be deployed for each to have a metric of its ID's age. A metric costs nearly as much as the
 // secret: above this none is written.
 const MostAges = 20
 
 // Alarms is how many alarms a stack has. A test of package infra holds it.
-const Alarms = 7
+const Alarms = 8
 
 // The units, in CloudWatch's words.
 const (

@@ -104,7 +104,7 @@ func (w *watch) overlapOf(version string, p *sim.Process) time.Duration {
 
 // answered is told of a revocation that an operator was told is done: then its Deny was written (I3).
 func (w *watch) answered(revokeID string, asked time.Time) {
-	w.revokes = append(w.revokes, revoked{revokeID, w.restored})
+	w.revokes = append(w.revokes, revoked{revokeID, w.restored, false})
 	if w.lastDeny.Before(asked) {
 		_ = w.violated(w.forged("I3"), "an operator was told that %s is done, and no Deny was written", revokeID)
 	}

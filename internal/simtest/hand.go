@@ -77,12 +77,15 @@ func (w *watch) slowed() {
 // does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
 // calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
-	p, l := w.Running(), &look{began: w.Steps}
+	p, l, known := w.Running(), &look{began: w.Steps}, len(w.revokes)
 	w.under[p] = l
 	defer delete(w.under, p)
 	err := act()
 	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
 		return err
+	}
+	for i, r := range w.revokes[:known] {
+		w.revokes[i].due = r.due || err == nil && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRevoked] == r.id // else another followed
 	}
 	if err == nil && l.behind(w.planned) && !l.stale {
 		w.followed = w.planned
@@ -94,11 +97,26 @@ func (w *watch) looks(deploy bool, act func() error) error {
 		w.settled()
 	case l.hindered || w.forging() || w.deleted || w.locked:
 	case errors.Is(err, grant.ErrNotYetVisible): // what it read may still be from before a restore
+	case errors.Is(err, grant.ErrBackwards) && w.tied(): // which is younger only a person may say
 	case w.plan.Adopted && errors.Is(err, trust.ErrRefused): // its owner took out every ID of ours: where one belongs nobody guesses
 	default:
 		_ = w.violated("I1", "%s wrote the trust policy, and a reconciliation that nothing got in the way of failed: %v", w.handBy, err)
 	}
 	return err
+}
+
+// tied says whether the current version and the one before were made in the same second. AWS dates them no finer.
+func (w *watch) tied() bool {
+	var at [2]int64
+	for i, stage := range []string{grant.StageCurrent, grant.StagePrevious} {
+		id, _ := w.Secrets.Labelled(w.plan.SecretARN, stage)
+		for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
+			if v.ID == id {
+				at[i] = v.Created.Unix()
+			}
+		}
+	}
+	return at[0] == at[1]
 }
 
 // settled ends what wrote began.

@@ -215,7 +215,7 @@ func (w *watch) memory(d io.Writer) {
 	}
 	_, _ = fmt.Fprint(d, w.hand, w.rough, w.standing, w.opens, w.current, w.before, w.promoted)
 	for _, r := range w.revokes {
-		_, _ = fmt.Fprint(d, r.id, r.at.Unix())
+		_, _ = fmt.Fprint(d, r.id, r.at.Unix(), r.due)
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.ids)) {
 		m := w.ids[id]

@@ -175,7 +175,7 @@ func (w *watch) version(id string) string {
 // if it was promoted while nothing said closed.
 //
 // Not asked for a change that another one of its kind followed before the bus took it: a promotion would call an ID current
-// that isn't, and of two revocations of a grant that is closed one says all.
+// that isn't, and a later revocation says all. Of two revocations of a closed grant one says all, too.
 func (w *watch) announced(said []events.Event) error {
 	told, lastRevoked := map[string]bool{}, time.Time{}
 	for _, e := range said {
@@ -193,7 +193,10 @@ func (w *watch) announced(said []events.Event) error {
 	}
 	for _, r := range w.revokes {
 		another := w.closed() && told[w.standing] // is what stands, and was told of
-		if !told[r.id] && lastRevoked.Before(r.at) && !another {
+		for _, other := range w.revokes {
+			another = another || told[other.id] && other.at.Equal(r.at)
+		}
+		if !told[r.id] && !another && (r.due || lastRevoked.Before(r.at)) {
 			return w.violated("I5", "nobody was told of revocation %s", r.id)
 		}
 	}

@@ -57,7 +57,8 @@ func (w *watch) denyWritten(s sim.Seen) {
 		w.denied, w.restored, w.opens = time.Time{}, w.Now(), ""
 		w.excuse(Propagation)
 		for id, m := range w.ids {
-			ended := w.fromBefore(id) || !slices.Contains(w.views[0].accepted, id)
+			followed := id == w.before && w.Now().Before(m.promise) // made by the restore, or behind it: a rotation came on top
+			ended := w.fromBefore(id) || !slices.Contains(w.views[0].accepted, id) && !followed
 			m.over = m.over || m.current && id != w.current && ended && !w.mislabelled
 		}
 	case w.denyRead[s.Process] != w.standing && w.denySince[s.Process] <= between:

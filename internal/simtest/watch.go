@@ -72,8 +72,9 @@ type made struct {
 
 // revoked is a revocation that an operator was told is done.
 type revoked struct {
-	id string
-	at time.Time // when the grant was opened last before it: another revocation since then says as much
+	id  string
+	at  time.Time // when the grant was opened last before it: another revocation since then says as much
+	due bool      // a reconciliation has ended well behind it: it must have been announced
 }
 
 // limit is when the ID ends at the latest. A deadline may be worked out from the version's date, some seconds before the one
@@ -106,7 +107,7 @@ func (w *watch) remember(o *watch) {
 	w.asking, w.post = newAsking(o.asking), newPost()
 	w.since, w.under = map[*sim.Process]int{}, map[*sim.Process]*look{}
 	w.reads, w.readStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}
-	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clip(o.revokes)
+	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clone(o.revokes)
 }
 
 func (w *watch) violated(invariant, format string, args ...any) error {
