@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +28,9 @@ type Confirmed struct {
 	VersionID string    `json:"versionId"`
 	RetireAt  time.Time `json:"retireAt,omitzero"` // when the ID before ends
 }
+
+// alreadyConfirmed is what the answer to a repeated confirmation says.
+const alreadyConfirmed = "is confirmed already"
 
 // confirm tells the customer that the new ID is in use: in the session that was opened with it, under the name that says so.
 func (e *entry) confirm(ctx context.Context, s *State, proof aws.Credentials) error {
@@ -71,8 +75,15 @@ func (c *Client) confirm(ctx context.Context, customer Customer, s *State, proof
 		return Confirmed{}, fmt.Errorf("customer %s: confirming version %s: %w", customer.Name, s.VersionID, err)
 	}
 	if response.StatusCode/100 != 2 {
-		var problem struct{ Error, Message, Next string }
+		var problem struct {
+			Error, Message string
+			Until          time.Time
+		}
 		_ = json.Unmarshal(answer, &problem)
+		if response.StatusCode == http.StatusConflict && strings.Contains(problem.Error, alreadyConfirmed) {
+			s.Confirmed = s.VersionID // another worker was quicker
+			return Confirmed{customer.Grant, s.VersionID, problem.Until}, nil
+		}
 		return Confirmed{}, fmt.Errorf("customer %s: confirming version %s: HTTP %d: %.200q", customer.Name, s.VersionID, response.StatusCode, problem.Error+problem.Message)
 	}
 	var out Confirmed

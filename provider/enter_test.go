@@ -270,6 +270,22 @@ func TestAFleetFollows(t *testing.T) {
 	}
 }
 
+// A confirmation that was heard but not noted here is not a failure the second time.
+func TestAVersionThatIsConfirmedAlreadyIsConfirmed(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	st := s.state(t)
+	st.Confirmed, st.Checked = "", time.Time{}
+	if err := s.store.Save(t.Context(), s.customer.Name, st); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.enter(t); err != nil || len(s.problems) > 0 || s.state(t).Confirmed != s.Version() {
+		t.Errorf("%v %v", err, s.problems)
+	}
+}
+
 // A provider whose database was restored from a backup has an older ID, and the version that belongs to it.
 func TestARestoredDatabaseFollows(t *testing.T) {
 	s := newSide(t, provider.Options{DoNotConfirm: true})

@@ -24,7 +24,7 @@ func newVerifyCommand(c *cli) *cobra.Command {
 	f := verifyFlags{customers: "customers.json", patience: 2 * time.Minute, retireIn: 15 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "verify CUSTOMER",
-		Short: "Prove that a role opens to its external ID only",
+		Short: "Prove that a role opens to its ID only",
 		Long: `Prove a customer's set-up, as the provider: the current external ID opens the
 role; no ID, a random one and the one before don't, and the one before opens no
 session that confirms. It waits until IAM shows a new ID. A role that opens
@@ -118,7 +118,10 @@ func (c *cli) tellReceipt(r provider.Receipt, file string) error {
 	}
 	out := table(rows)
 	if r.Confirmed {
-		out += fmt.Sprintf("Confirmed version %s. The ID before ends at %s.\n", r.VersionID, r.RetireAt.Format(time.RFC3339))
+		out += fmt.Sprintf("Confirmed version %s.\n", r.VersionID)
+		if !r.RetireAt.IsZero() {
+			out += fmt.Sprintf("The ID before ends at %s.\n", r.RetireAt.Format(time.RFC3339))
+		}
 	}
 	_, err = io.WriteString(c.stdout, out)
 	return err

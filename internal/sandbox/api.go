@@ -68,11 +68,14 @@ func (s *Server) confirm(ctx context.Context, p grant.Plan, session *sim.Session
 		return nil, &refusal{http.StatusForbidden, "Forbidden", fmt.Sprintf("confirm from a session named confirm-%.64s: this one proves nothing", in.VersionID)}
 	case in.VersionID != current:
 		return nil, &refusal{http.StatusConflict, "Conflict", "version " + in.VersionID + " is not the current one"}
+	case s.confirmed[p.Grant] == current:
+		return nil, &refusal{http.StatusConflict, "Conflict", "version " + current + " is confirmed already"}
 	}
 	at := s.world.Now().Add(retire).UTC().Truncate(time.Second)
 	if err := s.retire(ctx, p, value, &at); err != nil {
 		return nil, err
 	}
+	s.confirmed[p.Grant] = current
 	return map[string]any{"grant": p.Grant, "versionId": current, "retireAt": at}, nil
 }
 

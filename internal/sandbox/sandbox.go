@@ -38,6 +38,8 @@ type Server struct {
 	lag      time.Duration
 	sessions map[string]issued // by access key
 	calls    []Call
+
+	confirmed map[grant.Name]string // the version that was last
 }
 
 // issued is a session with its keys.
@@ -76,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, sessions: map[string]issued{}}
+	s := &Server{cfg: cfg, sessions: map[string]issued{}, confirmed: map[grant.Name]string{}}
 	s.world = simtest.New(simtest.Config{
 		AWS: sim.Config{
 			Seed: cfg.Seed, Start: cfg.Now().UTC(), Region: Region, Replicas: 1, Forget: true,
