@@ -93,7 +93,7 @@ func TestTheConfigurationSetPublishesWhatGoesWrong(t *testing.T) {
 func TestWhereNoMailIsSentThereIsNothingOfSES(t *testing.T) {
 	for name, src := range map[string]string{
 		"no sender":  strings.Replace(infratest.Rich, "mailFrom: countersign@example.com\n", "", 1),
-		"no address": strings.Replace(infratest.Rich, "          mail: [ops@example.com]\n", "", 1),
+		"no address": strings.Replace(infratest.Rich, "          mail: [ops@example.com, {to: security@example.net, for: operators, on: [revoke, digest]}]\n", "", 1),
 	} {
 		tmpl := infratest.Synth(t, infratest.Access(t, src, infratest.UploadPolicy))[0]
 		for id, r := range tmpl.Resources {
