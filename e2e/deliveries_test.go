@@ -18,7 +18,7 @@ import (
 // provider's webhook gets it once more, under the same id.
 func (s *story) sendsAgain(t *testing.T, revokeID string) {
 	ctx := t.Context()
-	hook := deliver.Destination{Channel: "webhook", Address: s.around.Receiver.URL}
+	hook := grant.Destination{Channel: grant.Webhook, Address: s.around.Receiver.URL}
 	about := func() (ids []string) {
 		for _, d := range s.around.Receiver.Deliveries() {
 			if strings.Contains(string(d.Body), revokeID) && d.Verified == nil {
