@@ -33,7 +33,7 @@ func (s *story) sendsAgain(t *testing.T, revokeID string) {
 	}
 	body := must[[]byte](t)(deliver.Queued{
 		Said:        deliver.Said{ID: before[0], Kind: events.TypeAccessRevoked, Grant: grant.Name(revoked), RevokeID: revokeID},
-		Destination: hook.ID(), Attempt: 10, FirstTried: time.Now().Add(-72 * time.Hour), Reason: "the endpoint answered 503",
+		Destination: deliver.IDOf(hook), Attempt: 10, FirstTried: time.Now().Add(-72 * time.Hour), Reason: "the endpoint answered 503",
 	}.Encode())
 	dead := must[map[string]string](t)(s.StackOutputs(ctx))["DeadLettersUrl"]
 	if _, err := sqs.NewFromConfig(s.operator).SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: new(string(body))}); err != nil {
