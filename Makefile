@@ -68,6 +68,10 @@ $(TOOLS)/typescript/.done: tools/typescript/package.json tools/typescript/packag
 	mkdir -p $(TOOLS)/typescript && cp tools/typescript/package*.json $(TOOLS)/typescript/
 	cd $(TOOLS)/typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@
 
+$(TOOLS)/provider-typescript/.done: tools/provider-typescript/package.json tools/provider-typescript/package-lock.json | need-node need-npm
+	mkdir -p $(TOOLS)/provider-typescript && cp tools/provider-typescript/package*.json $(TOOLS)/provider-typescript/
+	cd $(TOOLS)/provider-typescript && npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@
+
 # A Python environment: .tools/<name> from tools/<name>/requirements.txt.
 $(TOOLS)/%/.done: tools/%/requirements.txt | need-python3
 	$(PYTHON) -m venv $(TOOLS)/$*
@@ -85,14 +89,14 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 	@$(GO) run ./internal/demo/alone
 
 .PHONY: test test-go lint e2e local bench
-test: test-go test-infra webhooks ## every test but e2e
+test: test-go test-infra webhooks for-saas ## every test but e2e
 
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
 # race detector, which makes them ten times slower.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 turns := ./functions ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /vectors -e /simtest -e /demo)
+	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /vectors -e /languages -e /simtest -e /demo)
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
@@ -103,6 +107,10 @@ test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
 .PHONY: webhooks
 webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's receivers, run on every delivery of events/vectors
 	$(GO) test -count=1 ./events/vectors
+
+.PHONY: for-saas
+for-saas: need-go need-python3 $(TOOLS)/provider-typescript/.done $(TOOLS)/provider-python/.done ## docs/for-saas.md's loops in Go, Python and TypeScript, run against the sandbox
+	$(GO) test -count=1 ./provider/providertest/languages
 
 CHROMIUM ?= chromium
 export CHROMIUM

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/countersign/countersign/e2e/lab"
@@ -62,6 +63,12 @@ func (s *story) rotateSecret(t *testing.T) {
 		if steps := must[[]string](t)(s.Steps(t.Context(), "countersign-rotate", token)); !slices.Equal(steps, fourSteps) {
 			t.Errorf("steps %v", steps)
 		}
+	})
+	t.Run("the previous ID opens no session that confirms", func(t *testing.T) {
+		_, err := s.Enter(t.Context(), s.engineer, lab.RoleARN(grant), before.ExternalID, "confirm-"+token)
+		wantDenied(t, "the previous ID, as confirm-"+token, err)
+		_, err = s.Enter(t.Context(), s.engineer, lab.RoleARN(grant), after.ExternalID, "confirm-"+token)
+		wantAllowed(t, "the new ID, as confirm-"+token, err)
 	})
 	t.Run("a further rotation waits for the overlap", func(t *testing.T) {
 		out := s.countersign(t, 3, "rotate", grant, "--reason", "too soon")
@@ -122,6 +129,28 @@ func (s *story) pickUp(t *testing.T) {
 	wantDenied(t, "a third account's root", err)
 	_, err = read(s.clerk, "nightly")
 	wantDenied(t, "the customer's user without permission", err)
+
+	session := must[aws.Config](t)(s.Enter(t.Context(), s.engineer, lab.RoleARN("nightly"), s.current(t, "nightly").ExternalID, "jdoe"))
+	value, err = read(session, "nightly")
+	wantAllowed(t, "a session of the role", err)
+	if !strings.Contains(value, s.current(t, "nightly").ExternalID) {
+		t.Error("what the session read is not the current ID")
+	}
+	_, err = read(session, "migration")
+	wantDenied(t, "a session of another grant's role", err)
+	tags, err := iam.NewFromConfig(session).ListRoleTags(t.Context(), &iam.ListRoleTagsInput{RoleName: new(lab.RoleName("nightly"))})
+	wantAllowed(t, "the session listing its role's tags", err)
+	if err == nil {
+		found := map[string]string{}
+		for _, tag := range tags.Tags {
+			found[*tag.Key] = *tag.Value
+		}
+		if found["countersign:secret"] != must[string](t)(s.Secret(t.Context(), "nightly")) || !strings.HasSuffix(found["countersign:confirm"], "/grants/nightly/confirm") {
+			t.Errorf("tags %v", found)
+		}
+	}
+	_, err = iam.NewFromConfig(session).ListRoleTags(t.Context(), &iam.ListRoleTagsInput{RoleName: new(lab.RoleName("migration"))})
+	wantDenied(t, "the session listing another role's tags", err)
 }
 
 func (s *story) leaked(t *testing.T) {

@@ -36,6 +36,8 @@ func (s *story) revoke(t *testing.T) {
 	secret := must[string](t)(s.Secret(t.Context(), revoked))
 	_, err := secretsmanager.NewFromConfig(s.engineer).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &secret})
 	wantDenied(t, "the provider, reading the secret from its account", err)
+	_, err = secretsmanager.NewFromConfig(live).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &secret})
+	wantDenied(t, "the live session, reading its secret", err)
 	t.Run("the other grants stay open", func(t *testing.T) { s.othersEnter(t) })
 	t.Run("everybody is told", func(t *testing.T) {
 		eventually(t, 15*time.Second, "a webhook, a mail and a message to the customer's own operators about it", func() bool {

@@ -48,6 +48,7 @@ type ExternalIDRotated struct {
 	VersionID     string    `json:"versionId"`
 	Cause         string    `json:"cause"`                  // scheduled, requested, leaked or restored
 	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous one ended at once
+	ConfirmURL    string    `json:"confirmUrl,omitempty"`   // where the provider confirms that it uses the new one
 }
 
 // RotationFailed says that a rotation was refused, and what a person can do.

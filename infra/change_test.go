@@ -57,6 +57,7 @@ func TestAChangedGrantIsLookedAtAgainAndNothingReopens(t *testing.T) {
 		"end":         {"2099-12-31", "2098-12-31"},
 		"schedule":    {"rotateEvery: daily", "rotateEvery: weekly"},
 		"guard":       {"mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]", "mayShareResources: true"},
+		"pick-up":     {"sourceIdentity: true", "pickUp: [account]"},
 		"notify":      {"ops@example.com", "on-call@example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,10 +41,10 @@ type grantParts struct {
 func (s *ServiceProviderAccess) createGrant(e access.Entry) {
 	g := &grantParts{Construct: constructs.NewConstruct(s.Construct, new(access.Logical(e.Grant.Name))), Entry: e}
 	s.grants = append(s.grants, g)
-	s.createRole(g)
 	if e.Grant.ExternalID {
 		s.createSecret(g)
 	}
+	s.createRole(g)
 	s.createPlan(g)
 	if rule := s.forwards[e.Provider]; rule != nil {
 		g.needs(rule)
@@ -66,13 +66,16 @@ func (s *ServiceProviderAccess) createRole(g *grantParts) {
 			managed = append(managed, *text(arn))
 		}
 	}
+	if e.PickUp.Session {
+		managed = append(managed, *s.pickUp.Ref())
+	}
 	born := parsed(trust.BornDocument)
 	description := fmt.Sprintf("Countersign: %s enters here by grant %s", g.Provider.Name, e.Name)
 	props := &awsiam.CfnRoleProps{
 		RoleName: &e.RoleName, Path: &e.RolePath, Description: &description,
 		AssumeRolePolicyDocument: born,
 		MaxSessionDuration:       new(e.MaxSession.Seconds()),
-		Tags:                     &[]*awscdk.CfnTag{{Key: new(grant.TagGrant), Value: new(string(e.Name))}},
+		Tags:                     s.roleTags(g),
 	}
 	if len(managed) > 0 {
 		props.ManagedPolicyArns = &managed
@@ -126,7 +129,7 @@ func (s *ServiceProviderAccess) bind(g *grantParts, scope constructs.Construct, 
 func (s *ServiceProviderAccess) createPlan(g *grantParts) {
 	where := access.Site{Partition: partition, Account: account, Region: region}
 	if g.secret != nil {
-		where.SecretARN, where.KeyARN = *g.secret.Ref(), *s.key.AttrArn()
+		where.SecretARN, where.KeyARN, where.API = *g.secret.Ref(), *s.key.AttrArn(), s.apiURL()
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)

@@ -103,8 +103,10 @@ func TestWhatARoleIs(t *testing.T) {
 	for property, want := range map[string]string{
 		"Path": "/countersign/", "MaxSessionDuration": "7200",
 		"PermissionsBoundary": "arn:aws:iam::444455556666:policy/ProviderBoundary",
-		"ManagedPolicyArns":   `["arn:aws:iam::aws:policy/AmazonS3FullAccess"]`,
-		"Tags":                `[{"Key":"countersign:grant","Value":"migration"}]`,
+		"ManagedPolicyArns":   `["arn:aws:iam::aws:policy/AmazonS3FullAccess","arn:aws:iam::444455556666:policy/ServiceProviderAccessPickUp8EC1DEDE"]`,
+		"Tags": `[{"Key":"countersign:confirm","Value":"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1/grants/migration/confirm"},` +
+			`{"Key":"countersign:grant","Value":"migration"},` +
+			`{"Key":"countersign:secret","Value":"arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-AbCdEf"}]`,
 	} {
 		if got := tmpl.Text(role[property]); got != want {
 			t.Errorf("%s: %s, want %s", property, got, want)

@@ -10,7 +10,7 @@ import (
 )
 
 // mostAssumable is how many characters the ARNs of mayAssumeRoles may take: AWS allows a role 10,240 of inline policies.
-const mostAssumable = 3000
+const mostAssumable = 2800
 
 // guard is CountersignGuard: what a granted role can't do whatever permissions and boundary the customer gives it. Without
 // it a role with S3 alone could replace the code that the next deploy runs as administrator.
@@ -28,7 +28,7 @@ func (s *ServiceProviderAccess) guard(e access.Entry) map[string]any {
 }
 
 // guardParts keeps it off Countersign's own parts and those of CDK, reading included: logs name operators, and a role's
-// trust policy tells its external IDs.
+// trust policy tells its external IDs. Of its own role it may read the tags, which say where its secret is.
 func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	everywhere := func(service, resource string) string { return arnIn("*", service, resource) }
 	api := *s.api.Ref()
@@ -47,17 +47,22 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
 		s.apiARN() + "/*",
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",
-		arnIn("", "iam", "role"+grant.DefaultRolePath+"*"),
 
 		"arn:" + partition + ":s3:::" + cdkName + "*",
 		everywhere("ecr", "repository/"+cdkName+"*"),
 		everywhere("ssm", "parameter/cdk-bootstrap/*"),
 		arnIn("", "iam", "role/"+cdkName+"*"),
 	}
+	roles := []string{arnIn("", "iam", "role"+grant.DefaultRolePath+"*")}
 	if e.Grant.RolePath != grant.DefaultRolePath {
-		parts = append(parts, role(e))
+		roles = append(roles, role(e))
+	}
+	ofRoles := deny("Roles", "*")
+	if e.Grant.PickUp.Session {
+		ofRoles = denyAllBut("Roles", readTags) // the pick-up's policy refuses those of other roles
 	}
 	return []statement{
+		ofRoles.on(roles...),
 		deny("Parts", "*").on(parts...),
 		// A mapping's own ARN doesn't tell whose function it feeds.
 		deny("Feeds", "lambda:*EventSourceMapping").on("*").
@@ -67,10 +72,13 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	}
 }
 
-// guardSecrets leaves it nothing of the secrets and the key but reading its own grant's.
+// guardSecrets leaves it nothing of the secrets and the key but reading its own grant's, where it is picked up in session.
 func (s *ServiceProviderAccess) guardSecrets(e access.Entry) []statement {
 	secrets := arnIn("*", "secretsmanager", "secret:"+partName+"*")
 	key := *s.key.AttrArn()
+	if !e.Grant.PickUp.Session {
+		return []statement{deny("Secrets", "*").on(secrets), deny("Key", "*").on(key)}
+	}
 	statements := []statement{
 		denyAllBut("Secrets", readSecret...).on(secrets),
 		deny("OtherSecrets", readSecret...).on(secrets).when("StringNotEquals", "aws:ResourceTag/"+grant.TagGrant, string(e.Grant.Name)),

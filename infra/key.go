@@ -20,7 +20,7 @@ func (s *ServiceProviderAccess) createKey() {
 		p := &s.props.Access.Providers[i]
 		var secrets []string
 		for _, e := range s.entries {
-			if e.Provider == p && e.Grant.ExternalID {
+			if e.Provider == p && e.Grant.PickUp.Account {
 				secrets = append(secrets, secretPattern(e.Grant.Name))
 			}
 		}

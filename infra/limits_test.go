@@ -156,7 +156,7 @@ func everything(i int) string {
 }
 
 // assumable are as many roles as mayAssumeRoles takes.
-var assumable = strings.TrimSuffix(strings.Repeat("\"arn:aws-us-gov:iam::444455556666:role/"+strings.Repeat("x", 60)+"\", ", 29), ", ")
+var assumable = strings.TrimSuffix(strings.Repeat("\"arn:aws-us-gov:iam::444455556666:role/"+strings.Repeat("x", 60)+"\", ", 26), ", ")
 
 func TestEveryLimitOfAWS(t *testing.T) {
 	for _, c := range []struct {

@@ -33,6 +33,8 @@ var accepted = map[string]string{
 
 	"Notify/Role AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ses:<AWS::Region>:<AWS::AccountId>:identity/*]": "in SES's sandbox the recipients' identities are asked too; the sender is a condition",
 
+	"PickUp AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:iam::<AWS::AccountId>:role/*]": "the tags of its own role only: a condition",
+
 	"Audit/Secret AwsSolutions-SMG4": "its grant says rotateEvery: never",
 
 	"Migration/Role/Role AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonS3FullAccess]": "what a grant permits is the customer's choice",

@@ -58,7 +58,7 @@ var (
 )
 
 // secretPolicy says who reaches the secret beside those whose own policies let them: the provider reads it from its
-// account; a granted role may at most read its own.
+// account; a granted role may at most read its own. Either ends where access.yaml's pickUp leaves it out.
 func (s *ServiceProviderAccess) secretPolicy(g *grantParts) map[string]any {
 	const revoked, restored = "aws:ResourceTag/" + grant.TagRevoked, "aws:ResourceTag/" + grant.TagRestored
 	provider := allow("Provider", readSecret...).by(root(g.Provider.Account))
@@ -71,24 +71,32 @@ func (s *ServiceProviderAccess) secretPolicy(g *grantParts) map[string]any {
 
 	own := role(g.Entry)
 	name := string(g.Grant.Name)
-	statements := []statement{
-		// Not while the grant is revoked: the tag names the revocation that stands, or the one that was undone.
-		provider.when("Null", revoked, "true"),
-		restoredProvider.when("StringEquals", revoked, "${"+restored+"}"),
-
+	ownRole := deny("OwnRole", "secretsmanager:*")
+	if g.Grant.PickUp.Session {
+		ownRole = denyAllBut("OwnRole", readSecret...)
+	}
+	var statements []statement
+	if g.Grant.PickUp.Account {
+		statements = []statement{
+			// Not while the grant is revoked: the tag names the revocation that stands, or the one that was undone.
+			provider.when("Null", revoked, "true"),
+			restoredProvider.when("StringEquals", revoked, "${"+restored+"}"),
+		}
+	}
+	statements = append(statements,
 		deny("GrantedRoles", "secretsmanager:*").by(everybody).
 			when("ArnLike", "aws:PrincipalArn", arnIn("", "iam", "role"+grant.DefaultRolePath+"*")).
 			when("ArnNotEquals", "aws:PrincipalArn", own),
 		deny("TaggedRoles", "secretsmanager:*").by(everybody).
 			when("Null", grantTagOfPrincipal, "false").
 			when("StringNotEquals", grantTagOfPrincipal, name),
-		denyAllBut("OwnRole", readSecret...).by(everybody).when("ArnEquals", "aws:PrincipalArn", own),
+		ownRole.by(everybody).when("ArnEquals", "aws:PrincipalArn", own),
 
 		deny("OurReaders", "secretsmanager:GetSecretValue").by(everybody).
 			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.revoke, s.operate, s.notify})...),
 		deny("OurWriters", writeSecret...).by(everybody).
 			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.reconcile, s.revoke, s.operate, s.notify})...),
-	}
+	)
 	statements = append(statements, s.denyOtherReaders(g, own))
 	statements = append(statements, s.denyOtherWriters()...)
 	for i := range statements {
@@ -100,10 +108,21 @@ func (s *ServiceProviderAccess) secretPolicy(g *grantParts) map[string]any {
 // denyOtherReaders is denyOthers for the value, which the provider and the grant's own role may read besides.
 func (s *ServiceProviderAccess) denyOtherReaders(g *grantParts, own string) statement {
 	d := deny("Readers", "secretsmanager:GetSecretValue").by(everybody).when("Bool", "aws:PrincipalIsAWSService", "false")
+	ways := g.Grant.PickUp
 	if len(s.props.Access.Operators) == 0 {
-		return d.when("StringNotEquals", "aws:PrincipalAccount", account, g.Provider.Account)
+		accounts := []string{account}
+		if ways.Account {
+			accounts = append(accounts, g.Provider.Account)
+		}
+		return d.when("StringNotEquals", "aws:PrincipalAccount", accounts...)
 	}
-	readers := append(arnsOf([]*function{s.rotate, s.reconcile}), own, "arn:"+partition+":iam::"+g.Provider.Account+":*")
+	readers := arnsOf([]*function{s.rotate, s.reconcile})
+	if ways.Session {
+		readers = append(readers, own)
+	}
+	if ways.Account {
+		readers = append(readers, "arn:"+partition+":iam::"+g.Provider.Account+":*")
+	}
 	return d.when("ArnNotLike", "aws:PrincipalArn", append(readers, s.operators()...)...)
 }
 

@@ -60,6 +60,7 @@ type ServiceProviderAccess struct {
 	queues queues
 	trail  awslogs.CfnLogGroup
 	api    awsapigateway.CfnRestApi
+	pickUp awscdk.CfnResource // the policy by which sessions read their own grant's secret
 
 	mailSet awsses.CfnConfigurationSet // nil: nobody is told by mail
 
@@ -90,6 +91,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createTrail()
 	s.forwardEvents()
 	s.createLayout()
+	s.createPickUp()
 	for _, e := range s.entries {
 		s.createGrant(e)
 	}

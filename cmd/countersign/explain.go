@@ -26,6 +26,7 @@ type explanation struct {
 	Schedule        string    `json:"schedule,omitempty"` // Secrets Manager's expression
 	Windows         []window  `json:"windows,omitempty"`  // the next five
 	Overlap         string    `json:"overlap,omitempty"`
+	PickUp          []string  `json:"pickUp,omitempty"` // how the provider reads a new external ID
 	Ends            time.Time `json:"ends,omitzero"`
 	Tells           []string  `json:"tells"`
 	MonthlyUSD      float64   `json:"monthlyUSD"`
@@ -121,6 +122,7 @@ func explainGrant(e access.Entry, ages bool, now time.Time) explanation {
 			x.Windows = append(x.Windows, window{w.Start, w.End})
 		}
 		x.Overlap = spaced(g.Overlap)
+		x.PickUp = pickUp(p, g)
 	}
 	x.Costs = grantCosts(g, ages)
 	x.MonthlyUSD = total(x.Costs)
@@ -138,6 +140,9 @@ func (x explanation) text(e access.Entry) string {
 	b.row("may not", x.MayNot)
 	b.row("needs", x.Needs)
 	b.row("session", x.Session)
+	if len(x.PickUp) > 0 {
+		b.row("reads", "a new external ID "+strings.Join(x.PickUp, ", or "))
+	}
 	rotates := x.Rotates
 	if len(x.Windows) > 0 {
 		rotates += ": " + windowDates(e.Grant.RotateEvery, x.Windows)
@@ -202,6 +207,17 @@ func needs(p *access.Provider, g *access.Grant) string {
 		parts = append(parts, "membership of organization "+p.Organization)
 	}
 	return strings.Join(parts, ", and ")
+}
+
+// pickUp is how the provider reads a new external ID.
+func pickUp(p *access.Provider, g *access.Grant) (ways []string) {
+	if g.PickUp.Session {
+		ways = append(ways, "in its session")
+	}
+	if g.PickUp.Account {
+		ways = append(ways, "from account "+p.Account)
+	}
+	return ways
 }
 
 // alarmed says whom the stacks' alarms tell.

@@ -28,8 +28,8 @@ lets in, whom it keeps out, and what else of a grant it changes. It only reads,
 with your own credentials: stack outputs, plans (SSM), roles and their policies.
 External IDs appear as fingerprints.
 
-Not compared: boundary, maxSession, mayAssumeRoles, mayShareResources. cdk diff
-shows them, and every resource.
+Not compared: boundary, maxSession, mayAssumeRoles, mayShareResources, pickUp.
+cdk diff shows them, and every resource.
 
 Exit codes: 0 read and compared, 2 access.yaml is wrong, 3 a change can't be
 followed, 4 denied by AWS; with --exit-code 5 if a deploy changes something.`,

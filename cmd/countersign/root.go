@@ -11,6 +11,7 @@ import (
 const (
 	forCustomer = "customer"
 	forOperator = "operator"
+	forProvider = "provider"
 	forReviewer = "reviewer"
 	forAnyone   = "anyone"
 )
@@ -37,6 +38,7 @@ countersign explain`,
 	root.AddGroup(
 		&cobra.Group{ID: forCustomer, Title: "you let a provider in"},
 		&cobra.Group{ID: forOperator, Title: "you are on call for the account"},
+		&cobra.Group{ID: forProvider, Title: "you enter customers' accounts"},
 		&cobra.Group{ID: forReviewer, Title: "you review or audit"},
 		&cobra.Group{ID: forAnyone, Title: "anyone"},
 	)
@@ -51,6 +53,7 @@ countersign explain`,
 	in(forCustomer, newInitCommand(c), newValidateCommand(c), newPlanCommand(c))
 	in(forOperator, newGrantsCommand(c), newShowCommand(c), newHistoryCommand(c), newRotateCommand(c), newPauseCommand(c), newResumeCommand(c),
 		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c), newNotifyCommand(c), newDeliveriesCommand(c), newEventsCommand(c), newDoctorCommand(c))
+	in(forProvider, newVerifyCommand(c), newSandboxCommand(c), newTriggerCommand(c))
 	in(forReviewer, newExplainCommand(c), newTrustCommand(c))
 	in(forAnyone, newDemoCommand(c), newVersionCommand(c))
 	root.InitDefaultCompletionCmd()

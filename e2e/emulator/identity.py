@@ -2,6 +2,7 @@
 
 - The loopback counts as a secure transport: the listener speaks HTTP, and CDK's bucket and many queues refuse that.
 - aws:PrincipalArn of a role's session is the role's ARN with its path, not the session's.
+- aws:PrincipalTag/… of a role's session are the role's tags.
 - aws:PrincipalIsAWSService and aws:ViaAWSService are in every request; here nobody calls through a service.
 """
 
@@ -25,8 +26,19 @@ def _resolve(original):
             return role_of(ctx.principal_arn) or ctx.principal_arn
         if name in ("aws:principalisawsservice", "aws:viaawsservice"):
             return "false"
+        if name.startswith("aws:principaltag/"):
+            tags = tags_of_session(ctx.principal_arn)
+            if name in tags:
+                return tags[name]
         return original(key, ctx)
     return resolve_condition_key
+
+
+def tags_of_session(session_arn):
+    """The tags of the role behind a session's ARN, as condition keys in lower case."""
+    prefix, found, rest = session_arn.partition(":assumed-role/")
+    role = iam._roles.get_scoped(prefix.split(":")[4], None, rest.split("/")[0]) if found else None
+    return {"aws:principaltag/" + tag["Key"].lower(): tag["Value"] for tag in (role or {}).get("Tags") or []}
 
 
 def role_of(session_arn):

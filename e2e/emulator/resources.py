@@ -77,6 +77,14 @@ def tags_of(secret):
             for prefix in ("aws:ResourceTag/", "secretsmanager:ResourceTag/")}
 
 
+def tags_of_role(arn):
+    """The tags of the role of that ARN as condition keys, in lower case."""
+    account, found, name = arn.partition(":role/")
+    role = iam._roles.get_scoped(account.split(":")[4], None, name.split("/")[-1]) if found else None
+    return {(prefix + tag["Key"]).lower(): tag["Value"] for tag in (role or {}).get("Tags") or []
+            for prefix in ("aws:ResourceTag/", "iam:ResourceTag/")}
+
+
 def key_policy(arn):
     """The policy and the owner of a key of any account."""
     place = _place(arn)

@@ -20,7 +20,7 @@ SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/rotator/one"
 def setUpModule():
     for part in (identity, variables, resources):
         part.install()
-    iam._roles.set_scoped(ACCOUNT, None, "rotator", {"RoleName": "rotator", "Arn": ROLE})
+    iam._roles.set_scoped(ACCOUNT, None, "rotator", {"RoleName": "rotator", "Arn": ROLE, "Tags": [{"Key": "Countersign:Grant", "Value": "nightly"}]})
 
 
 def verdict(statement, **context):
@@ -50,6 +50,12 @@ class Conditions(unittest.TestCase):
         self.assertEqual(verdict(statement, **{"aws:principaltag/team": "bob"}), "ImplicitDeny")
         self.assertEqual(verdict(statement), "ImplicitDeny")
 
+    def test_a_session_has_the_tags_of_its_role(self):
+        condition = {"StringEquals": {"aws:PrincipalTag/countersign:grant": "nightly"}}
+        self.assertEqual(verdict({"Effect": "Allow", "Condition": condition}), "Allow")
+        condition = {"StringEquals": {"aws:PrincipalTag/countersign:grant": "other"}}
+        self.assertEqual(verdict({"Effect": "Allow", "Condition": condition}), "ImplicitDeny")
+
     def test_nobody_here_is_an_aws_service(self):
         statement = {"Effect": "Deny", "Condition": {"Bool": {"aws:PrincipalIsAWSService": "false"}}}
         self.assertEqual(verdict(statement), "Deny")
@@ -70,6 +76,12 @@ class Resources(unittest.TestCase):
             self.assertIsNone(resources.secret_policy(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:none-a1b2c3"))
             self.assertIsNone(resources.key_policy(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/none"))
             self.assertIsNone(resources.bus_policy(f"arn:aws:events:us-east-1:{ACCOUNT}:rule/none"))
+
+
+    def test_a_role_has_its_tags(self):
+        self.assertEqual(resources.tags_of_role(ROLE)["aws:resourcetag/countersign:grant"], "nightly")
+        self.assertEqual(resources.tags_of_role(f"arn:aws:iam::{ACCOUNT}:role/none"), {})
+        self.assertEqual(resources.tags_of_role("*"), {})
 
 
 class Addresses(unittest.TestCase):

@@ -2,7 +2,7 @@
 
 - Policy variables: ${aws:PrincipalTag/team} in a condition's values or in a Resource stands for the request's own value.
   A variable without a value makes the statement match nothing. (IAM does this for Version 2012-10-17 only; here always.)
-- Tags of the secret that a request is about: aws:ResourceTag/… and secretsmanager:ResourceTag/…, in every policy.
+- Tags of the secret or role that a request is about: aws:ResourceTag/… and secretsmanager:ResourceTag/…, in every policy.
 - ses:FromAddress of a mail.
 """
 
@@ -70,6 +70,8 @@ def _enforce(original):
         secret = resources.secret_anywhere(resource_arn) if service == "secretsmanager" else None
         if secret:
             service_context = {**resources.tags_of(secret), **(service_context or {})}
+        if service == "iam":
+            service_context = {**resources.tags_of_role(resource_arn or ""), **(service_context or {})}
         return original(access_key_id, iam_action, service, region, resource_arn, service_context)
     return enforce
 

@@ -89,7 +89,7 @@ func news(f facts, d decision) []item {
 	}
 	if lostRotation(f) {
 		out = append(out, item{grant.FactRotated, version, events.ExternalIDRotated{
-			Where: where, VersionID: version, Cause: grant.CauseOf(version), PreviousUntil: d.until,
+			Where: where, VersionID: version, Cause: grant.CauseOf(version), PreviousUntil: d.until, ConfirmURL: f.plan.ConfirmURL,
 		}, true})
 	}
 	if before.err == nil && before.versionID != "" && d.until.IsZero() && tags[grant.FactRetired.AnnouncedTag()] != before.versionID {

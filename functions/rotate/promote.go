@@ -209,7 +209,7 @@ func (r *rotation) announce(ctx context.Context, p promotion, until time.Time) e
 		return nil
 	}
 	return r.Outbox.Announce(ctx, r.plan, p.secret.Tags, grant.FactRotated, r.token, events.ExternalIDRotated{
-		Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: until,
+		Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: until, ConfirmURL: r.plan.ConfirmURL,
 	})
 }
 

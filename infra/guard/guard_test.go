@@ -98,6 +98,9 @@ func identity(t *testing.T, tmpl *infratest.Template, name grant.Name, guarded b
 	var out []policy
 	for _, arn := range role.Properties["ManagedPolicyArns"].([]any) {
 		managed := filepath.Base(tmpl.Text(arn))
+		if !strings.HasPrefix(tmpl.Text(arn), "arn:aws:iam::aws:policy/") {
+			continue // the stack's own, for the pick-up
+		}
 		doc, err := os.ReadFile(filepath.Join("testdata", managed+".json"))
 		if err != nil {
 			t.Fatal(err)
@@ -112,10 +115,17 @@ func identity(t *testing.T, tmpl *infratest.Template, name grant.Name, guarded b
 			out = append(out, policy{p.Properties["PolicyName"].(string), json.RawMessage(tmpl.Text(p.Properties["PolicyDocument"]))})
 		}
 	}
-	if len(out) < 3 {
+	out = append(out, pickUp(t, tmpl))
+	if len(out) < 4 {
 		t.Fatalf("%s has %d policies", name, len(out))
 	}
 	return out
+}
+
+// pickUp is the stack's policy by which granted roles read their own grant's secret.
+func pickUp(t *testing.T, tmpl *infratest.Template) policy {
+	p := tmpl.One(t, "AWS::IAM::ManagedPolicy", "Description", "Countersign: a provider's session reads its own grant's external ID")
+	return policy{"PickUp", json.RawMessage(tmpl.Text(p.Properties["PolicyDocument"]))}
 }
 
 // questions reads a table of requests; own stands for OWN in it. who is the first column where there is one.
@@ -142,7 +152,7 @@ func questions(t *testing.T, file string, tmpl *infratest.Template, columns int,
 			fields[i] = strings.NewReplacer("OTHERKEY", otherKey, "KEY", key, "API", api, "OWN", string(name)).Replace(fields[i])
 		}
 		r := request{
-			ID: strings.Join(fields, " "), Action: fields[0], Resource: fields[1], Context: map[string]string{},
+			ID: strings.Join(fields, " "), Action: fields[0], Resource: fields[1], Context: map[string]string{"aws:PrincipalTag/countersign:grant": string(name)},
 			Principal: "arn:aws:sts::444455556666:assumed-role/" + name.DefaultRole() + "/jdoe",
 		}
 		for _, pair := range fields[2:] {

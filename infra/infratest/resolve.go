@@ -50,7 +50,7 @@ func (t *Template) intrinsic(name string, arg any) (any, bool) {
 		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix"} {
 			out = strings.ReplaceAll(out, "${"+pseudo+"}", t.ref(pseudo))
 		}
-		return out, true
+		return strings.ReplaceAll(out, "${!", "${"), true
 	}
 	return nil, false
 }
@@ -73,6 +73,8 @@ func (t *Template) ref(id string) string {
 	switch r.Type {
 	case "AWS::IAM::Role":
 		return t.roleName(r)
+	case "AWS::IAM::ManagedPolicy":
+		return t.arn("iam", "", "policy/"+id)
 	case "AWS::SecretsManager::Secret":
 		return t.arn("secretsmanager", t.Site.Region, "secret:"+t.Text(r.Properties["Name"])+"-AbCdEf")
 	case "AWS::SQS::Queue":

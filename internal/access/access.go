@@ -24,7 +24,7 @@ const (
 	MaxShards         = 50   // stacks
 	MaxPlan           = 4096 // bytes of a standard SSM parameter
 	MaxGrantsEnv      = 3072 // characters of COUNTERSIGN_GRANTS; a function's whole environment holds 4 KB
-	MaxPolicies       = 10   // managed policies of a role, AWS's default quota; Countersign's own are inline
+	MaxPolicies       = 9    // managed policies of a role: AWS's default quota, less the one of Countersign's that reads the external ID
 	MaxPolicyFile     = 6144 // characters of a managed policy, white space aside
 	maxFile           = 1 << 20
 )
@@ -69,7 +69,14 @@ type Grant struct {
 	SourceIdentity    bool
 	MayShareResources bool
 	MayAssumeRoles    []string // role ARNs
+	PickUp            PickUp   // neither where ExternalID is false
 	Notify            grant.Notify
+}
+
+// PickUp is how the provider reads the external ID from its secret.
+type PickUp struct {
+	Session bool // in a session of the granted role, which may read its own grant's secret
+	Account bool // from the provider's account, by whom may enter
 }
 
 // Permission is one policy of a granted role: exactly one of Managed, ARN and File is set.

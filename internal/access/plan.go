@@ -17,11 +17,20 @@ type Site struct {
 	Region    string
 	SecretARN string // of the grant's secret; ignored where it has no external ID
 	KeyARN    string // of the stack's key; the same
+	API       string // URL of Countersign's API, with a slash at its end; the same
 }
 
 // RoleARN is the ARN of the grant's role.
 func (e Entry) RoleARN(s Site) string {
 	return fmt.Sprintf("arn:%s:iam::%s:role%s%s", s.Partition, s.Account, e.Grant.RolePath, e.Grant.RoleName)
+}
+
+// ConfirmURL is where the provider confirms that it uses a new external ID, "" where the site has no API.
+func (e Entry) ConfirmURL(s Site) string {
+	if s.API == "" {
+		return ""
+	}
+	return s.API + "grants/" + string(e.Grant.Name) + "/confirm"
 }
 
 // Plan is the content of the grant's plan parameter at that site.
@@ -35,6 +44,7 @@ func (e Entry) Plan(s Site) grant.Plan {
 	}
 	if g.ExternalID {
 		plan.SecretARN, plan.KeyARN, plan.Prefix = s.SecretARN, s.KeyARN, p.Prefix
+		plan.ConfirmURL = e.ConfirmURL(s)
 		plan.RotateEvery, plan.Overlap = string(g.RotateEvery), grant.Duration(g.Overlap)
 	}
 	return plan
@@ -75,6 +85,7 @@ func (e Entry) widest() Site {
 		Partition: partition, Account: account, Region: region,
 		SecretARN: fmt.Sprintf("arn:%s:secretsmanager:%s:%s:secret:%s-AbCdEf", partition, region, account, e.Grant.Name.Secret()),
 		KeyARN:    fmt.Sprintf("arn:%s:kms:%s:%s:key/00000000-0000-0000-0000-000000000000", partition, region, account),
+		API:       "https://0000000000.execute-api." + region + ".amazonaws.com.cn/v1/",
 	}
 }
 

@@ -19,7 +19,7 @@ var (
 	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "bus", "grants"}
 	grantKeys    = []string{
 		"name", "permissions", "boundary", "role", "externalId", "rotateEvery", "overlap", "maxSession", "expires",
-		"sourceIdentity", "mayShareResources", "mayAssumeRoles", "notify",
+		"sourceIdentity", "mayShareResources", "mayAssumeRoles", "pickUp", "notify",
 	}
 	roleKeys    = []string{"name", "path"}
 	notifyKeys  = []string{"mail", "webhook", "sns"}

@@ -53,6 +53,7 @@ func (r *reader) readGrant(v value, p *Provider, w *whole) (grantPlace, bool) {
 	g.SourceIdentity = r.boolean(keys["sourceIdentity"], "sourceIdentity", false)
 	g.MayShareResources = r.boolean(keys["mayShareResources"], "mayShareResources", false)
 	g.MayAssumeRoles = r.readAssumable(keys["mayAssumeRoles"])
+	g.PickUp = r.readPickUp(keys["pickUp"], g.ExternalID)
 	g.Notify = r.readNotify(keys["notify"], w.access.MailFrom)
 	p.Grants = append(p.Grants, g)
 	return grantPlace{g, keys["name"], keys["notify"]}, true

@@ -67,3 +67,33 @@ func (r *reader) bus(v value, account string) string {
 	}
 	return arn
 }
+
+// readPickUp reads in which ways the provider may read the external ID.
+func (r *reader) readPickUp(v value, externalID bool) PickUp {
+	switch {
+	case !v.present():
+		return PickUp{Session: externalID, Account: externalID}
+	case !externalID:
+		r.errorf(v, "", "leave it out, or externalId: true", "pickUp without an external ID: there is nothing to read")
+		return PickUp{}
+	}
+	var p PickUp
+	for _, item := range r.list(v, "pickUp") {
+		way, ok := r.text(item, "a way")
+		if !ok {
+			continue
+		}
+		switch way {
+		case "session":
+			p.Session = true
+		case "account":
+			p.Account = true
+		default:
+			r.errorf(item, "", "- session", "pickUp is session, account or both: %.40q", way)
+		}
+	}
+	if _, isList := v.asList(); isList && p == (PickUp{}) && !r.reportedAt(v.field+"[0]") {
+		r.errorf(v, "", "pickUp: [session]", "pickUp is empty: nobody could read the external ID")
+	}
+	return p
+}

@@ -81,6 +81,7 @@ providers:
         sourceIdentity: true
         mayShareResources: true
         mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]
+        pickUp: [session, account]
         notify:
           mail: [ops@example.com, {to: boss@example.com, on: digest}, {to: on-call@example.net, for: operators, on: [revoke, digest]}]
           webhook: [{url: "https://hooks.example.com/countersign", secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", for: provider, on: all}]
@@ -123,6 +124,8 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"a mail for a stranger":   namedGrant + "        notify: {mail: [{to: a@example.com, for: press}]}\n",
 		"a FIFO topic":            namedGrant + "        notify: {sns: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]}\n",
 		"a pattern of roles":      namedGrant + "        mayAssumeRoles: [\"arn:aws:iam::444455556666:role/*\"]\n",
+		"a third way to pick up":  namedGrant + "        pickUp: [session, mail]\n",
+		"no way to pick up":       namedGrant + "        pickUp: []\n",
 		"a principal as one star": strings.Replace(namedGrant, "    grants:", "    principals: [\"*\"]\n    grants:", 1),
 		"a bus by name":           strings.Replace(namedGrant, "    grants:", "    bus: countersign\n    grants:", 1),
 		"a capital prefix":        strings.Replace(namedGrant, "    grants:", "    prefix: Hestio\n    grants:", 1),

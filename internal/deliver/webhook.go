@@ -38,6 +38,7 @@ type BodyData struct {
 	VersionID     string    `json:"versionId,omitempty"`
 	Cause         string    `json:"cause,omitempty"`        // External ID Rotated: scheduled, requested, leaked or restored
 	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous ID ended with the rotation
+	ConfirmURL    string    `json:"confirmUrl,omitempty"`   // External ID Rotated: where to confirm that the new one is used
 	RevokeID      string    `json:"revokeId,omitempty"`
 	Expires       time.Time `json:"expires,omitzero"` // end of the grant
 }
@@ -49,7 +50,7 @@ func NewBody(p grant.Plan, f Facts) ([]byte, error) {
 		PreviousUntil: f.PreviousUntil, Expires: p.Expires,
 	}
 	if f.Kind == events.TypeExternalIDRotated {
-		data.Cause = CauseOf(f.VersionID)
+		data.Cause, data.ConfirmURL = CauseOf(f.VersionID), p.ConfirmURL
 	}
 	out, err := json.Marshal(Body{Type: f.Kind, Test: f.Kind == events.TypeTestRequested, Timestamp: f.At.UTC().Truncate(time.Second), Data: data})
 	if err != nil {

@@ -24,6 +24,7 @@ type Plan struct {
 	NoExternalID bool   `json:"noExternalId,omitempty"` // then there is no secret and no rotation
 	SecretARN    string `json:"secretArn,omitempty"`
 	KeyARN       string `json:"keyArn,omitempty"`
+	ConfirmURL   string `json:"confirmUrl,omitempty"` // where the provider confirms that it uses a new external ID
 	Prefix       string `json:"prefix,omitempty"`
 
 	Principals     []string         `json:"principals"`

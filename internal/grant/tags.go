@@ -7,6 +7,8 @@ const (
 	TagGrant    = TagPrefix + "grant"              // the grant's name: by the template, on role and secret
 	TagRevoked  = TagPrefix + string(FactRevoked)  // revoke id: by revoke, and by reconcile for a Deny without one
 	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
+	TagSecret   = TagPrefix + "secret"             // ARN of the grant's secret: by the template, on the role
+	TagConfirm  = TagPrefix + "confirm"            // where to confirm a new external ID: by the template, on the role
 	TagPaused   = TagPrefix + "paused"             // until when no scheduled rotation starts, see PausedUntil: by operate
 
 	// TagDisabled and a hash of its URL mark a webhook that answered 410, on the secret that signs for it: by notify. The value

@@ -214,39 +214,45 @@ func (a *API) admit(who Caller, method, path string) (identity, string) {
 	}
 	arn := a.arn() + "/v1/" + method + "/" + strings.Trim(path, "/")
 	refused := fmt.Sprintf("User: %s is not authorized to perform: execute-api:Invoke on resource: %s", id.arn, arn)
-	session := who.Session
-	if session == nil {
-		session = &Session{RoleARN: id.role, ARN: id.arn, Issued: a.w.now, w: a.w}
-	}
-	q := &apiRequest{id: id, request: request{
-		action: "execute-api:Invoke", resource: arn, at: a.w.now, session: session, role: &role{tags: id.tags}, keys: id.keys}}
-
-	itsAllows, denies := a.identityAllows(who, q)
-	theAPIs := q.judge(a.policy)
+	ok, denies := a.w.decides(who, &apiRequest{id: id, request: request{action: "execute-api:Invoke", resource: arn, keys: id.keys}}, a.policy)
 	switch {
-	case denies || theAPIs == denied:
+	case denies:
 		return id, refused + " with an explicit deny"
-	case accountOf(id.arn) != a.w.cfg.Account:
-		if itsAllows && theAPIs != silent {
-			return id, ""
-		}
-	case itsAllows || theAPIs == allowed:
+	case ok:
 		return id, ""
 	}
 	return id, refused
 }
 
+// decides says whether a caller may make a request of something with a resource policy, and whether it is denied in words.
+func (w *World) decides(who Caller, q *apiRequest, p *policy) (ok, denies bool) {
+	session := who.Session
+	if session == nil {
+		session = &Session{RoleARN: q.id.role, ARN: q.id.arn, Issued: w.now, w: w}
+	}
+	q.request.at, q.request.session, q.request.role = w.now, session, &role{tags: q.id.tags}
+	itsAllows, denies := w.identityAllows(who, q)
+	its := q.judge(p)
+	switch {
+	case denies || its == denied:
+		return false, true
+	case accountOf(q.id.arn) != w.cfg.Account:
+		return itsAllows && its != silent, false
+	}
+	return itsAllows || its == allowed, false
+}
+
 // identityAllows evaluates the caller's own policies.
-func (a *API) identityAllows(who Caller, q *apiRequest) (allows, denies bool) {
+func (w *World) identityAllows(who Caller, q *apiRequest) (allows, denies bool) {
 	switch {
 	case who.Session != nil:
-		q.request.role = a.w.STS.role(who.Session.RoleARN)
-		ok, why := a.w.IAM.permits(&q.request, a.w.replica(a.w.asked))
+		q.request.role = w.STS.role(who.Session.RoleARN)
+		ok, why := w.IAM.permits(&q.request, w.replica(w.asked))
 		return ok, strings.HasPrefix(why, "an explicit deny") || why == "the permissions boundary"
 	case who.Policy == "":
 		return true, false
 	}
-	p, err := a.w.cfg.Policies.identityPolicy([]byte(who.Policy))
+	p, err := w.cfg.Policies.identityPolicy([]byte(who.Policy))
 	if err != nil {
 		return false, true // a policy that IAM would not have taken
 	}

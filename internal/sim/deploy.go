@@ -46,6 +46,9 @@ func (w *World) deployRole(p grant.Plan, policies []Policy) error {
 		Path: rest[:strings.LastIndexByte(rest, '/')+1], Quota: p.Quota,
 		Tags: map[string]string{grant.TagGrant: string(p.Grant)},
 	}
+	if p.ConfirmURL != "" {
+		options.Tags[grant.TagSecret], options.Tags[grant.TagConfirm] = p.SecretARN, p.ConfirmURL
+	}
 	for _, policy := range policies {
 		if policy.ARN == "" {
 			continue

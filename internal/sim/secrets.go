@@ -23,6 +23,7 @@ type Secrets struct {
 
 type secret struct {
 	arn, name, key string
+	policy         *policy // its resource policy; nil: none
 	tags           map[string]string
 	versions       []*version // as they were created
 	past           []past     // labels as they stood, for stale reads

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/provider"
+)
+
+type verifyFlags struct {
+	customers, receipt string
+	confirm, byAccount bool
+	patience, retireIn time.Duration
+}
+
+func newVerifyCommand(c *cli) *cobra.Command {
+	f := verifyFlags{customers: "customers.json", patience: 2 * time.Minute, retireIn: 15 * time.Minute}
+	cmd := &cobra.Command{
+		Use:   "verify CUSTOMER",
+		Short: "Prove that a role opens to its ID only",
+		Long: `Prove a customer's set-up, as the provider: the current external ID opens the
+role; no ID, a random one and the one before don't, and the one before opens no
+session that confirms. It waits until IAM shows a new ID. A role that opens
+without an ID is the customer's misconfiguration, and is reported as such.
+
+It changes nothing without --confirm, which stores the current ID, and tells the
+customer that it is in use: then the one before ends after --retire-in.
+
+The receipt is the provider's own statement, and says so; it holds no external
+ID. It goes to stdout with --json, or into a file with --receipt.
+
+Exit codes: 0 all is as it should be, 3 the role opens without its external ID,
+or what was read is not what was accepted, 4 AWS refuses every ID that is known,
+1 anything else.`,
+		Example: `countersign verify acme
+countersign verify acme --confirm --retire-in 0s --receipt acme.json`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&f.customers, "customers", f.customers, "file of your customers")
+	cmd.Flags().StringVar(&f.receipt, "receipt", "", "file to write the receipt into")
+	cmd.Flags().BoolVar(&f.confirm, "confirm", false, "store the current ID and confirm it")
+	cmd.Flags().BoolVar(&f.byAccount, "by-account", false, "read the secret with your own credentials where no session can")
+	cmd.Flags().DurationVar(&f.patience, "wait", f.patience, "how long to wait for IAM to show a new ID")
+	cmd.Flags().DurationVar(&f.retireIn, "retire-in", f.retireIn, "how long the ID before stays once confirmed")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.verify(cmd.Context(), f, args[0]) }
+	return cmd
+}
+
+func (c *cli) verify(ctx context.Context, f verifyFlags, name string) error {
+	store := provider.OpenFile(f.customers)
+	customer, err := store.Customer(name)
+	if err != nil {
+		return fail(exitInput, "--customers names the file; docs/for-saas.md says what stands in it.", "%w", err)
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fail(exitFailed, "Set AWS_REGION and credentials of your own account.", "finding AWS credentials: %w", err)
+	}
+	if f.retireIn == 0 {
+		f.retireIn = -1
+	}
+	if f.patience <= 0 {
+		f.patience = time.Nanosecond
+	}
+	p := c.progress()
+	client := provider.New(cfg, store, provider.Options{SessionName: "countersign-verify", ByAccount: f.byAccount, RetireIn: f.retireIn, Now: c.now})
+	receipt, err := client.Verify(ctx, customer, provider.VerifyOptions{
+		Confirm: f.confirm, Patience: f.patience, Wait: c.wait, Progress: func(line string) { p.step("%s", line) },
+	})
+	if told := c.tellReceipt(receipt, f.receipt); told != nil {
+		return errors.Join(told, err)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, provider.ErrOpen):
+		return fail(exitRefused, "Don't use this role. Ask the customer to mend its trust policy: this is the customer's misconfiguration.", "%w", err)
+	case errors.Is(err, provider.ErrNotAccepted):
+		return fail(exitRefused, "Nothing was done with it. Ask the customer what changed.", "%w", err)
+	case errors.Is(err, provider.ErrDenied):
+		return fail(exitDenied, "The customer revoked the access, or rotated while nobody looked: try --by-account, or ask the customer.", "%w", err)
+	}
+	return fail(exitFailed, "", "%w", err)
+}
+
+// tellReceipt prints what was found, and writes the receipt where it is wanted.
+func (c *cli) tellReceipt(r provider.Receipt, file string) error {
+	line, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	if file != "" && r.Form != "" {
+		if err := os.WriteFile(file, line, 0o600); err != nil {
+			return fail(exitInput, "", "writing the receipt: %w", err)
+		}
+	}
+	if c.json {
+		_, err := c.stdout.Write(line)
+		return err
+	}
+	rows := [][]string{{"TRIED", "AWS", ""}}
+	for _, check := range r.Checks {
+		verdict, good := "refuses it", "ok"
+		if check.Opens {
+			verdict = "lets it in"
+		}
+		if !check.Good {
+			good = "WRONG"
+		}
+		rows = append(rows, []string{string(check.Name), verdict, good})
+	}
+	out := table(rows)
+	if r.Confirmed {
+		out += fmt.Sprintf("Confirmed version %s.\n", r.VersionID)
+		if !r.RetireAt.IsZero() {
+			out += fmt.Sprintf("The ID before ends at %s.\n", r.RetireAt.Format(time.RFC3339))
+		}
+	}
+	_, err = io.WriteString(c.stdout, out)
+	return err
+}

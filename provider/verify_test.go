@@ -1,0 +1,169 @@
+package provider_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/countersign/countersign/provider"
+)
+
+// said is a receipt in one line a check.
+func said(r provider.Receipt) (out []string) {
+	for _, c := range r.Checks {
+		line := string(c.Name)
+		if c.Opens {
+			line += ": opens"
+		} else {
+			line += ": refused"
+		}
+		if !c.Good {
+			line += ", and that is wrong"
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (s *side) verify(t *testing.T, o provider.VerifyOptions) (provider.Receipt, error) {
+	t.Helper()
+	r, err := s.client.Verify(t.Context(), s.customer, o)
+	fitsSchema(t, r)
+	return r, err
+}
+
+func fitsSchema(t *testing.T, r provider.Receipt) {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(provider.ReceiptSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("urn:receipt", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("urn:receipt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := r.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(line, &v); err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(v); err != nil {
+		t.Error(err)
+	}
+	v["more"] = true
+	if schema.Validate(v) == nil {
+		t.Error("the schema takes another field")
+	}
+}
+
+func TestVerifyChangesNothingUnlessItConfirms(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	s.Rotate()
+	was, confirms, until := s.state(t), s.count("Confirm"), s.Until()
+	r, err := s.verify(t, provider.VerifyOptions{})
+	want := []string{"no external ID: refused", "a random external ID: refused", "the current external ID: opens", "the external ID before: opens",
+		"the external ID before, in a session that confirms: refused"}
+	if err != nil || !slices.Equal(said(r), want) || r.Confirmed || r.VersionID != s.Version() || r.Statement != provider.Statement {
+		t.Errorf("%v %q %+v", err, said(r), r)
+	}
+	if s.state(t) != was || s.count("Confirm") != confirms || !s.Until().Equal(until) {
+		t.Error("it changed something")
+	}
+	r, err = s.verify(t, provider.VerifyOptions{Confirm: true})
+	if err != nil || !r.Confirmed || s.state(t).Confirmed != s.Version() || !s.Until().Before(until) {
+		t.Errorf("not confirmed: %v, the ID before stays until %s, first until %s", err, s.Until(), until)
+	}
+	s.Expire()
+	r, err = s.verify(t, provider.VerifyOptions{})
+	if err != nil || said(r)[3] != "the external ID before: refused" {
+		t.Errorf("behind the deadline: %v %q", err, said(r))
+	}
+}
+
+func TestVerifyWaitsUntilIAMShowsTheID(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	s.Lag(10 * time.Minute)
+	s.Rotate()
+	waits := 0
+	var progress []string
+	o := provider.VerifyOptions{
+		Progress: func(line string) { progress = append(progress, line) },
+		Wait:     func(context.Context, time.Duration) error { waits++; return nil },
+	}
+	r, err := s.verify(t, o)
+	if !errors.Is(err, provider.ErrDenied) || waits != 24 || r.Seconds != 120 {
+		t.Errorf("%v after %d waits, %d s", err, waits, r.Seconds)
+	}
+	if !strings.Contains(strings.Join(progress, "\n"), "waiting for IAM to show version "+s.Version()) {
+		t.Errorf("progress %q", progress)
+	}
+	waits = 0
+	o.Wait = func(context.Context, time.Duration) error {
+		if waits++; waits == 3 {
+			s.Expire() // time goes on
+		}
+		return nil
+	}
+	r, err = s.verify(t, o)
+	if err != nil || r.Seconds != 15 {
+		t.Errorf("%v after %d s", err, r.Seconds)
+	}
+}
+
+// A trust policy without the condition is the customer's mistake, and told as such; so is one that takes any ID.
+func TestVerifyTellsOfARoleThatIsOpen(t *testing.T) {
+	const allow = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"CONDITION}]}`
+	for condition, want := range map[string][]string{
+		``: {"no external ID: opens, and that is wrong", "a random external ID: opens, and that is wrong"},
+		`,"Condition":{"StringLike":{"sts:ExternalId":"hestio-*"}}`:        {"no external ID: refused", "a random external ID: opens, and that is wrong"},
+		`,"Condition":{"StringLikeIfExists":{"sts:ExternalId":"other-*"}}`: {"no external ID: opens, and that is wrong", "a random external ID: refused"},
+	} {
+		s := newSide(t, provider.Options{})
+		s.Trust(strings.Replace(allow, "CONDITION", condition, 1))
+		for _, confirm := range []bool{false, true} {
+			r, err := s.verify(t, provider.VerifyOptions{Confirm: confirm})
+			if !errors.Is(err, provider.ErrOpen) || !slices.Equal(said(r)[:2], want) || r.Confirmed {
+				t.Errorf("%s: %v %q", condition, err, said(r))
+			}
+		}
+	}
+}
+
+func TestVerifyOfARevokedGrant(t *testing.T) {
+	s := newSide(t, provider.Options{ByAccount: true})
+	s.Revoke()
+	r, err := s.verify(t, provider.VerifyOptions{})
+	if !errors.Is(err, provider.ErrDenied) || errors.Is(err, provider.ErrOpen) || !slices.Equal(said(r), []string{"no external ID: refused", "a random external ID: refused"}) {
+		t.Errorf("%v %q", err, said(r))
+	}
+}
+
+func TestVerifyAfterALeakReadsByAccount(t *testing.T) {
+	s := newSide(t, provider.Options{ByAccount: true})
+	s.Leak()
+	r, err := s.verify(t, provider.VerifyOptions{Confirm: true})
+	if err != nil || !r.Confirmed {
+		t.Errorf("%v %q", err, said(r))
+	}
+}
