@@ -44,7 +44,6 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("cloudwatch", "alarm:"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/lambda/"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
-		s.apiARN() + "/*",
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",
 		arnIn("", "iam", "role"+grant.DefaultRolePath+"*"),
 
@@ -58,12 +57,27 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	}
 	return []statement{
 		deny("Parts", "*").on(parts...),
+		s.guardCalls(e),
 		// A mapping's own ARN doesn't tell whose function it feeds.
 		deny("Feeds", "lambda:*EventSourceMapping").on("*").
 			when("ArnLike", "lambda:FunctionArn", everywhere("lambda", "function:"+partName+"-*")),
 		// An access point would be another way into CDK's buckets, past their names.
 		deny("AccessPoints", "s3:CreateAccessPoint*", "s3:CreateMultiRegionAccessPoint").on("*"),
 	}
+}
+
+// guardCalls leaves it nothing of the API but what it may ask of its own grant. That no other grant is asked for the handlers
+// see to: a Deny can't name all but one path.
+func (s *ServiceProviderAccess) guardCalls(e access.Entry) statement {
+	api := s.apiARN()
+	refused := []string{api + "/*/GET/*"}
+	for _, r := range s.routes() {
+		verb := r.path[strings.LastIndexByte(r.path, '/')+1:]
+		if r.method == "POST" && !e.Grant.Lets(grant.ProviderAct(verb)) {
+			refused = append(refused, api+"/*/POST/*/"+verb)
+		}
+	}
+	return deny("Calls", "execute-api:*").on(refused...)
 }
 
 // guardSecrets leaves it nothing of the secrets and the key but reading its own grant's.

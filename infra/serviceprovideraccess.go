@@ -58,7 +58,7 @@ type ServiceProviderAccess struct {
 	queues queues
 	api    awsapigateway.CfnRestApi
 
-	rotate, reconcile, revoke, operate, notify *function
+	rotate, reconcile, revoke, operate, confirm, notify *function
 
 	forwards    map[*access.Provider]awscdk.CfnResource // the rule that serves a provider's bus; none: it named no bus
 	layout      awscdk.CfnResource

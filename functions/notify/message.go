@@ -108,7 +108,8 @@ func (b *batch) checkSaid(s said) error {
 		return drop("grant %.60q is none of this stack", string(s.Grant))
 	case !eventID.MatchString(s.ID):
 		return drop("event id %.60q is not in our form", s.ID)
-	case s.Version != "" && !versionID.MatchString(s.Version), s.Version == "" && s.Kind == events.TypeExternalIDRotated:
+	case s.Version != "" && !versionID.MatchString(s.Version), s.Version == "" && (s.Kind == events.TypeExternalIDRotated ||
+		s.Kind == events.TypeExternalIDConfirmed || s.Kind == events.TypeRotationUnconfirmed):
 		return drop("version id %.80q is not in our form", s.Version)
 	case revocation != (s.RevokeID != "") || revocation && !grant.IsRevokeID(s.RevokeID):
 		return drop("revoke id %.60q is not in our form", s.RevokeID)

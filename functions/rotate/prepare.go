@@ -47,6 +47,15 @@ func (r *rotation) create(ctx context.Context) error {
 	if err := r.mayStart(s, current, now); err != nil {
 		return err
 	}
+	if err := r.confirmed(ctx, s); err != nil {
+		return err
+	}
+	if !there && r.plan.IssuedBy == grant.IssuedByProvider && r.purpose != grant.Birth && r.purpose != grant.Restore {
+		if made, err = r.issued(ctx); err != nil {
+			return err
+		}
+		there = true
+	}
 	if there {
 		return r.usable(made, now)
 	}
@@ -83,10 +92,48 @@ func (r *rotation) mayStart(s grant.Secret, currentID string, current version) e
 		return current.err
 	}
 	until := current.created.Add(r.plan.OverlapOf(currentID))
+	if confirmed := grant.ConfirmationOf(s.Tags); confirmed.Of(currentID) && confirmed.RetireAt.Before(until) {
+		until = confirmed.RetireAt // setSecret sees whether the trust policy follows
+	}
 	if r.plan.OverlapOf(r.token) > 0 && s.At(grant.StagePrevious) != "" && r.Now().Before(until) {
 		return fmt.Errorf("until about %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 	}
 	return nil
+}
+
+// handover is how long a rotation waits for an external ID that the provider has issued: whoever starts it stores it next.
+const (
+	handover = time.Minute
+	lookFor  = 2 * time.Second
+)
+
+// issued waits for the external ID that an operator hands over.
+func (r *rotation) issued(ctx context.Context) (version, error) {
+	for end := r.Now().Add(handover); ; {
+		made, err := r.version(ctx, r.token)
+		switch {
+		case err == nil || !errors.Is(err, grant.ErrNotFound):
+			return made, err
+		case r.Now().After(end):
+			return version{}, grant.ErrNotIssued
+		}
+		if err := r.Wait(ctx, lookFor); err != nil {
+			return version{}, fmt.Errorf("waiting for the provider's external ID: %w", err)
+		}
+	}
+}
+
+// confirmed refuses, before anything is stored, a rotation with an overlap while the trust policy accepts the previous ID
+// until somebody confirms. A revoked grant's rotations run through.
+func (r *rotation) confirmed(ctx context.Context, s grant.Secret) error {
+	if s.At(grant.StagePrevious) == "" || r.plan.OverlapOf(r.token) == 0 || !r.plan.MayExtend() {
+		return nil
+	}
+	doc, _, err := r.gate.Read(ctx, r.plan)
+	if err != nil || doc.Closed() {
+		return err
+	}
+	return r.overlapOver(doc)
 }
 
 // unborn says whether the current version holds no external ID for the plan's role yet.
@@ -199,10 +246,24 @@ func (r *rotation) opening(doc *trust.Document, current, made version, retired [
 	if _, leaving := current.id.DeadlineIn(doc); leaving {
 		return trust.Plan{}, fmt.Errorf("the current external ID has a deadline in the trust policy: %w", grant.ErrBackwards)
 	}
-	if until, open := gate.Overlapping(doc, r.Now()); open && r.plan.OverlapOf(r.token) > 0 {
-		return trust.Plan{}, fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+	if err := r.overlapOver(doc); err != nil {
+		return trust.Plan{}, err
 	}
 	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id, Retired: retired}), nil
+}
+
+// overlapOver refuses a rotation with an overlap while a trust policy still accepts a previous ID: there would be three.
+func (r *rotation) overlapOver(doc *trust.Document) error {
+	until, open := gate.Overlapping(doc, r.Now())
+	switch {
+	case !open || r.plan.OverlapOf(r.token) == 0:
+		return nil
+	case until.IsZero() && grant.ConfirmationOf(r.tags()).Of(r.secret.At(grant.StageCurrent)):
+		return fmt.Errorf("the trust policy doesn't show yet that the current version is confirmed: %w", grant.ErrNotYetVisible)
+	case until.IsZero():
+		return grant.ErrUnconfirmed
+	}
+	return fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 }
 
 // replace writes the trust policy. What was found beside the plan is reconcile's to announce.

@@ -69,6 +69,7 @@ type promotion struct {
 	secret   grant.Secret
 	moved    bool // AWSCURRENT is on the new version already
 	current  string
+	before   string  // version of old
 	new, old version // old has no ID where there was none before
 }
 
@@ -100,7 +101,7 @@ func (r *rotation) finish(ctx context.Context) error {
 			return fmt.Errorf("promoting version %s: %w", r.token, err)
 		}
 	}
-	t, until := r.promoted(doc, p)
+	t, end := r.promoted(doc, p)
 	if !leave {
 		if err := r.replace(ctx, doc, t); err != nil {
 			return err
@@ -108,7 +109,7 @@ func (r *rotation) finish(ctx context.Context) error {
 	}
 	if grant.ClosureOf(nil, doc, p.secret.Tags).Closed() {
 		r.log.InfoContext(ctx, "not announced: the grant is revoked, and nobody gets in with the new ID")
-	} else if err := r.announce(ctx, p, until); err != nil {
+	} else if err := r.announce(ctx, p, end); err != nil {
 		return err
 	}
 	return r.clearStray(ctx, p)
@@ -131,20 +132,20 @@ func (r *rotation) look(ctx context.Context) (promotion, error) {
 	if p.new.err != nil {
 		return promotion{}, p.new.err
 	}
-	before := p.current
+	p.before = p.current
 	if p.moved {
-		before = s.At(grant.StagePrevious)
+		p.before = s.At(grant.StagePrevious)
 	}
-	if before == "" {
+	if p.before == "" {
 		return p, nil
 	}
-	switch p.old, err = r.version(ctx, before); {
+	switch p.old, err = r.version(ctx, p.before); {
 	case p.moved && errors.Is(err, grant.ErrNotFound):
 		return p, nil
 	case err != nil:
 		return promotion{}, err
 	case p.moved && p.old.err == nil && p.new.created.Before(p.old.created):
-		return promotion{}, fmt.Errorf("version %s is current, the younger %s previous: %w", r.token, before, grant.ErrBackwards)
+		return promotion{}, fmt.Errorf("version %s is current, the younger %s previous: %w", r.token, p.before, grant.ErrBackwards)
 	case r.purpose == grant.Birth || p.moved:
 		return p, nil
 	}
@@ -189,28 +190,43 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 	return false, nil
 }
 
-// promoted is the trust policy behind the promotion, and until when it accepts the old ID; zero: it doesn't.
-func (r *rotation) promoted(doc *trust.Document, p promotion) (trust.Plan, time.Time) {
-	ids := grant.IDs{Current: p.new.id}
+// promoted is the trust policy behind the promotion, and until when it accepts the old ID.
+func (r *rotation) promoted(doc *trust.Document, p promotion) (trust.Plan, gate.End) {
+	ids, end := grant.IDs{Current: p.new.id}, gate.End{}
 	if p.old.err == nil && !p.old.id.IsZero() {
-		until, keep := gate.Deadline(doc, gate.Promotion{Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved}, r.Now())
-		if keep {
-			ids.Previous, ids.Until = p.old.id, until
+		end = gate.Deadline(doc, r.ending(p), r.Now())
+		if end.Keep {
+			ids.Previous, ids.Until = p.old.id, end.Until
 		} else {
 			ids.Retired = []grant.ID{p.old.id}
 		}
 	}
-	return r.plan.TrustWith(ids), ids.Until
+	return r.plan.TrustWith(ids), end
+}
+
+// ending is what decides about the old ID.
+func (r *rotation) ending(p promotion) gate.Promotion {
+	confirmed := grant.ConfirmationOf(p.secret.Tags)
+	out := gate.Promotion{
+		Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved,
+		Extended: r.plan.Outlook(p.before, confirmed).Extended,
+	}
+	if confirmed.Of(r.token) {
+		out.RetireAt = confirmed.RetireAt
+	}
+	return out
 }
 
 // announce tells of the new ID. A grant's first one is reconcile's to announce, once it is in.
-func (r *rotation) announce(ctx context.Context, p promotion, until time.Time) error {
+func (r *rotation) announce(ctx context.Context, p promotion, end gate.End) error {
 	if r.purpose == grant.Birth {
 		return nil
 	}
-	return r.Outbox.Announce(ctx, r.plan, p.secret.Tags, grant.FactRotated, r.token, events.ExternalIDRotated{
-		Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: until,
-	})
+	data := events.ExternalIDRotated{Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: end.Until}
+	if end.Keep && end.Until.IsZero() {
+		data.PreviousUntil, data.Extended = p.new.created.Add(r.plan.OverlapOf(r.token)).UTC().Truncate(time.Second), true
+	}
+	return r.Outbox.Announce(ctx, r.plan, p.secret.Tags, grant.FactRotated, r.token, data)
 }
 
 // clearStray takes AWSPENDING from a version that was left behind, because it blocks every later rotation. One that is

@@ -36,6 +36,7 @@ func (e Entry) Plan(s Site) grant.Plan {
 	if g.ExternalID {
 		plan.SecretARN, plan.KeyARN, plan.Prefix = s.SecretARN, s.KeyARN, p.Prefix
 		plan.RotateEvery, plan.Overlap = string(g.RotateEvery), grant.Duration(g.Overlap)
+		plan.IssuedBy, plan.WhenUnconfirmed, plan.ProviderMay = g.IssuedBy, g.WhenUnconfirmed, g.ProviderMay
 	}
 	return plan
 }

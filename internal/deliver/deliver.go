@@ -37,11 +37,11 @@ const (
 // tells lists which events each audience is told of. The operators hear of what may need them to act.
 var tells = map[Audience][]events.Type{
 	Provider: {
-		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypePreviousRetired,
+		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeExternalIDConfirmed, events.TypeRotationUnconfirmed, events.TypePreviousRetired,
 		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, events.TypeTestRequested,
 	},
 	Operators: {
-		events.TypeAccessGranted, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
+		events.TypeAccessGranted, events.TypeRotationUnconfirmed, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
 		events.TypeDestinationDisabled, events.TypeTestRequested,
 	},
 }
@@ -54,9 +54,10 @@ type Facts struct {
 	EventID   string // metadata.id of the event
 	Kind      events.Type
 	At        time.Time // of the change
-	VersionID string    // External ID Rotated, Access Granted, Access Restored, Previous External ID Retired, Rotation Failed
+	VersionID string    // of whatever tells of a rotation, Access Granted, Access Restored
 	RevokeID  string    // Access Revoked, Access Restored
-	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
+	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation. The
+	// plan's WhenUnconfirmed says whether it may stay longer.
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
 

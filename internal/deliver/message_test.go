@@ -63,6 +63,24 @@ var sayings = []saying{
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-23*time.Hour), f.Now.Add(time.Hour)
 		})},
+	{"external-id-rotated-auto", Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+		facts(events.TypeExternalIDRotated, func(f *Facts) {
+			f.VersionID, f.PreviousUntil = scheduledVersion, f.Now.Add(24*time.Hour)
+		})},
+	{"external-id-confirmed", Provider, nil,
+		facts(events.TypeExternalIDConfirmed, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"rotation-unconfirmed", Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-12*time.Hour), f.Now.Add(12*time.Hour)
+		})},
+	{"rotation-unconfirmed-cut", Provider, nil,
+		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-22*time.Hour), f.Now.Add(2*time.Hour)
+		})},
+	{"rotation-unconfirmed-operators", Operators, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedExtend },
+		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-25*time.Hour), f.Now.Add(-time.Hour)
+		})},
 	{"external-id-rotated-cut", Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
 	{"external-id-rotated-restored", Provider, nil,
@@ -147,6 +165,8 @@ func TestWhoIsTold(t *testing.T) {
 	}{
 		{events.TypeAccessGranted, true, true},
 		{events.TypeExternalIDRotated, true, false},
+		{events.TypeExternalIDConfirmed, true, false},
+		{events.TypeRotationUnconfirmed, true, true},
 		{events.TypePreviousRetired, true, false},
 		{events.TypeAccessRevoked, true, true},
 		{events.TypeAccessRestored, true, true},

@@ -28,6 +28,9 @@ const (
 	FactRestored Fact = "restored"    // revoke id: by reconcile
 	FactExpired  Fact = "expired"     // the end, RFC 3339: by reconcile
 	FactDrift    Fact = "trust-drift" // hash of what was found: by reconcile
+
+	FactConfirmed   Fact = "confirmed"   // a Confirmation: by confirm
+	FactUnconfirmed Fact = "unconfirmed" // version id and Reminder: by reconcile
 )
 
 // Tag is the key under which the change is noted.
