@@ -11,7 +11,8 @@ import (
 
 // forwarded are the events that a provider's own bus is handed: those that its mails and webhooks tell of.
 var forwarded = []any{
-	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypePreviousRetired),
+	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypeExternalIDConfirmed),
+	string(events.TypeRotationUnconfirmed), string(events.TypePreviousRetired),
 	string(events.TypeAccessRevoked), string(events.TypeAccessRestored), string(events.TypeAccessExpired),
 	string(events.TypeTestRequested),
 }

@@ -55,9 +55,9 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	if e.Grant.RolePath != grant.DefaultRolePath {
 		parts = append(parts, role(e))
 	}
+	parts = append(parts, s.refusedCalls(e)...)
 	return []statement{
 		deny("Parts", "*").on(parts...),
-		s.guardCalls(e),
 		// A mapping's own ARN doesn't tell whose function it feeds.
 		deny("Feeds", "lambda:*EventSourceMapping").on("*").
 			when("ArnLike", "lambda:FunctionArn", everywhere("lambda", "function:"+partName+"-*")),
@@ -66,18 +66,25 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	}
 }
 
-// guardCalls leaves it nothing of the API but what it may ask of its own grant. That no other grant is asked for the handlers
-// see to: a Deny can't name all but one path.
-func (s *ServiceProviderAccess) guardCalls(e access.Entry) statement {
+// refusedCalls are the paths of the API that it may not call: all but what it may ask of its own grant, whose name a pattern
+// can't single out, which is why the handlers look again. Verbs are told apart by as few letters as it takes.
+func (s *ServiceProviderAccess) refusedCalls(e access.Entry) []string {
 	api := s.apiARN()
 	refused := []string{api + "/*/GET/*"}
 	for _, r := range s.routes() {
 		verb := r.path[strings.LastIndexByte(r.path, '/')+1:]
-		if r.method == "POST" && !e.Grant.Lets(grant.ProviderAct(verb)) {
-			refused = append(refused, api+"/*/POST/*/"+verb)
+		if r.method != "POST" || e.Grant.Lets(grant.ProviderAct(verb)) {
+			continue
+		}
+		n := 1
+		for slices.ContainsFunc(e.Grant.ProviderMay, func(act grant.ProviderAct) bool { return strings.HasPrefix(string(act), verb[:n]) }) {
+			n++
+		}
+		if pattern := api + "/*/POST/*/" + verb[:n] + "*"; !slices.Contains(refused, pattern) {
+			refused = append(refused, pattern)
 		}
 	}
-	return deny("Calls", "execute-api:*").on(refused...)
+	return refused
 }
 
 // guardSecrets leaves it nothing of the secrets and the key but reading its own grant's.

@@ -160,6 +160,7 @@ func marksOnly() statement {
 
 func writtenByRotate() []string {
 	return []string{
+		grant.TagExtended,
 		grant.FactRotated.Tag(), grant.FactRotated.AnnouncedTag(),
 		grant.FactFailed.Tag(), grant.FactFailed.AnnouncedTag(),
 	}

@@ -169,6 +169,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 	for key, want := range map[string][]string{
 		"countersign:rotated":           {"rotate"},
 		"countersign:rotated-announced": {"rotate", "reconcile"},
+		"countersign:extended":          {"rotate"},
 		"countersign:failed":            {"rotate"},
 		"countersign:granted":           {"reconcile"},
 		"countersign:retired":           {"reconcile"},

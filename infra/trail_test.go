@@ -44,7 +44,7 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 	tmpl := rich(t)
 	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
-	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated",` +
+	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated","External ID Confirmed","Rotation Unconfirmed",` +
 		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired","Test Requested"],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("told of %s", got)

@@ -144,8 +144,8 @@ func (h *Handler) Confirm(ctx context.Context, name grant.Name, who caller, r ap
 	if i < 0 {
 		return api.ConfirmAnswer{}, fmt.Errorf("version %s of %s isn't listed: %w", r.VersionID, name, grant.ErrNotFound)
 	}
-	outlook := plan.Outlook(secret.At(grant.StagePrevious), known)
-	c := grant.Confirmation{VersionID: r.VersionID, RetireAt: plan.RetireAt(r.VersionID, made[i].Created, outlook, retireIn, h.Now()), By: who.by}
+	at := plan.RetireAt(r.VersionID, made[i].Created, plan.Extended(r.VersionID, secret.Tags), retireIn, h.Now())
+	c := grant.Confirmation{VersionID: r.VersionID, RetireAt: at, By: who.by}
 	if known.Of(r.VersionID) && known.RetireAt.Before(c.RetireAt) {
 		c.RetireAt = known.RetireAt // an operator was faster
 	}

@@ -91,7 +91,7 @@ func confirmation(s seen) *api.Confirmation {
 	o := s.plan.Outlook(s.secret.At(grant.StagePrevious), c)
 	out := &api.Confirmation{VersionID: c.VersionID, RetireAt: c.RetireAt, By: string(c.By), WhenUnconfirmed: string(s.plan.WhenUnconfirmed)}
 	if s.secret.At(grant.StagePrevious) != "" && !c.Of(s.secret.At(grant.StageCurrent)) && s.plan.OverlapOf(s.secret.At(grant.StageCurrent)) > 0 {
-		out.Extended, out.Why = o.Extended, o.Why
+		out.Extended, out.Why = s.plan.Extended(s.secret.At(grant.StageCurrent), s.secret.Tags), o.Why
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 	undated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, ""})
 	dated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, "2026-02-05T03:00:00Z"})
 	unfinished := document(t, accepts{trust.SidCurrent, []string{a, b}, ""})
+	older := document(t, accepts{trust.SidCurrent, []string{c}, ""})
 	without := document(t, accepts{trust.SidCurrent, []string{b}, ""})
 	confirmed := func(version string, at time.Time, by grant.Confirmer) string {
 		return grant.Confirmation{VersionID: version, RetireAt: at, By: by}.String()
@@ -50,6 +52,9 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 		{"a year has passed", "", grant.UnconfirmedAuto, undated, 365 * 24 * time.Hour, never, grant.Over},
 		{"the function died behind the label", "", grant.UnconfirmedAuto, unfinished, 9 * time.Hour, never, ""},
 		{"the birth document was put back", "", grant.UnconfirmedAuto, born, 48 * time.Hour, never, grant.Over},
+		{"a document from before was put back", "", grant.UnconfirmedAuto, older, 48 * time.Hour, never, grant.Over},
+		{"a document from before was put back, and the rotation before was confirmed", confirmed(first, now, grant.ByProvider), grant.UnconfirmedAuto, older, 9 * time.Hour, out, ""},
+		{"a document from before was put back, and it is confirmed", confirmed(second, soon, grant.ByProvider), grant.UnconfirmedAuto, older, 9 * time.Hour, out, ""},
 		{"somebody took it out", "", grant.UnconfirmedAuto, without, 9 * time.Hour, out, ""},
 		{"it has a deadline, and keeps it", "", grant.UnconfirmedAuto, dated, 9 * time.Hour, deadline, ""},
 		{"extend", confirmed(first, now, grant.ByProvider), grant.UnconfirmedExtend, undated, 48 * time.Hour, never, grant.Over},
@@ -73,7 +78,9 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 
 		{"cut", "", grant.UnconfirmedCut, dated, 22 * time.Hour, deadline, grant.NineTenths},
 		{"auto became cut behind the overlap", "", grant.UnconfirmedCut, undated, 25 * time.Hour, out, ""},
-		{"cut became auto", "", grant.UnconfirmedAuto, dated, 9 * time.Hour, deadline, ""},
+		{"cut became auto (not noted)", "", grant.UnconfirmedAuto, dated, 9 * time.Hour, deadline, ""},
+		{"cut became auto, and the birth document was put back (not noted)", "", grant.UnconfirmedAuto, born, 25 * time.Hour, out, ""},
+		{"somebody took the note away (not noted)", "", grant.UnconfirmedAuto, undated, 9 * time.Hour, deadline, ""},
 	} {
 		f := facts{
 			plan: grant.Plan{
@@ -84,6 +91,9 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 			tags:     map[string]string{grant.FactConfirmed.Tag(): test.confirmed, grant.FactConfirmed.AnnouncedTag(): test.confirmed},
 			current:  version{versionID: second, created: now.Add(-test.age), id: id(b)},
 			previous: version{versionID: first, created: now.Add(-test.age - 720*time.Hour), id: id(a)},
+		}
+		if f.plan.Outlook(first, f.confirmation()).Extended && !strings.HasSuffix(test.name, "(not noted)") {
+			f.tags[grant.TagExtended] = second
 		}
 		d := decide(f)
 		got := out

@@ -133,7 +133,7 @@ func wanted(f facts) (grant.IDs, gate.End) {
 		return ids, gate.End{}
 	}
 	end := gate.Deadline(f.doc, f.promotion(), f.now)
-	if f.doc.Born() && f.overBeforeBirth() {
+	if !f.previous.id.AcceptedBy(f.doc) && f.overBefore() {
 		end = gate.End{} // the document that said so is gone
 	}
 	if written, known := f.ends[f.previous.id]; known && written.Before(end) {
@@ -148,9 +148,9 @@ func wanted(f facts) (grant.IDs, gate.End) {
 	return ids, end
 }
 
-// overBeforeBirth says whether the previous ID is over whatever the birth document, which was put back, doesn't say: a cut is
-// under way, which ends it first; or it was announced to be retired.
-func (f facts) overBeforeBirth() bool {
+// overBefore says whether the previous ID is over, which a document that was put back doesn't say: a cut is under way, which ends
+// it first; or it was announced to be retired.
+func (f facts) overBefore() bool {
 	return f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 ||
 		f.tags[grant.FactRetired.AnnouncedTag()] == f.previous.versionID
 }
@@ -159,7 +159,10 @@ func (f facts) overBeforeBirth() bool {
 func (f facts) promotion() gate.Promotion {
 	p := gate.Promotion{
 		Previous: f.previous.id, Created: f.current.created, Overlap: f.plan.OverlapOf(f.current.versionID),
-		Extended: f.plan.Outlook(f.previous.versionID, f.confirmation()).Extended,
+		Extended: f.plan.Extended(f.current.versionID, f.tags),
+	}
+	if !f.plan.Adopted {
+		p.Current = f.current.id
 	}
 	if c := f.confirmation(); c.Of(f.current.versionID) {
 		p.RetireAt = c.RetireAt

@@ -123,8 +123,8 @@ func (r *rotation) issued(ctx context.Context) (version, error) {
 	}
 }
 
-// confirmed refuses, before anything is stored, a rotation with an overlap while the trust policy accepts the previous ID
-// until somebody confirms. A revoked grant's rotations run through.
+// confirmed refuses, before anything is stored, a rotation with an overlap while the previous ID is accepted until somebody
+// confirms. A revoked grant's rotations run through.
 func (r *rotation) confirmed(ctx context.Context, s grant.Secret) error {
 	if s.At(grant.StagePrevious) == "" || r.plan.OverlapOf(r.token) == 0 || !r.plan.MayExtend() {
 		return nil
@@ -133,7 +133,44 @@ func (r *rotation) confirmed(ctx context.Context, s grant.Secret) error {
 	if err != nil || doc.Closed() {
 		return err
 	}
-	return r.overlapOver(doc)
+	return r.overlapOver(ctx, doc)
+}
+
+// overlapOver refuses a rotation with an overlap while a trust policy still accepts a previous ID: there would be three.
+func (r *rotation) overlapOver(ctx context.Context, doc *trust.Document) error {
+	if r.plan.OverlapOf(r.token) == 0 {
+		return nil
+	}
+	until, open := gate.Overlapping(doc, r.Now())
+	switch {
+	case !open:
+		return r.waits(ctx, doc)
+	case until.IsZero() && grant.ConfirmationOf(r.tags()).Of(r.secret.At(grant.StageCurrent)):
+		return fmt.Errorf("the trust policy doesn't show yet that the current version is confirmed: %w", grant.ErrNotYetVisible)
+	case until.IsZero():
+		return grant.ErrUnconfirmed
+	}
+	return fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+}
+
+// waits refuses where a trust policy accepts the previous ID, that is to stay until somebody confirms, as if it were a current
+// one: an older document was put back.
+func (r *rotation) waits(ctx context.Context, doc *trust.Document) error {
+	current, previous := r.secret.At(grant.StageCurrent), r.secret.At(grant.StagePrevious)
+	c := grant.ConfirmationOf(r.tags())
+	if previous == "" || previous == r.token || c.Of(current) || !r.plan.Extended(current, r.tags()) {
+		return nil
+	}
+	v, err := r.version(ctx, previous)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case v.err == nil && v.id.AcceptedBy(doc):
+		return grant.ErrUnconfirmed
+	}
+	return nil
 }
 
 // unborn says whether the current version holds no external ID for the plan's role yet.
@@ -221,6 +258,11 @@ func (r *rotation) set(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !doc.Born() {
+		if err := r.overlapOver(ctx, doc); err != nil {
+			return err
+		}
+	}
 	return r.replace(ctx, doc, t)
 }
 
@@ -246,24 +288,7 @@ func (r *rotation) opening(doc *trust.Document, current, made version, retired [
 	if _, leaving := current.id.DeadlineIn(doc); leaving {
 		return trust.Plan{}, fmt.Errorf("the current external ID has a deadline in the trust policy: %w", grant.ErrBackwards)
 	}
-	if err := r.overlapOver(doc); err != nil {
-		return trust.Plan{}, err
-	}
 	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id, Retired: retired}), nil
-}
-
-// overlapOver refuses a rotation with an overlap while a trust policy still accepts a previous ID: there would be three.
-func (r *rotation) overlapOver(doc *trust.Document) error {
-	until, open := gate.Overlapping(doc, r.Now())
-	switch {
-	case !open || r.plan.OverlapOf(r.token) == 0:
-		return nil
-	case until.IsZero() && grant.ConfirmationOf(r.tags()).Of(r.secret.At(grant.StageCurrent)):
-		return fmt.Errorf("the trust policy doesn't show yet that the current version is confirmed: %w", grant.ErrNotYetVisible)
-	case until.IsZero():
-		return grant.ErrUnconfirmed
-	}
-	return fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 }
 
 // replace writes the trust policy. What was found beside the plan is reconcile's to announce.

@@ -70,6 +70,7 @@ type promotion struct {
 	moved    bool // AWSCURRENT is on the new version already
 	current  string
 	before   string  // version of old
+	extended bool    // the old ID stays until somebody confirms the new one
 	new, old version // old has no ID where there was none before
 }
 
@@ -97,6 +98,9 @@ func (r *rotation) finish(ctx context.Context) error {
 		return err
 	}
 	if !p.moved {
+		if err := r.extend(ctx, &p); err != nil {
+			return err
+		}
 		if err := r.Secrets.MoveStage(ctx, r.plan.SecretARN, grant.StageCurrent, r.token, p.current); err != nil {
 			return fmt.Errorf("promoting version %s: %w", r.token, err)
 		}
@@ -113,6 +117,22 @@ func (r *rotation) finish(ctx context.Context) error {
 		return err
 	}
 	return r.clearStray(ctx, p)
+}
+
+// extend decides, once and before the label moves, whether the old ID stays until somebody confirms the new one.
+func (r *rotation) extend(ctx context.Context, p *promotion) error {
+	if p.before == "" || r.plan.OverlapOf(r.token) == 0 || r.plan.Extended(r.token, p.secret.Tags) {
+		return nil
+	}
+	o := r.plan.Outlook(p.before, grant.ConfirmationOf(p.secret.Tags))
+	if p.extended = o.Extended; !o.Extended {
+		return nil
+	}
+	r.log.InfoContext(ctx, "the external ID before stays until somebody confirms", "reason", o.Why)
+	if err := r.Secrets.Tag(ctx, r.plan.SecretARN, map[string]string{grant.TagExtended: r.token}); err != nil {
+		return fmt.Errorf("noting that the external ID before stays: %w", err)
+	}
+	return nil
 }
 
 // look reads labels and IDs.
@@ -183,7 +203,7 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 	if _, leaving := p.new.id.DeadlineIn(doc); leaving {
 		return false, fmt.Errorf("the external ID to promote has a deadline in the trust policy: %w", grant.ErrBackwards)
 	}
-	t, _ := r.promoted(doc, p)
+	t, _ := r.promoted(doc, p)                        // of either length: a date takes room, no date doesn't
 	if _, _, err := trust.Apply(doc, t); err != nil { // before the label moves
 		return false, fmt.Errorf("promoting in trust of %s: %w", r.plan.RoleName(), err)
 	}
@@ -209,7 +229,7 @@ func (r *rotation) ending(p promotion) gate.Promotion {
 	confirmed := grant.ConfirmationOf(p.secret.Tags)
 	out := gate.Promotion{
 		Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved,
-		Extended: r.plan.Outlook(p.before, confirmed).Extended,
+		Extended: r.plan.Extended(r.token, p.secret.Tags) || p.extended,
 	}
 	if confirmed.Of(r.token) {
 		out.RetireAt = confirmed.RetireAt

@@ -52,6 +52,8 @@ type Secrets interface {
 	PutVersion(ctx context.Context, secretARN, versionID string, value []byte, stages ...string) error
 	// MoveStage fails where fromVersion doesn't carry the label. "" means none.
 	MoveStage(ctx context.Context, secretARN, stage, toVersion, fromVersion string) error
+	// Tag sets tags and leaves others alone.
+	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
 
 // Handler rotates.

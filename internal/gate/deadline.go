@@ -10,6 +10,7 @@ import (
 // Promotion is what decides until when the ID before the current one stays accepted.
 type Promotion struct {
 	Previous grant.ID
+	Current  grant.ID      // a document without it is from before it; adopted roles: zero, for where an ID belongs only they know
 	Created  time.Time     // of the current version, by AWS
 	Overlap  time.Duration // that the current version's id stands for; zero: a cut
 	Now      bool          // AWSCURRENT moves to it just now, by the caller; else it moved before, nobody knows when
@@ -36,8 +37,8 @@ func (e End) Before(o End) bool {
 // What the document says is only ever shortened. An ID with a deadline keeps it, and never gets to be one without. The step
 // that promotes gives the overlap from now on. Whoever comes later works the deadline out from the version's date, which is
 // never later than the first one: the document may be an older one that was put back, and tells nothing then. An ID that
-// the document doesn't accept stays out, but where the birth document was put back; and even there once the current version
-// is confirmed.
+// the document doesn't accept stays out, but where the birth document, or one from before the current ID, was put back; and
+// even there once the current version is confirmed.
 func Deadline(doc *trust.Document, p Promotion, now time.Time) End {
 	if p.Previous.IsZero() || p.Overlap <= 0 {
 		return End{}
@@ -48,7 +49,7 @@ func Deadline(doc *trust.Document, p Promotion, now time.Time) End {
 	switch {
 	case dated && !stands.IsZero():
 		end.Until = stands
-	case !p.Previous.AcceptedBy(doc) && (!doc.Born() || !p.RetireAt.IsZero()):
+	case !p.Previous.AcceptedBy(doc) && (!p.lost(doc) || !p.RetireAt.IsZero()):
 		return End{}
 	case p.Extended && p.RetireAt.IsZero():
 		return end
@@ -68,6 +69,12 @@ func Deadline(doc *trust.Document, p Promotion, now time.Time) End {
 		return End{}
 	}
 	return end
+}
+
+// lost says whether a document tells nothing of the previous ID: it is the birth document; or, where the previous ID is to stay
+// until somebody confirms, one from before the current ID.
+func (p Promotion) lost(doc *trust.Document) bool {
+	return doc.Born() || p.Extended && !p.Current.IsZero() && !p.Current.AcceptedBy(doc)
 }
 
 // PreviousIn is until when a document accepts an ID as a previous one, zero without an end of its own; ok is false where it

@@ -21,6 +21,7 @@ import (
 const (
 	provider = "arn:aws:iam::111122223333:role/Engineers"
 	oldID    = "abcdefghijklmnopqrstuvwxyz012345"
+	otherID  = "zyxwvutsrqponmlkjihgfedcba543210"
 	newID    = "ABCDEFGHIJKLMNOPQRSTUVWXYZ543210"
 )
 
@@ -331,6 +332,9 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 		{"extended, but it has a deadline", dated("2026-02-05T03:00:25Z"), gate.Promotion{Extended: true}, "2026-02-05T03:00:25Z"},
 		{"extended, but its deadline has passed", dated("2026-02-04T12:00:00Z"), gate.Promotion{Extended: true}, ""},
 		{"extended, the document doesn't accept it", document(statement(trust.SidCurrent, newID, "")), gate.Promotion{Extended: true}, ""},
+		{"extended, an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Extended: true, Current: id(t, newID)}, never},
+		{"confirmed, an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Extended: true, Current: id(t, newID), RetireAt: retire}, ""},
+		{"an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Current: id(t, newID)}, ""},
 		{"extended, a cut", dated(""), gate.Promotion{Extended: true, Overlap: -1}, ""},
 
 		{"extended, and the grant ends", ending("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"), gate.Promotion{Extended: true}, never},

@@ -125,6 +125,12 @@ func (p Plan) MayExtend() bool {
 	return p.WhenUnconfirmed == UnconfirmedAuto || p.WhenUnconfirmed == UnconfirmedExtend
 }
 
+// Extended says whether the external ID before a version stays until somebody confirms it. That was decided when the version was
+// promoted, and TagExtended says how: only where a plan still lets it. Behind a deadline that was once written it says nothing.
+func (p Plan) Extended(versionID string, tags map[string]string) bool {
+	return p.MayExtend() && p.OverlapOf(versionID) > 0 && tags[TagExtended] == versionID
+}
+
 // Outlook decides. previous is the version before the current one, confirmed the last that was confirmed.
 //
 // Confirming a first ID, or one that a cut or a restore made, does not show that the provider follows rotations: such an ID
@@ -149,10 +155,10 @@ func (p Plan) Outlook(previous string, confirmed Confirmation) Outlook {
 
 // RetireAt is when the external ID before the current version ends that is confirmed now: in retireIn, and never behind
 // the deadline. created is the current version's date.
-func (p Plan) RetireAt(current string, created time.Time, o Outlook, retireIn time.Duration, now time.Time) time.Time {
+func (p Plan) RetireAt(current string, created time.Time, extended bool, retireIn time.Duration, now time.Time) time.Time {
 	overlap := p.OverlapOf(current)
 	at := now.Add(min(retireIn, overlap))
-	if end := created.Add(overlap); !o.Extended && end.Before(at) {
+	if end := created.Add(overlap); !extended && end.Before(at) {
 		at = end
 	}
 	if at.Before(now) {

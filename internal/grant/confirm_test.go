@@ -115,7 +115,7 @@ func TestAConfirmationNeverLengthens(t *testing.T) {
 		{scheduled, 25 * time.Hour, true, 48 * time.Hour, "2026-02-05T12:00:00Z"},
 		{"cut-0123456789abcdef0123456789abcdef", time.Minute, false, 15 * time.Minute, "2026-02-04T12:00:00Z"},
 	} {
-		got := p.RetireAt(tt.version, now.Add(-tt.age), grant.Outlook{Extended: tt.extended}, tt.in, now)
+		got := p.RetireAt(tt.version, now.Add(-tt.age), tt.extended, tt.in, now)
 		if got.Format(time.RFC3339Nano) != tt.want {
 			t.Errorf("%s of %s, extended %t, in %s: %s, want %s", tt.version, tt.age, tt.extended, tt.in, got, tt.want)
 		}

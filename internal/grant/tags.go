@@ -7,6 +7,7 @@ const (
 	TagGrant    = TagPrefix + "grant"              // the grant's name: by the template, on role and secret
 	TagRevoked  = TagPrefix + string(FactRevoked)  // revoke id: by revoke, and by reconcile for a Deny without one
 	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
+	TagExtended = TagPrefix + "extended"           // version whose predecessor stays until somebody confirms, see Extended: by rotate
 	TagPaused   = TagPrefix + "paused"             // until when no scheduled rotation starts, see PausedUntil: by operate
 
 	// TagDisabled and a hash of its URL mark a webhook that answered 410, on the secret that signs for it: by notify. The value
