@@ -119,11 +119,11 @@ func (w *watch) unended(s sim.Seen, after *verdicts) {
 	}
 	for _, id := range after.accepted {
 		until, previous := after.doc.Deadline(id)
-		if previous && until.IsZero() && !plan.MayExtend() && !w.plan.MayExtend() {
+		if previous && until.IsZero() && !after.closed && !plan.MayExtend() && !w.plan.MayExtend() {
 			_ = w.violated("I2", "%s lets the external ID of version %s in without an end, and the plan says cut", s.Actor, w.version(id))
 		}
 	}
-	if after.confirmable {
+	if after.confirmable && !after.closed {
 		_ = w.violated("I12", "%s wrote a trust policy in which a previous external ID opens sessions that confirm", s.Actor)
 	}
 }
