@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -22,8 +21,8 @@ var Pairs = []Pair{
 	{"restore, asked x replayed event", nil, revokedBefore, []act{restoring, replaying}},
 	{"restore, opening x replayed event", nil, restoredNext, []act{reconciling, replaying}},
 	{"revoke x forger", nil, nothing, []act{revoking, forging}},
-	{"rotate x confirm", auto, rotatingOn, []act{confirmationOf}},
-	{"revoke x confirm", auto, rotatedBefore, []act{revoking, confirmationOf}},
+	{"rotate x confirm", auto, startRotation, []act{confirmingTwice}},
+	{"revoke x confirm", auto, rotatedBefore, []act{revoking, confirmingOnce}},
 }
 
 func nothing(*run) error { return nil }
@@ -159,27 +158,22 @@ func rotatedBefore(r *run) error {
 	return r.watch.check()
 }
 
-// rotatingOn is rotatedBefore with another rotation that begins.
-func rotatingOn(r *run) error {
-	if err := rotatedBefore(r); err != nil {
-		return err
-	}
-	return r.Secrets.Rotate(r.ctx, r.plan.SecretARN, "rotate-00000000000000000000000000000002")
-}
+// confirmingOnce is a provider that enters with what it finds current, and confirms that; confirmingTwice does so again, by when
+// another version may be current.
+var confirmingOnce, confirmingTwice = act{"fleet", confirms(1)}, act{"fleet", confirms(2)}
 
-// confirmationOf is a provider that enters with what it finds current, and confirms that.
-var confirmationOf = act{"fleet", func(h *history, ctx context.Context) error {
-	version, _ := h.Secrets.Labelled(h.plan.SecretARN, grant.StageCurrent)
-	s, err := h.EnterTo(ctx, h.plan.Grant, version, h.watch.valued[version])
-	h.knows("entered", version, err == nil)
-	if err != nil {
+func confirms(times int) func(*history, context.Context) error {
+	return func(h *history, ctx context.Context) error {
+		for n := range times {
+			version, _ := h.Secrets.Labelled(h.plan.SecretARN, grant.StageCurrent)
+			s, err := h.EnterTo(ctx, h.plan.Grant, version, h.watch.valued[version])
+			h.knows("entered", n, version, err == nil)
+			if err != nil {
+				continue
+			}
+			_, _ = h.Confirm(ctx, s, h.plan.Grant, version, "0s")
+			h.knows("confirmed", n)
+		}
 		return nil
 	}
-	return h.twice(func() error {
-		_, err := h.Confirm(ctx, s, h.plan.Grant, version, "0s")
-		if refused := (*Refused)(nil); errors.As(err, &refused) && refused.Status < 500 {
-			return nil
-		}
-		return err
-	})
-}}
+}
