@@ -43,7 +43,7 @@ func (f facts) confirmations(end gate.End) (out []item) {
 		return out
 	}
 	due := grant.ReminderAt(f.current.created, f.plan.OverlapOf(version), endless(end), f.now)
-	if due == grant.NoReminder || !end.Keep {
+	if due == grant.NoReminder || !end.Keep || !f.plan.MayExtend() { // who says cut expects nobody to confirm
 		return out
 	}
 	change := version + " " + string(due)

@@ -76,7 +76,7 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 		{"confirmed, and the birth document was put back", confirmed(second, soon, grant.ByProvider), grant.UnconfirmedAuto, born, 9 * time.Hour, out, ""},
 		{"a tag that can't be read", second + " now provider", grant.UnconfirmedAuto, undated, 9 * time.Hour, never, ""},
 
-		{"cut", "", grant.UnconfirmedCut, dated, 22 * time.Hour, deadline, grant.NineTenths},
+		{"cut", "", grant.UnconfirmedCut, dated, 22 * time.Hour, deadline, ""},
 		{"auto became cut behind the overlap", "", grant.UnconfirmedCut, undated, 25 * time.Hour, out, ""},
 		{"cut became auto (not noted)", "", grant.UnconfirmedAuto, dated, 9 * time.Hour, deadline, ""},
 		{"cut became auto, and the birth document was put back (not noted)", "", grant.UnconfirmedAuto, born, 25 * time.Hour, out, ""},

@@ -73,10 +73,6 @@ var sayings = []saying{
 		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-12*time.Hour), f.Now.Add(12*time.Hour)
 		})},
-	{"rotation-unconfirmed-cut", Provider, nil,
-		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
-			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-22*time.Hour), f.Now.Add(2*time.Hour)
-		})},
 	{"rotation-unconfirmed-operators", Operators, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedExtend },
 		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-25*time.Hour), f.Now.Add(-time.Hour)
