@@ -67,21 +67,15 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 }
 
 // refusedCalls are the paths of the API that it may not call: all but what it may ask of its own grant, whose name a pattern
-// can't single out, which is why the handlers look again. Verbs are told apart by as few letters as it takes.
+// can't single out, which is why the handlers look again. The API's id says enough: Region and account are left out, for each
+// role holds these.
 func (s *ServiceProviderAccess) refusedCalls(e access.Entry) []string {
-	api := s.apiARN()
+	api := "arn:" + partition + ":execute-api:*:*:" + *s.api.Ref()
 	refused := []string{api + "/*/GET/*"}
 	for _, r := range s.routes() {
 		verb := r.path[strings.LastIndexByte(r.path, '/')+1:]
-		if r.method != "POST" || e.Grant.Lets(grant.ProviderAct(verb)) {
-			continue
-		}
-		n := 1
-		for slices.ContainsFunc(e.Grant.ProviderMay, func(act grant.ProviderAct) bool { return strings.HasPrefix(string(act), verb[:n]) }) {
-			n++
-		}
-		if pattern := api + "/*/POST/*/" + verb[:n] + "*"; !slices.Contains(refused, pattern) {
-			refused = append(refused, pattern)
+		if r.method == "POST" && !e.Grant.Lets(grant.ProviderAct(verb)) {
+			refused = append(refused, api+"/*/POST/*/"+verb)
 		}
 	}
 	return refused

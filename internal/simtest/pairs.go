@@ -21,8 +21,8 @@ var Pairs = []Pair{
 	{"restore, asked x replayed event", nil, revokedBefore, []act{restoring, replaying}},
 	{"restore, opening x replayed event", nil, restoredNext, []act{reconciling, replaying}},
 	{"revoke x forger", nil, nothing, []act{revoking, forging}},
-	{"rotate x confirm", auto, startRotation, []act{confirmingTwice}},
-	{"revoke x confirm", auto, rotatedBefore, []act{revoking, confirmingOnce}},
+	{"rotate x confirm", auto, startRotation, []act{inUse}},
+	{"revoke x confirm", auto, rotatedBefore, []act{revoking, inUse}},
 }
 
 func nothing(*run) error { return nil }
@@ -158,22 +158,17 @@ func rotatedBefore(r *run) error {
 	return r.watch.check()
 }
 
-// confirmingOnce is a provider that enters with what it finds current, and confirms that; confirmingTwice does so again, by when
-// another version may be current.
-var confirmingOnce, confirmingTwice = act{"fleet", confirms(1)}, act{"fleet", confirms(2)}
-
-func confirms(times int) func(*history, context.Context) error {
-	return func(h *history, ctx context.Context) error {
-		for n := range times {
-			version, _ := h.Secrets.Labelled(h.plan.SecretARN, grant.StageCurrent)
-			s, err := h.EnterTo(ctx, h.plan.Grant, version, h.watch.valued[version])
-			h.knows("entered", n, version, err == nil)
-			if err != nil {
-				continue
-			}
-			_, _ = h.Confirm(ctx, s, h.plan.Grant, version, "0s")
-			h.knows("confirmed", n)
-		}
+// inUse is a provider that enters with what it finds current, and confirms that.
+var inUse = act{"fleet", func(h *history, ctx context.Context) error {
+	version, id, err := h.Read(ctx, h.plan.Grant, grant.StageCurrent)
+	if err != nil {
 		return nil
 	}
-}
+	s, err := h.EnterTo(ctx, h.plan.Grant, version, id)
+	h.knows("entered", version, err == nil)
+	if err != nil {
+		return nil
+	}
+	_, _ = h.Confirm(ctx, s, h.plan.Grant, version, "0s")
+	return nil
+}}
