@@ -63,6 +63,7 @@ func (s *story) revoke(t *testing.T) {
 	t.Run("its history says who and why, and a replay reaches one subscription only", func(t *testing.T) {
 		s.history(t, status.RevokeID)
 	})
+	t.Run("a dead letter is shown, and told when it is sent again", func(t *testing.T) { s.sendsAgain(t, status.RevokeID) })
 }
 
 // history reads the trail, and replays the archive to the trail alone: nobody is told again, and the history stays the same.

@@ -16,7 +16,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/countersign/countersign/events"
-	"github.com/countersign/countersign/internal/deliver"
 )
 
 var update = flag.Bool("update", false, "write asyncapi.yaml")
@@ -34,7 +33,7 @@ func asyncAPI(t *testing.T) string {
 		key := strings.ReplaceAll(string(typ), " ", "")
 		ref := fmt.Sprintf("      %s: {$ref: \"#/components/messages/%s\"}\n", key, key)
 		bus.WriteString(ref)
-		if deliver.Tells(deliver.Provider, typ) {
+		if typ.Concerns(events.Provider) {
 			theirs.WriteString(ref)
 		}
 		schema, err := events.Schema(typ)

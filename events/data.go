@@ -114,8 +114,10 @@ type Delivery struct {
 	Event       Type   `json:"event"`
 	Channel     string `json:"channel"`     // mail, webhook or sns
 	Destination string `json:"destination"` // its place in the plan, as "webhook 1": addresses stay out of events
-	Attempt     int    `json:"attempt"`     // counted from 1
+	Attempt     int    `json:"attempt"`     // counted from 1; where it was sent again, from 1 anew
 	Reason      string `json:"reason,omitempty"`
+
+	SentAgain time.Time `json:"sentAgain,omitzero"` // when a person took it from the dead letters; absent: nobody did
 }
 
 // DeliverySucceeded says that a destination took the message.
@@ -139,6 +141,23 @@ type DestinationDisabled struct {
 	Reason      string `json:"reason"`
 }
 
+// What may have become of a mail that SES took.
+const (
+	MailBounced    = "bounce"            // the recipient's server did not take it
+	MailComplaint  = "complaint"         // it arrived, and its reader called it spam
+	MailRejected   = "reject"            // SES found a virus in it
+	MailUnrendered = "rendering-failure" // SES could not fill its template; our mails have none
+)
+
+// MailUndelivered says that a mail which SES took did not arrive, or was not wanted. Nothing follows from it by itself.
+type MailUndelivered struct {
+	EventID     string `json:"eventId"`         // of the event that the mail told of
+	Destination string `json:"destination"`     // its place in the plan, as "mail 1": addresses stay out of events
+	Kind        string `json:"kind"`            // see MailBounced
+	Permanent   bool   `json:"permanent"`       // a bounce that SES calls permanent: the next mail will fare the same
+	Cause       string `json:"cause,omitempty"` // of a bounce, SES's own word for it, as "MailboxFull"
+}
+
 // Type is the event's detail type.
 func (AccessGranted) Type() Type       { return TypeAccessGranted }
 func (AccessExpired) Type() Type       { return TypeAccessExpired }
@@ -155,6 +174,7 @@ func (TestRequested) Type() Type       { return TypeTestRequested }
 func (DeliverySucceeded) Type() Type   { return TypeDeliverySucceeded }
 func (DeliveryFailed) Type() Type      { return TypeDeliveryFailed }
 func (DestinationDisabled) Type() Type { return TypeDestinationDisabled }
+func (MailUndelivered) Type() Type     { return TypeMailUndelivered }
 
 // newData makes the empty body that Parse fills.
 var newData = map[Type]func() Data{
@@ -173,4 +193,5 @@ var newData = map[Type]func() Data{
 	TypeDeliverySucceeded:   func() Data { return new(DeliverySucceeded) },
 	TypeDeliveryFailed:      func() Data { return new(DeliveryFailed) },
 	TypeDestinationDisabled: func() Data { return new(DestinationDisabled) },
+	TypeMailUndelivered:     func() Data { return new(MailUndelivered) },
 }

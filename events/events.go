@@ -40,6 +40,7 @@ const (
 	TypeDeliverySucceeded   Type = "Delivery Succeeded"           // notify
 	TypeDeliveryFailed      Type = "Delivery Failed"              // notify
 	TypeDestinationDisabled Type = "Destination Disabled"         // notify
+	TypeMailUndelivered     Type = "Mail Undelivered"             // notify
 )
 
 // Metadata says which event this is.

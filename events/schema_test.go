@@ -158,6 +158,10 @@ func TestSchemasRefuseWrongForms(t *testing.T) {
 		{events.TypeDeliveryFailed, "data.attempt", 0},
 		{events.TypeDestinationDisabled, "data.destination", "mail 1"},
 		{events.TypeDestinationDisabled, "data.tag", "countersign:revoked"},
+		{events.TypeMailUndelivered, "data.destination", "ops@example.com"},
+		{events.TypeMailUndelivered, "data.destination", "webhook 1"},
+		{events.TypeMailUndelivered, "data.kind", "Bounce"},
+		{events.TypeMailUndelivered, "data.cause", "call +1 555 0100"},
 		{events.TypeDeliverySucceeded, "data.reason", "said of failures only"},
 	} {
 		src, err := events.Example(tt.typ)
@@ -299,9 +303,19 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	},
 	events.TypeDestinationDisabled: func(t *rapid.T) events.Data {
 		d := delivery(t)
+		if d.Event == events.WeeklyDigest { // a mail's
+			d.Event = events.TypeAccessRevoked
+		}
 		return events.DestinationDisabled{
 			EventID: d.EventID, Event: d.Event, Channel: "webhook", Destination: "webhook 2", SecretARN: "arn:aws:secretsmanager:eu-west-1:" + account(t) + ":secret:hook-XyZ123",
 			Tag: "countersign:disabled-" + rapid.StringMatching(`[0-9a-f]{16}`).Draw(t, "mark"), Reason: rapid.StringN(1, 200, -1).Draw(t, "reason"),
+		}
+	},
+	events.TypeMailUndelivered: func(t *rapid.T) events.Data {
+		return events.MailUndelivered{
+			EventID: delivery(t).EventID, Destination: "mail 2", Permanent: rapid.Bool().Draw(t, "permanent"),
+			Kind:  rapid.SampledFrom([]string{events.MailBounced, events.MailComplaint, events.MailRejected, events.MailUnrendered}).Draw(t, "kind"),
+			Cause: maybe(t, "OnAccountSuppressionList"),
 		}
 	},
 }
@@ -336,8 +350,14 @@ func delivery(t *rapid.T) events.Delivery {
 	told := slices.DeleteFunc(events.Types(), func(t events.Type) bool {
 		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested
 	})
+	told = append(told, events.WeeklyDigest)
+	var sentAgain time.Time
+	if rapid.Bool().Draw(t, "sent again") {
+		sentAgain = date(t)
+	}
 	return events.Delivery{
-		EventID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
+		SentAgain: sentAgain,
+		EventID:   rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "event id"), Event: rapid.SampledFrom(told).Draw(t, "event"),
 		Channel: channel, Destination: channel + " " + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "place"), Attempt: rapid.IntRange(1, 12).Draw(t, "attempt"),
 	}
 }

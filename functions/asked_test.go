@@ -74,11 +74,14 @@ func TestATestOfWhoIsToldChangesNothing(t *testing.T) {
 		return status, answer, p
 	}
 	w := opened(t, func(p *grant.Plan) {
-		p.Notify = grant.Notify{Mail: []string{"a@example.com", "b@example.com"}, SNS: []string{"arn:aws:sns:eu-west-1:444455556666:ops"},
-			Webhook: []grant.Webhook{{URL: "https://hooks.example.com", Secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}}}
+		p.Notify = grant.Notify{
+			{Channel: grant.Mail, Address: "a@example.com"}, {Channel: grant.Mail, Address: "b@example.com"},
+			{Channel: grant.Webhook, Address: "https://hooks.example.com", Secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
+			{Channel: grant.SNS, Address: "arn:aws:sns:eu-west-1:444455556666:ops"},
+		}
 	})
 	status, answer, _ := ask(w)
-	if diff := cmp.Diff([]string{"mail 1", "mail 2", "sns 1", "webhook 1"}, answer.Destinations); status != http.StatusAccepted || diff != "" {
+	if diff := cmp.Diff([]string{"mail 1", "mail 2", "webhook 1", "sns 1"}, answer.Destinations); status != http.StatusAccepted || diff != "" {
 		t.Errorf("%d %s", status, diff)
 	}
 	if diff := cmp.Diff([]string{"ssm:GetParameter", "events:PutEvents"}, calls(w.Calls("api"))); diff != "" {
@@ -104,7 +107,7 @@ func TestATestOfWhoIsToldChangesNothing(t *testing.T) {
 		t.Errorf("without a bus: %d %+v", status, p)
 	}
 
-	alone := opened(t, func(p *grant.Plan) { p.Notify = grant.Notify{} })
+	alone := opened(t, func(p *grant.Plan) { p.Notify = nil })
 	if status, _, p := ask(alone); status != http.StatusConflict || p.Next == "" {
 		t.Errorf("nobody to tell: %d %+v", status, p)
 	}

@@ -90,13 +90,15 @@ func TestARestoreOpensWithANewIDAndNoOldSession(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
+		"secretsmanager:ListSecretVersionIds", // whose are the IDs that still stand there? Else they were drift
+		"secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
 		"iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:GetRole", // the trust policy, read back
 		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
 		"secretsmanager:TagResource", "iam:GetRolePolicy", "iam:PutRolePolicy", // the opening comes last
 		"ssm:GetParameter",
 		"iam:GetRole", "iam:GetRolePolicy", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:GetSecretValue",
-	}, calls(w.Calls("reconcile"))[:24]); diff != "" {
+	}, calls(w.Calls("reconcile"))[:29]); diff != "" {
 		t.Error(diff)
 	}
 	fresh := w.valueOf(answer.VersionID)

@@ -94,6 +94,7 @@ func TestTheAlarms(t *testing.T) {
 		"countersign-drift":            {"Countersign TrustDrifts", stack, "Sum", "1 of 24 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-labels-backwards": {"Countersign LabelsBackwards", stack, "Sum", "1 of 24 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-dead-letters":     {"AWS/SQS ApproximateNumberOfMessagesVisible", "QueueName countersign-notify-dead", "Maximum", "1 of 1 times 300 s GreaterThanThreshold 0", "ignore"},
+		"countersign-mail-undelivered": {"Countersign MailsUndelivered", stack, "Sum", "1 of 12 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-revoke-errors":    {"Countersign RevokeErrors", stack, "Sum", "1 of 12 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-revoke-crashed":   {"AWS/Lambda Errors", "FunctionName countersign-revoke", "Sum", "1 of 12 times 300 s GreaterThanThreshold 0", "notBreaching"},
 	}

@@ -26,7 +26,7 @@ const (
 type queues struct {
 	check  awssqs.CfnQueue // grants to look at, for reconcile
 	notify awssqs.CfnQueue // events to tell, and what of them is told later, for notify
-	dead   awssqs.CfnQueue // what has no attempt left, and what EventBridge could not deliver
+	dead   awssqs.CfnQueue // what has no attempt left, and what EventBridge could not hand on to whomever
 }
 
 // createBus makes the bus on which changes are announced, with an archive to replay from.
@@ -84,17 +84,36 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 		},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
 			Id: new("notify"), Arn: s.queues.notify.AttrArn(),
-			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: s.queues.dead.AttrArn()},
+			DeadLetterConfig: s.deadLetters(),
 		}},
 	})
 
-	fromRule := allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", *rule.AttrArn())
+	onto, digests := append(s.hearOfMails(), *rule.AttrArn()), ""
+	if s.asksForDigests() {
+		digests = *s.createDigests().AttrArn()
+		onto = append(onto, digests)
+	}
+	from := func(rules ...string) statement {
+		return allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", rules...)
+	}
 	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke, s.confirm})
-	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, fromRule)
-	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, fromRule)
+	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, from(onto...))
+	// Of every rule on this bus that bears our name: those to providers come and go.
+	dead := []statement{allow("Rules", "sqs:SendMessage").byService("events.amazonaws.com").
+		when("ArnLike", "aws:SourceArn", arn("events", "rule/"+s.name("")+"/"+partName+"-*"))}
+	if digests != "" {
+		dead = append(dead, from(digests))
+	}
+	s.queuePolicy("DeadPolicy", s.queues.dead, []*function{s.notify}, dead...)
 
 	s.feed("CheckFeed", s.queues.check, s.reconcile, 1, mostChecksAtOnce)
 	s.feed("NotifyFeed", s.queues.notify, s.notify, mostMessagesAtOnce, mostDeliverAtOnce)
+}
+
+// deadLetters is where a rule leaves what it could not hand on. What it must not reach it gives up at once, what fails otherwise
+// after a day.
+func (s *ServiceProviderAccess) deadLetters() *awsevents.CfnRule_DeadLetterConfigProperty {
+	return &awsevents.CfnRule_DeadLetterConfigProperty{Arn: s.queues.dead.AttrArn()}
 }
 
 // queuePolicy lets the senders write, over TLS.

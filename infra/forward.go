@@ -9,17 +9,19 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// forwarded are the events that a provider's own bus is handed: those that its mails and webhooks tell of.
-var forwarded = []any{
-	string(events.TypeAccessGranted), string(events.TypeExternalIDRotated), string(events.TypeExternalIDConfirmed),
-	string(events.TypeRotationUnconfirmed), string(events.TypePreviousRetired),
-	string(events.TypeAccessRevoked), string(events.TypeAccessRestored), string(events.TypeAccessExpired),
-	string(events.TypeTestRequested),
+// forwarded are the events that a provider's own bus is handed: all that concern a provider.
+func forwarded() (out []any) {
+	for _, typ := range events.Types() {
+		if typ.Concerns(events.Provider) {
+			out = append(out, string(typ))
+		}
+	}
+	return out
 }
 
-// forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what is
-// lost even so is in the archive, and "countersign events replay" sends it to that rule alone. The provider's grants wait for
-// the rule, so that it hears of their start and of their end.
+// forwardEvents hands each provider that named a bus the events on its own grants. EventBridge tries for 24 hours; what it gives
+// up lies with the dead letters, from where "countersign deliveries redrive" replays it to that rule alone. The provider's
+// grants wait for the rule, so that it hears of their start and of their end.
 func (s *ServiceProviderAccess) forwardEvents() {
 	for i := range s.props.Access.Providers {
 		if p := &s.props.Access.Providers[i]; p.Bus != "" && s.has(p) {
@@ -56,10 +58,13 @@ func (s *ServiceProviderAccess) forward(p *access.Provider) {
 		EventPattern: map[string]any{
 			"source":      []any{events.Source},
 			"account":     []any{ready(account)}, // set by EventBridge, not by the sender
-			"detail-type": forwarded,
+			"detail-type": forwarded(),
 			"detail":      map[string]any{"data": map[string]any{"provider": []any{p.Name}}},
 		},
-		Targets: &[]any{&awsevents.CfnRule_TargetProperty{Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn()}},
+		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
+			Id: new("bus"), Arn: &p.Bus, RoleArn: role.AttrArn(), DeadLetterConfig: s.deadLetters(),
+		}},
 	})
 	s.forwards[p] = rule
+	s.output("ForwardTo"+access.Logical(grant.Name(p.Name)), "bus that events on grants of "+p.Name+" are handed to", p.Bus)
 }

@@ -179,8 +179,14 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 		env["COUNTERSIGN_AGES"] = new("measured")
 	}
 	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())
+	if s.asksForDigests() {
+		env["COUNTERSIGN_TRAIL"] = new(s.trailGroup())
+	}
 	if from := s.props.Access.MailFrom; from != "" {
 		env["COUNTERSIGN_MAIL_FROM"] = &from
+	}
+	if s.mailSet != nil {
+		env["COUNTERSIGN_MAIL_SET"] = s.mailSet.Ref()
 	}
 	return &env
 }

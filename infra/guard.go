@@ -42,6 +42,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("dynamodb", "table/"+partName+"*"),
 		everywhere("ssm", "parameter"+grant.ParameterPrefix+"*"),
 		everywhere("cloudwatch", "alarm:"+partName+"-*"),
+		everywhere("ses", "configuration-set/"+partName+"*"),
 		everywhere("logs", "log-group:/aws/lambda/"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",

@@ -27,11 +27,13 @@ func (s *ServiceProviderAccess) permitFunctions() {
 			rotatedRoles = append(rotatedRoles, itsRole)
 			secrets = append(secrets, object{*g.secret.Ref(), secretPattern(name)})
 		}
-		for _, topic := range g.Grant.Notify.SNS {
-			topics = append(topics, object{topic, topic})
-		}
-		for _, hook := range g.Grant.Notify.Webhook {
-			signers = append(signers, object{hook.Secret, hook.Secret})
+		for _, to := range g.Grant.Notify {
+			switch to.Channel {
+			case grant.SNS:
+				topics = append(topics, object{to.Address, to.Address})
+			case grant.Webhook:
+				signers = append(signers, object{to.Secret, to.Secret})
+			}
 		}
 	}
 
@@ -133,17 +135,6 @@ func managedPolicy(scope constructs.Construct, id string, functions []*function,
 		roles = append(roles, f.role.Ref())
 	}
 	return awsiam.NewCfnManagedPolicy(scope, &id, &awsiam.CfnManagedPolicyProps{PolicyDocument: doc, Roles: &roles})
-}
-
-// mail lets notify send mail from access.yaml's sender, to whomever: in SES's sandbox AWS asks for permission on the
-// recipients' identities too.
-func (s *ServiceProviderAccess) mail() []statement {
-	from := s.props.Access.MailFrom
-	if from == "" {
-		return nil
-	}
-	return []statement{allow("Mail", "ses:SendRawEmail").
-		on(arn("ses", "identity/*")).when("StringEquals", "ses:FromAddress", from)}
 }
 
 // tagsOnly refuses a function every tag but its own: one key a fact, one writer a key.

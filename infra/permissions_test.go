@@ -91,10 +91,11 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		"notify": {
 			"secretsmanager:ListSecretVersionIds": secrets,
 			"secretsmanager:GetSecretValue":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
-			"secretsmanager:DescribeSecret":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
+			"secretsmanager:DescribeSecret":       {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", secretMigration},
+			"logs:FilterLogEvents":                {"arn:aws:logs:eu-west-1:444455556666:log-group:/aws/events/countersign:*"},
 			"secretsmanager:TagResource":          {"arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"},
 			"sns:Publish":                         {"arn:aws:sns:eu-west-1:444455556666:ops-alerts"},
-			"ses:SendRawEmail":                    {"arn:aws:ses:eu-west-1:444455556666:identity/*"},
+			"ses:SendRawEmail":                    {"arn:aws:ses:eu-west-1:444455556666:identity/*", "arn:aws:ses:eu-west-1:444455556666:configuration-set/countersign"},
 			"events:PutEvents":                    {bus},
 			"sqs:ReceiveMessage":                  {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},
 			"sqs:DeleteMessage":                   {"arn:aws:sqs:eu-west-1:444455556666:countersign-notify"},

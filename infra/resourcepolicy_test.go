@@ -240,6 +240,10 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 		if got := p.Find(t, "PlainText").Condition["Bool"]["aws:SecureTransport"]; !slices.Equal(got, infratest.OneOrMany{"false"}) {
 			t.Errorf("%s takes plain text: %v", name, got)
 		}
+		fromRules := infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-notify", "arn:aws:events:eu-west-1:444455556666:rule/countersign-digest"}
+		if strings.HasSuffix(name, `/countersign-notify"]`) { // SES's word on mails, without a queue for what can't be delivered
+			fromRules = append(infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign-bounces", "arn:aws:events:eu-west-1:444455556666:rule/countersign-complaints"}, fromRules...)
+		}
 		for _, s := range p.Statement {
 			if s.Effect != "Allow" {
 				continue
@@ -247,7 +251,13 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 			if diff := cmp.Diff(any(map[string]any{"Service": "events.amazonaws.com"}), s.Principal); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
-			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign/countersign-notify"}) {
+			if s.Sid == "Rules" && strings.HasSuffix(name, `countersign-notify-dead"]`) {
+				continue // TestNoRuleOfTheBusLosesAnEvent
+			}
+			if strings.HasSuffix(name, `countersign-notify-dead"]`) {
+				fromRules = infratest.OneOrMany{"arn:aws:events:eu-west-1:444455556666:rule/countersign-digest"}
+			}
+			if got := s.Condition["ArnEquals"]["aws:SourceArn"]; !slices.Equal(got, fromRules) {
 				t.Errorf("%s takes from %v", name, got)
 			}
 		}

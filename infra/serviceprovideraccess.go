@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsses"
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/countersign/countersign/internal/access"
@@ -56,7 +58,10 @@ type ServiceProviderAccess struct {
 	key    awskms.CfnKey
 	bus    awsevents.CfnEventBus
 	queues queues
+	trail  awslogs.CfnLogGroup
 	api    awsapigateway.CfnRestApi
+
+	mailSet awsses.CfnConfigurationSet // nil: nobody is told by mail
 
 	rotate, reconcile, revoke, operate, confirm, notify *function
 
@@ -78,6 +83,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	s.createKey()
 	s.createBus()
 	s.createQueues()
+	s.createMail()
 	s.createFunctions()
 	s.createAPI()
 	s.closeBusAndQueues()
@@ -88,6 +94,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 		s.createGrant(e)
 	}
 	s.permitFunctions()
+	s.permitDigests()
 	for _, g := range s.grants {
 		s.scheduleRotation(g)
 		s.startGrant(g)
@@ -124,7 +131,14 @@ func (s *ServiceProviderAccess) createLayout() {
 func (s *ServiceProviderAccess) createOutputs() {
 	s.output("ApiUrl", "Countersign's API, IAM-authorised", s.apiURL())
 	s.output("BusName", "event bus on which changes are announced", s.name(""))
+	s.output("DeliveriesUrl", "queue of what is still to be told", *s.queues.notify.Ref())
+	s.output("DeadLettersUrl", "queue of what could not be told", *s.queues.dead.Ref())
 	s.output("TrailLogGroup", "log group of all that is said on the bus", s.trailGroup())
+	s.output("Version", "version of Countersign that was deployed", s.stackVersion())
+	if s.mailSet != nil {
+		s.output("MailFrom", "sender of mails", s.props.Access.MailFrom)
+		s.output("MailSet", "SES configuration set of mails", *s.mailSet.Ref())
+	}
 	if len(s.entries) > 0 {
 		s.output("Grants", "names of the grants in this stack", s.grantNames())
 	}

@@ -20,7 +20,7 @@ func (s *ServiceProviderAccess) createTrail() {
 	rule := arn("events", "rule/"+s.name("")+"/"+s.name("trail"))
 	group := arn("logs", "log-group:"+s.trailGroup())
 	writers := map[string]any{"Service": []any{"events.amazonaws.com", "delivery.logs.amazonaws.com"}}
-	logs := awslogs.NewCfnLogGroup(s.Construct, new("Trail"), &awslogs.CfnLogGroupProps{
+	s.trail = awslogs.NewCfnLogGroup(s.Construct, new("Trail"), &awslogs.CfnLogGroupProps{
 		LogGroupName: new(s.trailGroup()), RetentionInDays: new(float64(trailDays)),
 		ResourcePolicyDocument: document(
 			// EventBridge names its rule when it writes, not when it makes a stream.
@@ -29,14 +29,14 @@ func (s *ServiceProviderAccess) createTrail() {
 				when("ArnEquals", "aws:SourceArn", rule),
 		),
 	})
-	logs.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil) // its name is fixed: a kept one would stop the next deploy
+	s.trail.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil) // its name is fixed: a kept one would stop the next deploy
 	awsevents.NewCfnRule(s.Construct, new("TrailRule"), &awsevents.CfnRuleProps{
 		Name:         new(s.name("trail")),
 		Description:  new("Countersign: what happened, for countersign history"),
 		EventBusName: s.bus.Ref(),
 		EventPattern: map[string]any{"source": []any{events.Source}, "account": []any{ready(account)}},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
-			Id: new("trail"), Arn: text(arn("logs", "log-group:"+*logs.Ref())),
+			Id: new("trail"), Arn: text(arn("logs", "log-group:"+*s.trail.Ref())), DeadLetterConfig: s.deadLetters(),
 		}},
 	})
 }

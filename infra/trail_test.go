@@ -1,6 +1,7 @@
 package infra_test
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/infra/infratest"
-	"github.com/countersign/countersign/internal/deliver"
 )
 
 // The trail takes every event that came from this account, and nobody but its own rule writes into it.
@@ -44,13 +44,13 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 	tmpl := rich(t)
 	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
-	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Granted","External ID Rotated","External ID Confirmed","Rotation Unconfirmed",` +
-		`"Previous External ID Retired","Access Revoked","Access Restored","Access Expired","Test Requested"],"source":["countersign"]}`
+	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Expired","Access Granted",` +
+		`"Access Restored","Access Revoked","External ID Confirmed","External ID Rotated","Previous External ID Retired","Rotation Unconfirmed","Test Requested"],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("told of %s", got)
 	}
 	for _, typ := range events.Types() {
-		if told := strings.Contains(want, `"`+string(typ)+`"`); told != deliver.Tells(deliver.Provider, typ) {
+		if told := strings.Contains(want, `"`+string(typ)+`"`); told != typ.Concerns(events.Provider) {
 			t.Errorf("%s: forwarded %t, and mails tell otherwise", typ, told)
 		}
 	}
@@ -71,4 +71,38 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 			t.Error("legacy named no bus")
 		}
 	}
+}
+
+// What a rule on the bus could not hand on, to whomever, lies with the dead letters, and the queue takes it from these rules only.
+func TestNoRuleOfTheBusLosesAnEvent(t *testing.T) {
+	for shard, tmpl := range infratest.Synth(t, infratest.Access(t, infratest.Many(30, 2, infratest.Plain), nil)) {
+		keepsWhatFails(t, tmpl, []string{"", "-2"}[shard])
+	}
+	if n := keepsWhatFails(t, rich(t), ""); n != 3 {
+		t.Errorf("%d rules, and notify, trail and hestio's bus were expected", n)
+	}
+}
+
+func keepsWhatFails(t *testing.T, tmpl *infratest.Template, shard string) (rules int) {
+	t.Helper()
+	const queue = "arn:aws:sqs:eu-west-1:444455556666:countersign-notify-dead"
+	policies := shared(t, tmpl)
+	from := policies[`["https://sqs.eu-west-1.amazonaws.com/444455556666/countersign-notify-dead`+shard+`"]`].Find(t, "Rules")
+	pattern := "arn:aws:events:eu-west-1:444455556666:rule/countersign" + shard + "/countersign-*"
+	if got := from.Condition["ArnLike"]["aws:SourceArn"]; !slices.Equal(got, infratest.OneOrMany{pattern}) || len(from.Condition) != 1 {
+		t.Errorf("the dead letters are written by %v", from.Condition)
+	}
+	for _, r := range tmpl.OfType(t, "AWS::Events::Rule") {
+		if r.Properties["EventBusName"] == nil {
+			continue // the timer, which comes again by itself
+		}
+		rules++
+		if got := tmpl.Text(r.Properties["Targets"]); !strings.Contains(got, `"DeadLetterConfig":{"Arn":"`+queue+shard+`"}`) {
+			t.Errorf("%s leaves what it can't hand on nowhere: %s", r.ID, got)
+		}
+		if ok, err := path.Match(pattern, "arn:aws:events:eu-west-1:444455556666:rule/countersign"+shard+"/"+tmpl.Text(r.Properties["Name"])); !ok || err != nil {
+			t.Errorf("%s may not write there", tmpl.Text(r.Properties["Name"]))
+		}
+	}
+	return rules
 }

@@ -110,7 +110,7 @@ func cents(usd float64) float64 { return math.Round(usd*100) / 100 }
 
 func dollars(usd float64) string { return fmt.Sprintf("$%.2f", usd) }
 
-// priced lists things with their prices: "key $1.00, 7 alarms $0.70".
+// priced lists things with their prices: "key $1.00, 8 alarms $0.80".
 func priced(list []cost) string {
 	var out []string
 	for _, c := range list {

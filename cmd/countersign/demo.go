@@ -11,7 +11,7 @@ func newDemoCommand(c *cli) *cobra.Command {
 	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Play a year of a grant's life, without an account",
+		Short: "Play a year of a grant's life, with no account",
 		Long: `Play a year of a grant's life: born, granted, rotated, leaked, revoked,
 restored, expired. Countersign's own functions run on an embedded AWS, in
 virtual time; no account, no network. Each line says who gets in with which

@@ -45,7 +45,7 @@ type window struct {
 func newExplainCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [GRANT]",
-		Short: "Say in plain words what access.yaml lets whom do",
+		Short: "Say in plain words who may do what",
 		Long: `Say in plain words what access.yaml lets whom do: who may enter as what, what
 for, when the external ID changes, when access ends, who is told, what it costs.
 Reads the file only; no call to AWS.`,
@@ -157,7 +157,9 @@ func (x explanation) text(e access.Entry) string {
 	} else {
 		b.row("ends", x.Ends.Format(time.RFC3339)+": new and live sessions, enforced by IAM")
 	}
-	b.row("tells", strings.Join(x.Tells, "; "))
+	for i, told := range x.Tells {
+		b.row([]string{"tells", ""}[min(i, 1)], told)
+	}
 	if x.MonthlyUSD > 0 {
 		b.row("costs", fmt.Sprintf("about %s a month: %s", dollars(x.MonthlyUSD), priced(x.Costs)))
 	} else {
@@ -231,30 +233,6 @@ func needs(p *access.Provider, g *access.Grant) string {
 		parts = append(parts, "membership of organization "+p.Organization)
 	}
 	return strings.Join(parts, ", and ")
-}
-
-func tells(bus string, n grant.Notify) []string {
-	var out []string
-	if m := strings.SplitN(bus, ":", 6); len(m) == 6 {
-		out = append(out, "bus in "+m[4])
-	}
-	if len(n.Mail) > 0 {
-		out = append(out, "mail "+strings.Join(n.Mail, ", "))
-	}
-	for _, w := range n.Webhook {
-		if w.URL == "" {
-			out = append(out, "a webhook whose URL is in its secret")
-			continue
-		}
-		out = append(out, "webhook "+w.URL)
-	}
-	for _, arn := range n.SNS {
-		out = append(out, "sns "+topicName(arn))
-	}
-	if len(out) == 0 {
-		out = append(out, "nobody but the event bus: set notify, so that the provider hears of a new ID")
-	}
-	return out
 }
 
 // alarmed says whom the stacks' alarms tell.

@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow
+	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied, none; sts: ok, denied; ses: ok, sandbox, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow, given; notify: on; bus: an ARN; post: see serveQueues
 
 	mu     sync.Mutex
 	calls  []string
@@ -40,13 +40,14 @@ type fakeAWS struct {
 	tested bool   // somebody asked for a test
 	replay string // its name
 	looks  int    // at it
+	post   *fakePost
 	token  string // version id of the current external ID
 	issued string // by the provider, as it was stored
 }
 
 func newFakeAWS() *fakeAWS {
 	allow := `{"Version":"2012-10-17","Statement":[{"Sid":"CountersignCurrent","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"` + fakeID + `"}}}]}`
-	return &fakeAWS{mode: map[string]string{}, inline: grant.OpenRevocation, trust: allow, tags: map[string]string{}, token: "birth-00000000000000000000000000000000"}
+	return &fakeAWS{mode: map[string]string{}, inline: grant.OpenRevocation, trust: allow, tags: map[string]string{}, token: "birth-00000000000000000000000000000000", post: newFakePost()}
 }
 
 func (f *fakeAWS) at(url string) { f.url = url }
@@ -60,6 +61,7 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch target := r.Header.Get("X-Amz-Target"); {
+	case f.serveDoctor(w, r, body):
 	case strings.HasPrefix(r.URL.Path, "/v1/"):
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
 		f.serveAPI(w, r, body)
@@ -114,6 +116,9 @@ func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
 
 func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 	switch {
+	case f.mode["stack"] == "none":
+		awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id "+name+" does not exist")(w)
+		return
 	case f.mode["stack"] == "denied":
 		awstest.XMLError(http.StatusForbidden, "AccessDenied", "not authorized to perform: cloudformation:DescribeStacks")(w)
 		return
@@ -122,8 +127,10 @@ func (f *fakeAWS) describeStack(w http.ResponseWriter, name string) {
 		return
 	}
 	outputs := ""
-	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "RoleArnMigration": f.plan().RoleARN} {
-		if key == "TrailLogGroup" && f.mode["trail"] == "absent" {
+	for key, value := range map[string]string{"ApiUrl": f.url + "/v1/", "Grants": "migration", "TrailLogGroup": fakeTrail, "BusName": "countersign", "DeliveriesUrl": f.url + "/post/countersign-notify",
+		"DeadLettersUrl": f.url + "/post/countersign-notify-dead", "RoleArnMigration": f.plan().RoleARN, "ForwardToHestio": f.mode["bus"],
+		"Version": "1.0.0", "MailFrom": "access@example.com", "MailSet": "countersign"} {
+		if key == "TrailLogGroup" && f.mode["trail"] == "absent" || value == "" {
 			continue
 		}
 		outputs += "<member><OutputKey>" + key + "</OutputKey><OutputValue>" + value + "</OutputValue></member>"
@@ -149,7 +156,11 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 	}
 	switch operation {
 	case "GetParameter":
-		plan, _ := json.Marshal(f.plan())
+		p := f.plan()
+		if f.mode["notify"] == "on" {
+			p.Notify = fakeNotify
+		}
+		plan, _ := json.Marshal(p)
 		answer(map[string]any{"Parameter": map[string]any{"Name": "/countersign/migration", "Value": string(plan)}})
 	case "GetSecretValue":
 		id, _ := grant.ParseOwnID(fakeID, "hestio")
@@ -159,6 +170,8 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 		f.serveReplay(w, operation, body)
 	case "RotateSecret", "PutSecretValue":
 		f.serveIssued(w, operation, body)
+	case "GetQueueAttributes", "ReceiveMessage", "SendMessage", "DeleteMessage", "ChangeMessageVisibility":
+		f.serveQueues(w, operation, body)
 	case "FilterLogEvents":
 		f.serveTrail(w, body)
 	case "TagResource":

@@ -40,12 +40,18 @@ func (f *fakeAWS) fakeHistory() []string {
 	}
 	first, asked := "birth-00000000000000000000000000000000", "rotate-11111111111111111111111111111111"
 	say("migration", first, 239, events.AccessGranted{Where: where, VersionID: first})
+	grantedID := events.New("migration", first, "", trailDay, events.AccessGranted{}).Metadata.ID
 	say("migration", "d1", 238, events.DeliverySucceeded{Delivery: events.Delivery{Event: events.TypeAccessGranted, Channel: "mail", Destination: "mail 1", Attempt: 1}})
 	webhook := events.Delivery{Event: events.TypeAccessGranted, Channel: "webhook", Destination: "webhook 1", Attempt: 9, Reason: "the endpoint answered 503"}
 	say("migration", "d2", 237, events.DeliveryFailed{Delivery: webhook, Next: trailDay.AddDate(0, 0, -236)})
 	webhook.Attempt, webhook.Reason = 10, "the endpoint answered 410"
 	say("migration", "d3", 236, events.DeliveryFailed{Delivery: webhook})
 	say("migration", "d4", 236, events.DestinationDisabled{Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Tag: "countersign:disabled-9f86d081884c7d65", Reason: webhook.Reason})
+	say("migration", "m1", 235, events.MailUndelivered{EventID: grantedID, Destination: "mail 1", Kind: events.MailBounced, Permanent: true, Cause: "NoEmail"})
+	say("migration", "m2", 234, events.MailUndelivered{EventID: fakeTestID, Destination: "mail 1", Kind: events.MailComplaint})
+	say("migration", "d5", 235, events.DeliverySucceeded{Delivery: events.Delivery{
+		Event: webhook.Event, Channel: "webhook", Destination: "webhook 1", Attempt: 1, SentAgain: trailDay.AddDate(0, 0, -235),
+	}})
 	say("audit", first, 236, events.AccessGranted{Where: where, VersionID: first})
 	say("migration", asked, 30, events.OperationRequested{Where: where, Operation: "rotate", VersionID: asked, Reason: "new engineer", By: ann})
 	say("migration", asked, 29, events.ExternalIDRotated{Where: where, VersionID: asked, Cause: "requested", PreviousUntil: trailDay.AddDate(0, 0, -28)})
@@ -62,7 +68,8 @@ func (f *fakeAWS) fakeHistory() []string {
 
 const fakeTestID = "0b7f3c1d9e5a4f2286c4d1e8a7b69035"
 
-// sayTest is what became of a test: a webhook fails first and takes it then, or never does, or nothing is known of it yet.
+// sayTest is what became of a test: a webhook fails first and takes it then, or is tried again, or never takes it, or nothing is
+// known of it yet.
 func (f *fakeAWS) sayTest(say func(events.Data)) {
 	if !f.tested {
 		return
@@ -72,10 +79,14 @@ func (f *fakeAWS) sayTest(say func(events.Data)) {
 	}
 	say(events.DeliverySucceeded{Delivery: delivery("mail", "")})
 	say(events.DeliverySucceeded{Delivery: delivery("sns", "")})
-	if f.mode["test"] != "slow" {
-		say(events.DeliveryFailed{Delivery: delivery("webhook", "the endpoint answered 503")})
+	switch failed := delivery("webhook", "the endpoint answered 503"); f.mode["test"] {
+	case "slow":
+	case "given":
+		say(events.DeliveryFailed{Delivery: delivery("webhook", "the host is not at a public address: webhooks reach the internet only")})
+	default:
+		say(events.DeliveryFailed{Delivery: failed, Next: time.Now().Add(5 * time.Second)})
 	}
-	if f.mode["test"] != "slow" && f.mode["test"] != "bad" {
+	if f.mode["test"] == "" || f.mode["test"] == "ok" {
 		say(events.DeliverySucceeded{Delivery: delivery("webhook", "")})
 	}
 }

@@ -24,6 +24,8 @@ type happening struct {
 	By     string      `json:"by,omitempty"`
 	Reason string      `json:"reason,omitempty"`
 	Data   events.Data `json:"data,omitempty"` // nil: of a kind that this program doesn't know
+
+	mailed events.Type // Mail Undelivered: the event that the mail told of; "": it isn't in this history
 }
 
 // chronicle is the answer of history.
@@ -40,7 +42,7 @@ func newHistoryCommand(c *cli) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "history GRANT",
-		Short: "Tell a grant's life, newest first: what, who, why",
+		Short: "Tell a grant's life, newest first: who and why",
 		Long: `Tell what happened to a grant, newest first: rotations, revocations, drift, who
 asked for what and why. It is what the stack's event bus was told in the last 400
 days, read from a log group with your own credentials (logs:FilterLogEvents).
@@ -110,6 +112,7 @@ func (s stack) history(ctx context.Context, cfg aws.Config, name grant.Name, sin
 		}
 	}
 	told.Happenings = once(told.Happenings)
+	told.nameMails()
 	return told, nil
 }
 
@@ -150,6 +153,19 @@ func readHappening(m cloudwatchlogs.Message) (h happening, about string, err err
 		h.Reason = d.Reason
 	}
 	return h, detail.Metadata.Grant, nil
+}
+
+// nameMails finds the events that undelivered mails told of.
+func (t chronicle) nameMails() {
+	of := map[string]events.Type{}
+	for _, h := range t.Happenings {
+		of[h.ID] = h.Event
+	}
+	for i := range t.Happenings {
+		if d, ok := t.Happenings[i].Data.(*events.MailUndelivered); ok {
+			t.Happenings[i].mailed = of[d.EventID]
+		}
+	}
 }
 
 // unknownCaller is whom events name that nobody signed, as a revocation that reconcile found.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -85,15 +86,17 @@ func (h happening) words() (what, said string) {
 	case *events.TestRequested:
 		return "TEST", "asked for " + by(d.By, d.Account, d.Reason)
 	case *events.DeliverySucceeded:
-		return "TOLD", d.Destination + " of " + string(d.Event)
+		return "TOLD", d.Destination + " of " + string(d.Event) + sentAgain(d.Delivery)
 	case *events.DeliveryFailed:
 		next := "no attempt follows"
 		if !d.Next.IsZero() {
 			next = "next attempt " + stamp(d.Next)
 		}
-		return "NOT TOLD", join(fmt.Sprintf("%s of %s, attempt %d: %s", d.Destination, d.Event, d.Attempt, d.Reason), next)
+		return "NOT TOLD", join(fmt.Sprintf("%s of %s%s, attempt %d: %s", d.Destination, d.Event, sentAgain(d.Delivery), d.Attempt, d.Reason), next)
 	case *events.DestinationDisabled:
 		return "DISABLED", join(d.Destination+" is told of nothing from now on: "+d.Reason, "tag "+d.Tag)
+	case *events.MailUndelivered:
+		return "NO MAIL", d.Destination + " of " + cmp.Or(string(h.mailed), "event "+d.EventID) + ": " + mailWords(d)
 	}
 	return "OTHER", string(h.Event)
 }
@@ -107,6 +110,29 @@ func until(what string, at time.Time) string {
 		return ""
 	}
 	return what + " until " + stamp(at)
+}
+
+// mailWords says what became of a mail that Amazon SES took.
+func mailWords(d *events.MailUndelivered) string {
+	words := map[string]string{
+		events.MailBounced: "bounced, another one may arrive", events.MailComplaint: "called spam by its reader",
+		events.MailRejected: "not sent, SES took it for a virus", events.MailUnrendered: "not sent, SES could not render it",
+	}[d.Kind]
+	if d.Kind == events.MailBounced && d.Permanent {
+		words = "bounced for good"
+	}
+	if d.Cause != "" {
+		words += " (" + d.Cause + ")"
+	}
+	return words
+}
+
+// sentAgain says that a person took a delivery from the dead letters: its attempts count from there.
+func sentAgain(d events.Delivery) string {
+	if d.SentAgain.IsZero() {
+		return ""
+	}
+	return ", sent again " + stamp(d.SentAgain)
 }
 
 // by says who did something and why: by role/Operations: "project ended".

@@ -32,6 +32,8 @@ type arrival struct {
 	Destination string `json:"destination"`
 	Outcome     string `json:"outcome"` // taken, failed or unknown
 	Reason      string `json:"reason,omitempty"`
+
+	Next time.Time `json:"next,omitzero"` // of failed: the next attempt; absent: none follows
 }
 
 // The outcomes of an arrival.
@@ -40,6 +42,14 @@ const (
 	arrivalFailed  = "failed"
 	arrivalUnknown = "unknown" // nothing was said of it yet
 )
+
+// words say why it failed, and what follows.
+func (a arrival) words(now time.Time) string {
+	if a.Next.IsZero() {
+		return a.Reason + "; no attempt follows"
+	}
+	return a.Reason + "; next attempt " + clock(a.Next, now)
+}
 
 // testResult is the answer of notify test.
 type testResult struct {
@@ -59,7 +69,12 @@ func newNotifyTestCommand(c *cli) *cobra.Command {
 topics, and the provider's bus. It goes the way of every other message, and
 changes nothing. What became of it is read from the history of the grant (your
 own credentials need logs:FilterLogEvents), but for the bus, where nobody
-answers. An attempt that failed is tried again as always.`,
+answers.
+
+A failed attempt is tried again as always, ten times in three days, and the line
+says when. Where it says that no attempt follows, only a person can help: mend what
+it names. The message lies with the dead letters then, countersign deliveries GRANT
+shows it, and deliveries redrive sends it again.`,
 		Example: `countersign notify test migration --reason "first set-up"
 countersign notify test migration --wait 0s`,
 		Args: cobra.ExactArgs(1),
@@ -107,7 +122,7 @@ func (c *cli) notifyTest(ctx context.Context, cfg aws.Config, s stack, client *a
 		for _, a := range result.Arrivals {
 			rows = append(rows, []string{printable(a.Destination), a.Outcome})
 			if a.Reason != "" {
-				b.head(printable(a.Destination), printable(a.Reason))
+				b.head(printable(a.Destination), printable(a.words(c.now())))
 			}
 		}
 		_, err = io.WriteString(c.stdout, table(rows)+b.String())
@@ -135,7 +150,11 @@ func (c *cli) awaitArrivals(ctx context.Context, cfg aws.Config, s stack, name g
 	show := "countersign history " + string(name) + " --all --since 1h"
 	switch bad, open := r.count(arrivalFailed), r.count(arrivalUnknown); {
 	case bad > 0:
-		return fail(exitFailed, "A failed attempt is tried again. "+show+" tells how it goes on.", "%d of %s could not be told", bad, count(len(r.Arrivals), "destination"))
+		next := "A failed attempt is tried again. " + show + " tells how it goes on."
+		if r.ended() {
+			next = "Where no attempt follows, mend what the line says. countersign deliveries " + string(name) + " shows what lies with the dead letters, and countersign deliveries redrive sends it again."
+		}
+		return fail(exitFailed, next, "%d of %s could not be told", bad, count(len(r.Arrivals), "destination"))
 	case open > 0:
 		return fail(exitNotSeen, show+" tells later; the log group of countersign-notify tells why not.", "nothing is known yet of %d of %s", open, count(len(r.Arrivals), "destination"))
 	}
@@ -147,20 +166,25 @@ func (r *testResult) see(newestFirst []happening) {
 	for _, h := range slices.Backward(newestFirst) {
 		switch d := h.Data.(type) {
 		case *events.DeliverySucceeded:
-			r.note(d.Delivery, arrivalTaken)
+			r.note(d.Delivery, arrivalTaken, time.Time{})
 		case *events.DeliveryFailed:
-			r.note(d.Delivery, arrivalFailed)
+			r.note(d.Delivery, arrivalFailed, d.Next)
 		}
 	}
 }
 
-func (r *testResult) note(d events.Delivery, outcome string) {
+func (r *testResult) note(d events.Delivery, outcome string, next time.Time) {
 	for i := range r.Arrivals {
 		a := &r.Arrivals[i]
 		if d.EventID == r.EventID && d.Destination == a.Destination && a.Outcome != arrivalTaken {
-			a.Outcome, a.Reason = outcome, d.Reason
+			a.Outcome, a.Reason, a.Next = outcome, d.Reason, next
 		}
 	}
+}
+
+// ended says whether a destination failed for good.
+func (r *testResult) ended() bool {
+	return slices.ContainsFunc(r.Arrivals, func(a arrival) bool { return a.Outcome == arrivalFailed && a.Next.IsZero() })
 }
 
 func (r *testResult) count(outcome string) (n int) {

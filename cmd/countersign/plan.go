@@ -66,6 +66,7 @@ type standing struct {
 	plan     grant.Plan
 	doc      *trust.Document
 	closed   bool
+	bus      string // the provider's own, which its events are handed to; empty: none
 	policies []attached
 }
 
@@ -85,7 +86,7 @@ func (c *cli) standing(ctx context.Context, f remoteFlags, cfg aws.Config, a *ac
 			if g, failed = readStanding(ctx, cfg, grant.Name(text), a); failed != nil {
 				return false
 			}
-			g.stack = s.name
+			g.stack, g.bus = s.name, s.outputs["ForwardTo"+access.Logical(grant.Name(g.plan.Provider))]
 			out = append(out, g)
 		}
 		return true

@@ -106,6 +106,9 @@ func becomes(e access.Entry, s standing, stack string) change {
 	c := changeOf(unchanged, p)
 	before, after := permissions(e.Grant.Permissions, s.policies, site.Partition)
 	c.Fields = fieldsOf(s.plan, p, before, after)
+	if s.bus != e.Provider.Bus { // it stands in no plan: a rule of the stack has it
+		c.Fields = append(c.Fields, field{"bus", list(one(s.bus)), list(one(e.Provider.Bus)), "bus"})
+	}
 	moved := s.stack != stack
 	replaced := moved || p.RoleARN != s.plan.RoleARN
 	switch {

@@ -137,6 +137,19 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   confirms  cut; was auto
   note      a previous external ID that waits to be confirmed ends with this
             deploy, if its overlap is over: countersign show migration`},
+		"somebody to tell": {yaml: []string{"overlap: 24h", "overlap: 24h\n        notify: {mail: [{to: a@example.com, on: [revoke, digest]}]}"}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  tells     mail a@example.com (revoke, weekly digest); was nobody but the event
+            bus: set notify, so that the provider hears of a new ID`},
+		"another class of events": {
+			yaml:  []string{"overlap: 24h", "overlap: 24h\n        notify: {mail: [{to: a@example.com, on: all}]}"},
+			stand: func(s *standing) { s.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "a@example.com"}} }, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  tells     mail a@example.com (all); was mail a@example.com (action, revoke)`},
+		"the classes that it has anyway": {
+			yaml:  []string{"overlap: 24h", "overlap: 24h\n        notify: {mail: [{to: a@example.com, on: [revoke, action]}]}"},
+			stand: func(s *standing) { s.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "a@example.com"}} },
+		},
 		"another schedule": {yaml: []string{"monthly", "weekly", "24h", "12h"}, want: `
 migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   rotates   weekly; was monthly
@@ -179,6 +192,24 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
 migration   unchanged: hestio (111122223333) in role ServiceProvider-migration
   note      drift, which is mended or reported without a deploy: countersign
             show migration`},
+		"a bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       arn:aws:events:eu-central-1:111122223333:event-bus/countersign`},
+		"another bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, stand: func(s *standing) {
+			s.bus = "arn:aws:events:eu-west-1:111122223333:event-bus/old"
+		}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       arn:aws:events:eu-central-1:111122223333:event-bus/countersign; was
+            arn:aws:events:eu-west-1:111122223333:event-bus/old`},
+		"no bus any more": {stand: func(s *standing) { s.bus = "arn:aws:events:eu-west-1:111122223333:event-bus/old" }, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  bus       not any more: arn:aws:events:eu-west-1:111122223333:event-bus/old`},
+		"the same bus": {yaml: []string{`account: "111122223333"`, `account: "111122223333"
+    bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, stand: func(s *standing) {
+			s.bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
+		}, want: ""},
 		"born": {stand: func(s *standing) { s.doc = mustParse(t, trust.BornDocument) }, want: ""},
 		"no room": {yaml: []string{"[role/Engineers-*]", "[" + roomy(9) + "]"},
 			stand: func(s *standing) {

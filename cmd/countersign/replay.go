@@ -12,11 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/countersign/countersign/internal/aws/eventbridge"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/redrive"
 	"github.com/spf13/cobra"
 )
-
-// settled is how old an event is before it is surely in the archive: AWS asks for ten minutes.
-const settled = 10 * time.Minute
 
 func newEventsCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
@@ -115,7 +113,7 @@ countersign events replay --since 2026-02-03 --until 2026-02-04 --to countersign
 
 // replayOf reads the flags.
 func replayOf(since, until, to string, now time.Time) (replayed, error) {
-	r := replayed{Replay: "countersign-" + now.UTC().Format("20060102T150405.000Z"), Until: now.Add(-settled).UTC().Truncate(time.Second)}
+	r := replayed{Replay: replayName(now), Until: now.Add(-redrive.Settled).UTC().Truncate(time.Second)}
 	switch {
 	case since == "":
 		return r, fail(exitInput, "As --since 36h.", "--since is missing")
@@ -135,6 +133,11 @@ func replayOf(since, until, to string, now time.Time) (replayed, error) {
 		return r, fail(exitInput, "Name an earlier --since. An event can be replayed about 10 minutes after it was said.", "there is no time between %s and %s", stamp(r.From), stamp(r.Until))
 	}
 	return r, nil
+}
+
+// replayName is one that no other replay has.
+func replayName(now time.Time) string {
+	return "countersign-" + now.UTC().Format("20060102T150405.000Z")
 }
 
 // subscription finds a rule on the buses of the stack and its shards.

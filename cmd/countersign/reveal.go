@@ -12,7 +12,7 @@ func newRevealCommand(c *cli) *cobra.Command {
 	var f remoteFlags
 	cmd := &cobra.Command{
 		Use:   "reveal GRANT",
-		Short: "Show the external ID itself, on a terminal only",
+		Short: "Show the external ID itself, on a terminal",
 		Long: `Show the current external ID of a grant, read from its secret with your own
 credentials. For providers that take it by hand. It goes to a terminal only,
 never into a file or a pipe, so --json is refused.`,

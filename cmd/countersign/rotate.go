@@ -23,7 +23,7 @@ func newRotateCommand(c *cli) *cobra.Command {
 	var f rotateFlags
 	cmd := &cobra.Command{
 		Use:   "rotate [GRANT]",
-		Short: "Replace the external ID now; --leaked: no overlap",
+		Short: "Replace the external ID; --leaked: no overlap",
 		Long: `Start a rotation now. The previous external ID stays accepted for the grant's
 overlap; with --leaked it ends as soon as the new one is in, and the provider is
 out until it has read the new one. Refused while an overlap is still open,

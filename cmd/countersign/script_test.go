@@ -46,6 +46,7 @@ func TestCommands(t *testing.T) {
 			"calls":  cmdCalls,
 			"secret": cmdSecret,
 			"narrow": cmdNarrow,
+			"dns":    cmdDNS,
 		},
 	})
 }

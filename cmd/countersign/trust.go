@@ -20,7 +20,7 @@ const maxDocument = 1 << 20
 func newTrustCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
-		Short: "Edit, audit or evaluate a trust policy in a file",
+		Short: "Edit, audit or evaluate a trust policy file",
 		Long: `Edit, audit or evaluate a role's trust policy in a file, exactly as Countersign
 does it in the account. Nothing is sent anywhere and no credentials are needed.`,
 		Args: cobra.NoArgs,

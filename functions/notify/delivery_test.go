@@ -12,26 +12,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/deliver"
 	"github.com/countersign/countersign/internal/grant"
 )
 
 // to is a delivery of a revocation to a destination of the plan, by its name.
-func (w *world) to(name string, change func(*delivery)) string {
+func (w *world) to(name string, change func(*deliver.Queued)) string {
 	w.t.Helper()
 	e := event("migration", events.AccessRevoked{RevokeID: revocation})
-	d := delivery{
-		said:    said{ID: e.Metadata.ID, Kind: events.TypeAccessRevoked, Grant: "migration", RevokeID: revocation},
+	d := deliver.Queued{
+		Said:    deliver.Said{ID: e.Metadata.ID, Kind: events.TypeAccessRevoked, Grant: "migration", RevokeID: revocation},
 		Attempt: 1, FirstTried: now,
 	}
-	for _, one := range destinations(w.plans["migration"]) {
-		if one.name() == name {
-			d.Destination = one.id()
+	for _, one := range w.plans["migration"].Destinations() {
+		if one.Name == name {
+			d.Destination = deliver.IDOf(one)
 		}
 	}
 	if change != nil {
 		change(&d)
 	}
-	body, err := d.encode()
+	body, err := d.Encode()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestADeliveryThatIsTooEarlyWaits(t *testing.T) {
 		{"and exactly, where little is left", 5 * time.Minute, 3, "send 5m0s", false},
 	} {
 		w := newWorld(t)
-		body := w.to("mail 1", func(d *delivery) { d.Attempt, d.NotBefore = 3, now.Add(tt.left) })
+		body := w.to("mail 1", func(d *deliver.Queued) { d.Attempt, d.NotBefore = 3, now.Add(tt.left) })
 		failed := w.failures(t.Context(), lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{message("m1", body, tt.receives)}})
 		if (failed != nil) != tt.stays {
 			t.Errorf("%s: failed %v", tt.name, failed)
@@ -95,11 +96,12 @@ func TestTroubleComesAgainLaterEachTime(t *testing.T) {
 func TestTheLastAttemptLeavesTheMessageWithTheDead(t *testing.T) {
 	w := newWorld(t)
 	w.status = 500
-	body := w.to("webhook 1", func(d *delivery) { d.Attempt = 10 })
+	body := w.to("webhook 1", func(d *deliver.Queued) { d.Attempt = 10 })
 	if failed := w.handle(body); failed != nil || len(w.sent) > 0 {
 		t.Errorf("failed %v, on the queue %v", failed, w.sent)
 	}
-	if diff := cmp.Diff([]string{body}, w.dead); diff != "" {
+	letter := w.to("webhook 1", func(d *deliver.Queued) { d.Attempt, d.Reason = 10, "the endpoint answered 500" })
+	if diff := cmp.Diff([]string{letter}, w.dead); diff != "" {
 		t.Errorf("(-want +dead):\n%s", diff)
 	}
 	if said := w.bus[0].Data.(events.DeliveryFailed); !said.Next.IsZero() || said.Attempt != 10 {
@@ -120,13 +122,13 @@ func TestAnEndpointThatIsGoneIsToldNothingMore(t *testing.T) {
 	if failed := w.handle(first); failed != nil || len(w.sent)+len(w.dead) > 0 {
 		t.Errorf("failed %v, on the queue %v, dead %v", failed, w.sent, w.dead)
 	}
-	mark := grant.TagDisabled + fingerprint("https://hooks.hestio.example/migration")
+	mark := grant.TagDisabled + deliver.Fingerprint("https://hooks.hestio.example/migration")
 	said, ok := w.bus[0].Data.(events.DestinationDisabled)
 	if !ok || said.Destination != "webhook 1" || said.Tag != mark || said.SecretARN != signingSecret || w.tags[mark] == "" {
 		t.Fatalf("announced %+v, tags %v", w.bus[0], w.tags)
 	}
 	w.status = 200
-	other := w.to("webhook 1", func(d *delivery) { d.ID = strings.Repeat("0", 32) })
+	other := w.to("webhook 1", func(d *deliver.Queued) { d.ID = strings.Repeat("0", 32) })
 	w.handle(other)
 	if n := len(w.hook); n != 1 {
 		t.Errorf("told %d times", n)
@@ -150,7 +152,7 @@ func TestAnEndpointThatIsGoneIsToldNothingMore(t *testing.T) {
 
 	// Another address is another endpoint, and without the mark it is told again.
 	w.tags[mark] = strings.Repeat("1", 32)
-	w.plans["migration"].Notify.Webhook[0].URL = "https://hooks.hestio.example/new"
+	w.plans["migration"].Notify[2].Address = "https://hooks.hestio.example/new"
 	w.handle(w.to("webhook 1", nil))
 	if n := len(w.hook); n != 2 {
 		t.Errorf("told %d times", n)
@@ -186,7 +188,7 @@ func TestTheLastCallIsMailedToo(t *testing.T) {
 	until := created.Add(24 * time.Hour).Truncate(time.Second)
 	call := until.Add(-time.Hour)
 	rotation := func(at time.Time) string {
-		return w.to("webhook 1", func(d *delivery) {
+		return w.to("webhook 1", func(d *deliver.Queued) {
 			d.Kind, d.Version, d.RevokeID, d.Attempt, d.NotBefore = events.TypeExternalIDRotated, scheduled, "", 8, at
 		})
 	}
@@ -218,23 +220,23 @@ func TestTheLastCallIsMailedToo(t *testing.T) {
 func TestDeliveriesThatAreDropped(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(*delivery)
+		change func(*deliver.Queued)
 	}{
-		{"to an address", func(d *delivery) { d.Destination = "mail-eve@example.com" }},
-		{"to nobody", func(d *delivery) { d.Destination = "" }},
-		{"to somebody whom the plan doesn't know", func(d *delivery) { d.Destination = "mail-0123456789abcdef" }},
-		{"of an event that its destination isn't told of", func(d *delivery) { d.Kind, d.RevokeID = events.TypeTrustDriftDetected, "" }},
-		{"of an unknown event", func(d *delivery) { d.Kind = "Access Opened" }},
-		{"of an outcome", func(d *delivery) { d.Kind, d.RevokeID = events.TypeDeliveryFailed, "" }},
-		{"of a grant of another stack", func(d *delivery) { d.Grant = "elsewhere" }},
-		{"without an attempt", func(d *delivery) { d.Attempt = 0 }},
-		{"with a negative one", func(d *delivery) { d.Attempt = -1 }},
-		{"with more of them than there are", func(d *delivery) { d.Attempt = 1 << 30 }},
-		{"with an event id of words", func(d *delivery) { d.ID = "call +1 555 0100" }},
-		{"with a revoke id of words", func(d *delivery) { d.RevokeID = "call +1 555 0100" }},
-		{"with a version of words", func(d *delivery) { d.Version = "call +1 555 0100" }},
-		{"with a rotation that never was", func(d *delivery) { d.Kind, d.RevokeID, d.Version = events.TypeExternalIDRotated, "", leaked }},
-		{"that waits for ever", func(d *delivery) { d.NotBefore = now.AddDate(100, 0, 0) }},
+		{"to an address", func(d *deliver.Queued) { d.Destination = "mail-eve@example.com" }},
+		{"to nobody", func(d *deliver.Queued) { d.Destination = "" }},
+		{"to somebody whom the plan doesn't know", func(d *deliver.Queued) { d.Destination = "mail-0123456789abcdef" }},
+		{"of an event that its destination isn't told of", func(d *deliver.Queued) { d.Kind, d.RevokeID = events.TypeTrustDriftDetected, "" }},
+		{"of an unknown event", func(d *deliver.Queued) { d.Kind = "Access Opened" }},
+		{"of an outcome", func(d *deliver.Queued) { d.Kind, d.RevokeID = events.TypeDeliveryFailed, "" }},
+		{"of a grant of another stack", func(d *deliver.Queued) { d.Grant = "elsewhere" }},
+		{"without an attempt", func(d *deliver.Queued) { d.Attempt = 0 }},
+		{"with a negative one", func(d *deliver.Queued) { d.Attempt = -1 }},
+		{"with more of them than there are", func(d *deliver.Queued) { d.Attempt = 1 << 30 }},
+		{"with an event id of words", func(d *deliver.Queued) { d.ID = "call +1 555 0100" }},
+		{"with a revoke id of words", func(d *deliver.Queued) { d.RevokeID = "call +1 555 0100" }},
+		{"with a version of words", func(d *deliver.Queued) { d.Version = "call +1 555 0100" }},
+		{"with a rotation that never was", func(d *deliver.Queued) { d.Kind, d.RevokeID, d.Version = events.TypeExternalIDRotated, "", leaked }},
+		{"that waits for ever", func(d *deliver.Queued) { d.NotBefore = now.AddDate(100, 0, 0) }},
 	} {
 		w := newWorld(t)
 		if failed := w.handle(w.to("mail 1", tt.change)); failed != nil {
@@ -268,5 +270,49 @@ func TestADeliveryHoldsNoAddress(t *testing.T) {
 	}
 	if len(w.sent) != 4 {
 		t.Errorf("%d on the queue", len(w.sent))
+	}
+}
+
+// A dead letter that a person sends again begins anew: ten attempts, each an event of its own, and the webhook's id is the same.
+func TestALetterThatIsSentAgainStartsAnew(t *testing.T) {
+	w := newWorld(t)
+	w.status = 500
+	w.handle(w.to("webhook 1", func(d *deliver.Queued) { d.Attempt = 10 }))
+	_, letter, err := deliver.ReadQueued(w.dead[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{w.bus[0].Metadata.ID: true}
+	later := now.Add(40 * time.Hour)
+	w.Now = func() time.Time { return later }
+	body, err := letter.Again(later).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 10; n++ {
+		w.bus, w.dead, w.sent = nil, nil, nil
+		w.handleWithin(t.Context(), string(body))
+		said := w.bus[0].Data.(events.DeliveryFailed)
+		if said.Attempt != n || !said.SentAgain.Equal(later) || seen[w.bus[0].Metadata.ID] {
+			t.Errorf("announced %+v as %s", said, w.bus[0].Metadata.ID)
+		}
+		seen[w.bus[0].Metadata.ID] = true
+		if n == 10 {
+			break
+		}
+		_, next, err := deliver.ReadQueued(w.sent[0].body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = []byte(w.sent[0].body)
+		w.Now = func() time.Time { return next.NotBefore }
+	}
+	if len(w.dead) != 1 || len(w.sent) > 0 {
+		t.Errorf("%d dead, %d waiting", len(w.dead), len(w.sent))
+	}
+	for _, r := range w.hook {
+		if got := r.Header.Get("webhook-id"); got != letter.ID {
+			t.Errorf("webhook-id %s, want %s", got, letter.ID)
+		}
 	}
 }

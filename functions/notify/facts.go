@@ -15,7 +15,7 @@ import (
 )
 
 // facts completes what a delivery says with what the plan and Secrets Manager say.
-func (b *batch) facts(ctx context.Context, p grant.Plan, d delivery) (deliver.Facts, error) {
+func (b *batch) facts(ctx context.Context, p grant.Plan, d deliver.Queued) (deliver.Facts, error) {
 	now := b.Now()
 	f := deliver.Facts{EventID: d.ID, Kind: d.Kind, VersionID: d.Version, RevokeID: d.RevokeID, At: d.FirstTried, Now: now}
 	if f.At.IsZero() || f.At.After(now) {
@@ -44,6 +44,8 @@ func (b *batch) facts(ctx context.Context, p grant.Plan, d delivery) (deliver.Fa
 		}
 	case events.TypeDestinationDisabled:
 		return b.disabled(ctx, p, f, d.Disabled)
+	case events.TypeMailUndelivered:
+		return b.undelivered(p, f, *d.Undelivered)
 	}
 	return f, nil
 }
@@ -87,8 +89,8 @@ func (b *batch) rotation(ctx context.Context, p grant.Plan, f deliver.Facts) (de
 
 // disabled proves that a webhook carries the mark of one that wants no message any more.
 func (b *batch) disabled(ctx context.Context, p grant.Plan, f deliver.Facts, name string) (deliver.Facts, error) {
-	all := destinations(p)
-	i := slices.IndexFunc(all, func(d destination) bool { return d.name() == name })
+	all := p.Destinations()
+	i := slices.IndexFunc(all, func(d grant.Destination) bool { return d.Name == name })
 	if i < 0 {
 		return f, drop("%s is none of the plan of %s", name, p.Grant)
 	}
@@ -99,7 +101,7 @@ func (b *batch) disabled(ctx context.Context, p grant.Plan, f deliver.Facts, nam
 	case hook.refused == "":
 		return f, drop("%s of %s is not disabled", name, p.Grant)
 	}
-	f.Disabled = deliver.Disabled{Destination: name, SecretARN: all[i].hook.Secret, Tag: hook.mark}
+	f.Disabled = deliver.Disabled{Destination: name, SecretARN: all[i].Secret, Tag: hook.mark}
 	return f, nil
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // fanOut puts a delivery for each destination on the queue. From there each has its own attempts and its own fate.
-func (b *batch) fanOut(ctx context.Context, s said, message lambdaevents.SQSMessage) error {
+func (b *batch) fanOut(ctx context.Context, s deliver.Said, message lambdaevents.SQSMessage) error {
 	if b.done[s.ID] {
 		return nil
 	}
@@ -26,11 +26,11 @@ func (b *batch) fanOut(ctx context.Context, s said, message lambdaevents.SQSMess
 		return err
 	}
 	since := queued(message, b.Now())
-	for _, to := range destinations(plan) {
-		if !deliver.Tells(to.to, s.Kind) {
+	for _, to := range plan.Destinations() {
+		if !to.Hears(s.Kind) {
 			continue
 		}
-		if err := b.send(ctx, delivery{said: s, Destination: to.id(), Attempt: 1, FirstTried: since}); err != nil {
+		if err := b.send(ctx, deliver.Queued{Said: s, Destination: deliver.IDOf(to), Attempt: 1, FirstTried: since}); err != nil {
 			return err
 		}
 	}
@@ -39,8 +39,8 @@ func (b *batch) fanOut(ctx context.Context, s said, message lambdaevents.SQSMess
 }
 
 // send puts a delivery on the queue, for its time or for as late as SQS delays it.
-func (b *batch) send(ctx context.Context, d delivery) error {
-	body, err := d.encode()
+func (b *batch) send(ctx context.Context, d deliver.Queued) error {
+	body, err := d.Encode()
 	if err != nil {
 		return fmt.Errorf("writing a delivery: %w", err)
 	}
@@ -53,7 +53,7 @@ func (b *batch) send(ctx context.Context, d delivery) error {
 
 // wait leaves a delivery that came too early for later. A message waits once, hidden; what is still too early then is sent
 // anew, so that it is not received too often. Neither is an attempt.
-func (b *batch) wait(ctx context.Context, d delivery, message lambdaevents.SQSMessage) error {
+func (b *batch) wait(ctx context.Context, d deliver.Queued, message lambdaevents.SQSMessage) error {
 	if receives(message) > 1 {
 		return b.send(ctx, d)
 	}

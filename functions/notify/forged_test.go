@@ -64,7 +64,7 @@ func TestEventsThatAreDropped(t *testing.T) {
 		{"a revocation with words for an id", change(t, event("migration", events.AccessRevoked{}), func(_, _, d object) { d["revokeId"] = revocation + "\r\nx" })},
 		{"an end that hasn't come", body(t, event("audit", events.AccessExpired{Expires: now.Add(-time.Hour)}))},
 		{"an end that the plan doesn't have", body(t, event("migration", events.AccessExpired{Expires: now.Add(-time.Hour)}))},
-		{"larger than an event can be", change(t, rotation, func(e, _, _ object) { e["id"] = strings.Repeat("x", maxBody) })},
+		{"larger than an event can be", change(t, rotation, func(e, _, _ object) { e["id"] = strings.Repeat("x", 256<<10) })},
 	} {
 		w := newWorld(t)
 		audit := w.plans["audit"]

@@ -2,7 +2,11 @@
 //
 // An event comes from the bus to notify's queue. notify puts one delivery for each destination back on that queue (fanout.go);
 // each of them is attempted, waits and is attempted again by itself (attempt.go), until its destination has taken it, wants
-// nothing any more, or no attempt is left: then it lies with the dead letters.
+// nothing any more, or no attempt is left: then it lies with the dead letters. Once a week the stack's schedule has a digest
+// handed out in the same way (digest.go).
+//
+// What SES says later of a mail, that it bounced or was called spam, comes to the same queue, and becomes an event of ours
+// (undelivered.go).
 //
 // It decides who is told of which event, and when again. It trusts the plan. Of an event or a delivery it takes the grant,
 // the kind, and the ids of event, version and revocation, each checked for its form; addresses, ARNs and deadlines come from
@@ -24,6 +28,7 @@ import (
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/deliver"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/metric"
 )
 
 // Plans reads a grant's plan. grant.ErrNotConfigured means that there is none.
@@ -38,7 +43,7 @@ type Secrets interface {
 	Versions(ctx context.Context, secretARN string) ([]grant.VersionInfo, error)
 	// AtStage is the version of a signing secret that carries a label; grant.ErrNotFound: none does.
 	AtStage(ctx context.Context, secretARN, stage string) (grant.Version, error)
-	// Describe has the tags of a signing secret, and Tag sets some of them.
+	// Describe has the tags and labels of a secret. Tag sets some tags of a signing secret.
 	Describe(ctx context.Context, secretARN string) (grant.Secret, error)
 	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
@@ -80,6 +85,7 @@ type Handler struct {
 	Mail    Mailer
 	Topics  Topics
 	Bus     Bus
+	Trail   Trail // what digests tell; nil where nobody asks for them
 	Queue   Queue
 	Dead    Sender       // the dead letters
 	HTTP    deliver.Doer // nil: deliver.NewClient(Loopback)
@@ -89,9 +95,10 @@ type Handler struct {
 	Loopback     bool                // webhooks may go to the machine itself: local emulator only
 	StackVersion string
 
-	Now  func() time.Time
-	Rand io.Reader
-	Log  *slog.Logger
+	Now   func() time.Time
+	Rand  io.Reader
+	Log   *slog.Logger
+	Meter metric.Meter
 }
 
 const (
@@ -178,18 +185,23 @@ func (b *batch) settle(ctx context.Context, message lambdaevents.SQSMessage) boo
 	return false
 }
 
-// take deals with one message: an event is handed out to its destinations, a delivery attempted or left to wait.
+// take deals with one message: an event is handed out to its destinations, a delivery attempted or left to wait, SES's word
+// on a mail announced.
 func (b *batch) take(ctx context.Context, message lambdaevents.SQSMessage) error {
-	said, one, err := b.read(message.Body)
+	in, err := b.read(message.Body)
 	switch {
 	case err != nil:
 		return err
-	case one != nil:
-		return b.deliver(ctx, *one, message)
-	case said.Kind == events.TypeDeliverySucceeded || said.Kind == events.TypeDeliveryFailed:
+	case in.delivery != nil:
+		return b.deliver(ctx, *in.delivery, message)
+	case in.feedback != nil:
+		return b.hear(ctx, *in.feedback)
+	case in.said.Kind == events.WeeklyDigest:
+		return b.handOut(ctx, message)
+	case !in.said.Kind.Concerns(events.Provider) && !in.said.Kind.Concerns(events.Operators):
 		return nil
 	}
-	return b.fanOut(ctx, said, message)
+	return b.fanOut(ctx, *in.said, message)
 }
 
 // plan reads the plan of what a message is about.

@@ -35,11 +35,11 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}{
 		{events.AccessGranted{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, append(slices.Clone(provider), sns("access granted"))},
 		{rotated(scheduled), provider},
-		{events.ExternalIDConfirmed{VersionID: scheduled, By: "provider"}, provider},
+		{events.ExternalIDConfirmed{VersionID: scheduled, By: "provider"}, []string{webhook}},
 		{events.RotationUnconfirmed{VersionID: scheduled, Reminder: "half"}, append(slices.Clone(provider), sns("external ID not confirmed"))},
-		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, provider},
+		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, []string{webhook}},
 		{events.AccessRevoked{RevokeID: revocation}, append(slices.Clone(provider), sns("access revoked"))},
-		{events.AccessExpired{}, provider},
+		{events.AccessExpired{}, append(slices.Clone(provider), sns("access expired"))},
 		{events.RotationFailed{VersionID: scheduled}, []string{sns("rotation failed")}},
 		{events.TrustDriftDetected{}, []string{sns("trust drift detected")}},
 		{events.TestRequested{}, append(slices.Clone(provider), sns("TEST, nothing has changed"))},
@@ -198,13 +198,13 @@ func TestEachDestinationHasItsOwnFate(t *testing.T) {
 			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 " + key, "sns 1 ok"}, later("webhook 1"), 0},
 		{"no sender", func(w *world) { w.MailFrom = "" },
 			[]string{"mail 1 " + errNoSender.Error(), "mail 2 " + errNoSender.Error(), "webhook 1 ok", "sns 1 ok"}, nil, 2},
-		{"a mail address with a line break after it", func(w *world) { w.plans["migration"].Notify.Mail[0] = "a@hestio.example\n" },
+		{"a mail address with a line break after it", func(w *world) { w.plans["migration"].Notify[0].Address = "a@hestio.example\n" },
 			[]string{"mail 1 " + errBadAddress.Error(), "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, nil, 1},
 		{"a sender with a header after it", func(w *world) { w.MailFrom = "countersign@example.com\r\nBcc: all@example.com" },
 			[]string{"mail 1 " + header, "mail 2 " + header, "webhook 1 ok", "sns 1 ok"}, nil, 2},
-		{"an address that is none", func(w *world) { w.plans["migration"].Notify.Mail[0] = "a@hestio.example\r\nBcc: x@example.com" },
+		{"an address that is none", func(w *world) { w.plans["migration"].Notify[0].Address = "a@hestio.example\r\nBcc: x@example.com" },
 			[]string{"mail 1 " + errBadAddress.Error(), "mail 2 ok", "webhook 1 ok", "sns 1 ok"}, nil, 1},
-		{"an address with a name", func(w *world) { w.plans["migration"].Notify.Mail[1] = "Ops <b@hestio.example>" },
+		{"an address with a name", func(w *world) { w.plans["migration"].Notify[1].Address = "Ops <b@hestio.example>" },
 			[]string{"mail 1 ok", "mail 2 " + errBadAddress.Error(), "webhook 1 ok", "sns 1 ok"}, nil, 1},
 		{"webhook at a private address", func(w *world) { w.fail["webhook"] = deliver.ErrForbiddenAddress },
 			[]string{"mail 1 ok", "mail 2 ok", "webhook 1 " + deliver.Reason(deliver.ErrForbiddenAddress), "sns 1 ok"}, nil, 1},
@@ -339,7 +339,7 @@ func TestABatchEndsInTime(t *testing.T) {
 func TestTheURLOfAWebhookIsNotLogged(t *testing.T) {
 	w := newWorld(t)
 	w.secrets[signingSecret] = `{"url":"https://hooks.example.com/T0KEN","key":"` + signingKey + `"}`
-	w.plans["migration"].Notify.Webhook[0].URL = ""
+	w.plans["migration"].Notify[2].Address = ""
 	w.fail["webhook https://hooks.example.com/T0KEN"] = errors.New(`Post "https://hooks.example.com/T0KEN": EOF`)
 	w.handle(body(t, event("migration", rotated(scheduled))))
 	if w.waiting() == nil {

@@ -19,7 +19,7 @@ func final(err error) bool {
 }
 
 // reason says in plain words why a destination was not told. It names no address: services' own words may.
-func reason(channel string, err error) string {
+func reason(channel grant.Channel, err error) string {
 	for _, e := range []error{errNoSender, errBadAddress, errNoSecret} {
 		if errors.Is(err, e) {
 			return e.Error()
@@ -36,17 +36,17 @@ func reason(channel string, err error) string {
 	switch {
 	case errors.Is(err, deliver.ErrBadHeader):
 		return "the sender or the recipient is not one line of ASCII: correct mailFrom and notify in access.yaml"
-	case channel == "mail":
+	case channel == grant.Mail:
 		return "SES did not take the mail: see that the sender is verified, and the log of countersign-notify"
-	case channel == "sns":
+	case channel == grant.SNS:
 		return "SNS did not take the message: see the log of countersign-notify"
 	}
 	return deliver.Reason(err)
 }
 
 // loggable is what the log may hold of an error: a webhook's may quote its URL, which can be a credential.
-func loggable(channel string, err error) string {
-	if channel == "webhook" {
+func loggable(channel grant.Channel, err error) string {
+	if channel == grant.Webhook {
 		return reason(channel, err)
 	}
 	return err.Error()

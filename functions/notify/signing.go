@@ -11,7 +11,7 @@ import (
 
 // signing is where a webhook goes and what signs it: the current key and, for deliver.KeyOverlap after that one was put in,
 // the key before. Only the current version says where to.
-func (b *batch) signing(ctx context.Context, hook grant.Webhook) (string, deliver.Key, error) {
+func (b *batch) signing(ctx context.Context, hook grant.Destination) (string, deliver.Key, error) {
 	current, err := b.Secrets.AtStage(ctx, hook.Secret, grant.StageCurrent)
 	if err != nil {
 		return "", deliver.Key{}, fmt.Errorf("%w: %w", errNoSecret, err)

@@ -62,6 +62,7 @@ type world struct {
 	dead []string
 	hid  []time.Duration
 	log  bytes.Buffer
+	said []events.Envelope // in the trail
 	Handler
 }
 
@@ -75,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		},
 	}
 	w.Handler = Handler{
-		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, HTTP: w, Queue: w, Dead: letters{w},
+		Plans: w, Secrets: w, Mail: w, Topics: w, Bus: w, Trail: w, HTTP: w, Queue: w, Dead: letters{w},
 		Grants: map[grant.Name]bool{"migration": true, "audit": true}, MailFrom: "countersign@example.com", StackVersion: "1.0.0",
 		Now: func() time.Time { return now }, Rand: zero{}, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
@@ -90,9 +91,9 @@ func plan(name grant.Name) grant.Plan {
 		KeyARN:     "arn:aws:kms:eu-west-1:444455556666:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
 		Principals: []string{"111122223333"}, Overlap: grant.Duration(24 * time.Hour),
 		Notify: grant.Notify{
-			Mail:    []string{"a@hestio.example", "b@hestio.example"},
-			Webhook: []grant.Webhook{{URL: "https://hooks.hestio.example/" + string(name), Secret: signingSecret}},
-			SNS:     []string{topic},
+			{Channel: grant.Mail, Address: "a@hestio.example"}, {Channel: grant.Mail, Address: "b@hestio.example"},
+			{Channel: grant.Webhook, Address: "https://hooks.hestio.example/" + string(name), Secret: signingSecret},
+			{Channel: grant.SNS, Address: topic},
 		},
 	}
 }
@@ -133,7 +134,14 @@ func (w *world) AtStage(_ context.Context, arn, stage string) (grant.Version, er
 }
 
 func (w *world) Describe(_ context.Context, arn string) (grant.Secret, error) {
-	return grant.Secret{ARN: arn, Tags: w.tags}, w.act("describe %s", arn)
+	s := grant.Secret{ARN: arn, Tags: w.tags, Stages: map[string][]string{}}
+	if arn != signingSecret {
+		s.Tags = map[string]string{grant.FactGranted.AnnouncedTag(): "birth-4f0c8e1d2b3a49586776859493a2b1c0"}
+		for _, v := range w.versions {
+			s.Stages[v.ID] = v.Stages
+		}
+	}
+	return s, w.act("describe %s", arn)
 }
 
 func (w *world) Tag(_ context.Context, arn string, tags map[string]string) error {
@@ -190,6 +198,27 @@ func (w *world) Publish(_ context.Context, arn, subject, message string) error {
 func (w *world) Put(_ context.Context, e events.Event) error {
 	w.bus = append(w.bus, e)
 	return w.act("event %s", e.Data.Type())
+}
+
+// Since: what the bus takes comes into the trail, see keep.
+func (w *world) Since(_ context.Context, from time.Time) (out []events.Envelope, err error) {
+	for _, e := range w.said {
+		if !e.Time.Before(from) {
+			out = append(out, e)
+		}
+	}
+	return out, w.act("trail since %s", from.Format(time.DateOnly))
+}
+
+// keep writes an event into the trail.
+func (w *world) keep(e events.Event) {
+	w.t.Helper()
+	envelope, err := events.Enclose(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	envelope.Time = e.Metadata.Time
+	w.said = append(w.said, envelope)
 }
 
 // Do stands for the guarded client, which package deliver tests.
@@ -313,7 +342,8 @@ func (w *world) failures(ctx context.Context, in lambdaevents.SQSEvent) (failed 
 func (w *world) waiting() (out []string) {
 	w.t.Helper()
 	for _, s := range w.sent {
-		_, d, err := (&batch{Handler: &w.Handler}).read(s.body)
+		in, err := (&batch{Handler: &w.Handler}).read(s.body)
+		d := in.delivery
 		if err != nil || d == nil {
 			w.t.Fatalf("on the queue: %s: %v", s.body, err)
 		}
@@ -321,7 +351,7 @@ func (w *world) waiting() (out []string) {
 		if !ok {
 			w.t.Fatalf("on the queue: %s: to nobody", s.body)
 		}
-		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.name(), d.Attempt, d.NotBefore.Sub(w.Now())))
+		out = append(out, fmt.Sprintf("%s attempt %d in %s", to.Name, d.Attempt, d.NotBefore.Sub(w.Now())))
 	}
 	return out
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/countersign/countersign/events"
@@ -20,7 +19,10 @@ func (h *Handler) Test(ctx context.Context, name grant.Name, caller string, r ap
 	if err != nil {
 		return api.TestAnswer{}, fmt.Errorf("reading plan of %s: %w", name, err)
 	}
-	answer := api.TestAnswer{Grant: string(name), Destinations: places(plan.Notify)}
+	answer := api.TestAnswer{Grant: string(name), Destinations: []string{}}
+	for _, to := range plan.Destinations() {
+		answer.Destinations = append(answer.Destinations, to.Name)
+	}
 	if len(answer.Destinations) == 0 {
 		return api.TestAnswer{}, door.Refuse(http.StatusConflict, "set notify in access.yaml and deploy", "grant %s has nobody to tell", name)
 	}
@@ -30,16 +32,4 @@ func (h *Handler) Test(ctx context.Context, name grant.Name, caller string, r ap
 	}
 	h.Log.InfoContext(ctx, "test messages asked for", "grant", string(name), "caller", caller, "reason", r.Reason, "event_id", answer.EventID)
 	return answer, nil
-}
-
-// places are the destinations as the events about deliveries name them.
-func places(n grant.Notify) []string {
-	out := []string{}
-	for channel, count := range map[string]int{"mail": len(n.Mail), "webhook": len(n.Webhook), "sns": len(n.SNS)} {
-		for i := range count {
-			out = append(out, fmt.Sprintf("%s %d", channel, i+1))
-		}
-	}
-	slices.Sort(out)
-	return out
 }

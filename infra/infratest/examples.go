@@ -31,7 +31,7 @@ providers:
         sourceIdentity: true
         mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]
         notify:
-          mail: [ops@example.com]
+          mail: [ops@example.com, {to: security@example.net, for: operators, on: [revoke, digest]}]
           webhook: [{url: https://hooks.example.com/countersign, secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}]
           sns: ["arn:aws:sns:eu-west-1:444455556666:ops-alerts"]
       - name: audit

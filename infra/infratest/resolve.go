@@ -83,6 +83,8 @@ func (t *Template) ref(id string) string {
 		return t.Text(r.Properties["FunctionName"])
 	case "AWS::Logs::LogGroup":
 		return t.Text(r.Properties["LogGroupName"])
+	case "AWS::SES::ConfigurationSet":
+		return t.Text(r.Properties["Name"])
 	case "AWS::ApiGateway::RestApi":
 		return "a1b2c3d4e5"
 	case "AWS::ApiGateway::Resource", "AWS::ApiGateway::Deployment":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/metric"
 )
 
@@ -18,9 +19,9 @@ func (a *Access) AlarmTopics(shard int) []string {
 	}
 	var out []string
 	for _, e := range a.Shard(shard) {
-		for _, topic := range e.Grant.Notify.SNS {
-			if !slices.Contains(out, topic) {
-				out = append(out, topic)
+		for _, topic := range e.Grant.Notify.By(grant.SNS) {
+			if !slices.Contains(out, topic.Address) {
+				out = append(out, topic.Address)
 			}
 		}
 	}
@@ -52,23 +53,30 @@ func (r *reader) checkAlarms(providers value, a *Access) {
 	}
 }
 
-// topics reads a list of SNS topics.
-func (r *reader) topics(v value, what string) []string {
-	var out []string
+// topics reads a list of them.
+func (r *reader) topics(v value, what string) (out []string) {
 	for _, item := range r.list(v, what) {
-		arn, ok := r.text(item, "a topic")
-		if !ok {
-			continue
-		}
-		m := topicForm.FindStringSubmatch(arn)
-		switch {
-		case m == nil:
-			r.errorf(item, "", "- arn:aws:sns:eu-west-1:444455556666:ops-alerts", "not a topic's ARN: %.120q", arn)
-		case m[1] != "":
-			r.errorf(item, "FIFO topics want an order that alerts don't have", "a standard topic", "an alert can't go to a FIFO topic")
-		default:
+		if arn := r.topic(item); arn != "" {
 			out = append(out, arn)
 		}
 	}
 	return out
+}
+
+// topic reads the ARN of a topic that alerts can go to.
+func (r *reader) topic(v value) string {
+	arn, ok := r.text(v, "a topic")
+	if !ok {
+		return ""
+	}
+	m := topicForm.FindStringSubmatch(arn)
+	switch {
+	case m == nil:
+		r.errorf(v, "", entry(v, "arn:aws:sns:eu-west-1:444455556666:ops-alerts"), "not a topic's ARN: %.120q", arn)
+	case m[1] != "":
+		r.errorf(v, "FIFO topics want an order that alerts don't have", "a standard topic", "an alert can't go to a FIFO topic")
+	default:
+		return arn
+	}
+	return ""
 }

@@ -23,7 +23,9 @@ var (
 	}
 	roleKeys    = []string{"name", "path"}
 	notifyKeys  = []string{"mail", "webhook", "sns"}
-	webhookKeys = []string{"url", "secret"}
+	mailKeys    = []string{"to", "for", "on"}
+	webhookKeys = []string{"url", "secret", "for", "on"}
+	topicKeys   = []string{"topic", "on"}
 )
 
 var (

@@ -85,9 +85,9 @@ providers:
         mayShareResources: true
         mayAssumeRoles: [arn:aws:iam::444455556666:role/Deploy]
         notify:
-          mail: [ops@example.com]
-          webhook: [{url: "https://hooks.example.com/countersign", secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf"}]
-          sns: [arn:aws:sns:eu-west-1:444455556666:ops-alerts]
+          mail: [ops@example.com, {to: boss@example.com, on: digest}, {to: on-call@example.net, for: operators, on: [revoke, digest]}]
+          webhook: [{url: "https://hooks.example.com/countersign", secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", for: provider, on: all}]
+          sns: [arn:aws:sns:eu-west-1:444455556666:ops-alerts, {topic: "arn:aws:sns:eu-west-1:444455556666:revokes", on: [revoke]}]
 `,
 	} {
 		if _, err := access.Parse("access.yaml", []byte(src), policies(), now); err != nil {
@@ -122,6 +122,12 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"a role's bad name":       namedGrant + "        role: {name: \"a b\"}\n",
 		"a role's bad path":       namedGrant + "        role: {path: countersign}\n",
 		"a webhook without key":   namedGrant + "        notify: {webhook: [{url: \"https://example.com\"}]}\n",
+		"an unknown class":        namedGrant + "        notify: {mail: [{to: a@example.com, on: alarm}]}\n",
+		"a digest for a topic":    namedGrant + "        notify: {sns: [{topic: \"arn:aws:sns:eu-west-1:444455556666:a\", on: [digest]}]}\n",
+		"a class twice":           namedGrant + "        notify: {mail: [{to: a@example.com, on: [revoke, revoke]}]}\n",
+		"no class":                namedGrant + "        notify: {mail: [{to: a@example.com, on: []}]}\n",
+		"a mail to nobody":        namedGrant + "        notify: {mail: [{on: [revoke]}]}\n",
+		"a mail for a stranger":   namedGrant + "        notify: {mail: [{to: a@example.com, for: press}]}\n",
 		"a FIFO topic":            namedGrant + "        notify: {sns: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]}\n",
 		"a pattern of roles":      namedGrant + "        mayAssumeRoles: [\"arn:aws:iam::444455556666:role/*\"]\n",
 		"a principal as one star": strings.Replace(namedGrant, "    grants:", "    principals: [\"*\"]\n    grants:", 1),
@@ -166,7 +172,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		}
 	}
 	for name, in := range map[string]object{
-		"file": doc.object, "provider": doc.Defs["provider"], "grant": doc.Defs["grant"], "webhook": doc.Defs["webhook"], "role": role, "notify": notify,
+		"file": doc.object, "provider": doc.Defs["provider"], "grant": doc.Defs["grant"], "webhook": doc.Defs["webhook"], "mail": doc.Defs["recipient"], "topic": doc.Defs["topic"], "role": role, "notify": notify,
 	} {
 		want := slices.Sorted(slices.Values(access.Keys[name]))
 		if got := keysOf(in); !slices.Equal(got, want) {

@@ -363,6 +363,14 @@ func (r *reader) scalar(v value) (string, bool) {
 	return "", false
 }
 
+func isMapping(v value) bool {
+	switch v.node.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
+}
+
 func isBooleanNode(v value) bool {
 	_, ok := v.node.(*ast.BoolNode)
 	return ok

@@ -18,7 +18,7 @@ import (
 var screenshots = flag.String("screenshots", "", "folder for pictures of some mails")
 
 // pictured are the mails that docs/mail.md shows.
-var pictured = []string{"external-id-rotated", "access-revoked"}
+var pictured = []string{"external-id-rotated", "access-revoked", "weekly-digest"}
 
 // view is how a reader looks at a mail.
 type view struct {

@@ -6,7 +6,6 @@
 package deliver
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,31 +22,10 @@ type Mail struct {
 	Text    string
 	HTML    string // says the same as Text
 	Thread  string // message id that all mails about the grant refer to
+	// Tags go along with the mail and are not in it: SES names them when it says what became of it. Names and values are
+	// letters, digits, _ and -.
+	Tags map[string]string
 }
-
-// Audience is who reads a message.
-type Audience int
-
-// The two audiences of a grant.
-const (
-	Provider  Audience = iota // who enters: mail and webhook
-	Operators                 // the customer's own: SNS
-)
-
-// tells lists which events each audience is told of. The operators hear of what may need them to act.
-var tells = map[Audience][]events.Type{
-	Provider: {
-		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeExternalIDConfirmed, events.TypeRotationUnconfirmed, events.TypePreviousRetired,
-		events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, events.TypeTestRequested,
-	},
-	Operators: {
-		events.TypeAccessGranted, events.TypeRotationUnconfirmed, events.TypeRotationFailed, events.TypeTrustDriftDetected, events.TypeAccessRevoked, events.TypeAccessRestored,
-		events.TypeDestinationDisabled, events.TypeTestRequested,
-	},
-}
-
-// Tells says whether an audience is told of an event.
-func Tells(to Audience, kind events.Type) bool { return slices.Contains(tells[to], kind) }
 
 // Facts are what is known of a change besides the plan.
 type Facts struct {
@@ -61,7 +39,8 @@ type Facts struct {
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
 
-	Disabled Disabled // Destination Disabled
+	Disabled    Disabled    // Destination Disabled
+	Undelivered Undelivered // Mail Undelivered
 }
 
 // Disabled is a destination that wants no message any more.

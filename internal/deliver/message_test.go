@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,76 +41,108 @@ func facts(kind events.Type, change func(*Facts)) Facts {
 
 type saying struct {
 	name  string // of the golden
-	to    Audience
+	to    events.Audience
 	plan  func(*grant.Plan)
 	facts Facts
 }
 
 // sayings are all the messages there are.
 var sayings = []saying{
-	{"access-granted", Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC) },
+	{"access-granted", events.Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC) },
 		facts(events.TypeAccessGranted, func(f *Facts) { f.VersionID = "birth-4f0c8e1d2b3a49586776859493a2b1c0" })},
-	{"access-granted-without-id", Provider, func(p *grant.Plan) { p.NoExternalID, p.SecretARN, p.KeyARN = true, "", "" },
+	{"access-granted-without-id", events.Provider, func(p *grant.Plan) { p.NoExternalID, p.SecretARN, p.KeyARN = true, "", "" },
 		facts(events.TypeAccessGranted, nil)},
-	{"access-granted-operators", Operators, nil,
+	{"access-granted-operators", events.Operators, nil,
 		facts(events.TypeAccessGranted, func(f *Facts) { f.VersionID = "birth-4f0c8e1d2b3a49586776859493a2b1c0" })},
-	{"external-id-rotated", Provider, nil,
+	{"external-id-rotated", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID, f.PreviousUntil = scheduledVersion, f.At.Add(24*time.Hour) })},
-	{"external-id-rotated-told-late", Provider, nil,
+	{"external-id-rotated-told-late", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.PreviousUntil = "rotate-0123456789abcdef0123456789abcdef", f.Now
 		})},
-	{"external-id-rotated-last-call", Provider, nil,
+	{"external-id-rotated-last-call", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-23*time.Hour), f.Now.Add(time.Hour)
 		})},
-	{"external-id-rotated-auto", Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+	{"external-id-rotated-auto", events.Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.PreviousUntil = scheduledVersion, f.Now.Add(24*time.Hour)
 		})},
-	{"external-id-confirmed", Provider, nil,
+	{"external-id-confirmed", events.Provider, nil,
 		facts(events.TypeExternalIDConfirmed, func(f *Facts) { f.VersionID = scheduledVersion })},
-	{"rotation-unconfirmed", Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+	{"external-id-confirmed-operators", events.Operators, nil,
+		facts(events.TypeExternalIDConfirmed, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"rotation-unconfirmed", events.Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
 		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-12*time.Hour), f.Now.Add(12*time.Hour)
 		})},
-	{"rotation-unconfirmed-operators", Operators, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedExtend },
+	{"rotation-unconfirmed-operators", events.Operators, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedExtend },
 		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-25*time.Hour), f.Now.Add(-time.Hour)
 		})},
-	{"external-id-rotated-cut", Provider, nil,
+	{"external-id-rotated-cut", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
-	{"external-id-rotated-restored", Provider, nil,
+	{"external-id-rotated-restored", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "restore-0123456789abcdef0123456789abcdef" })},
-	{"previous-external-id-retired", Provider, nil,
+	{"external-id-rotated-operators", events.Operators, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID, f.PreviousUntil = scheduledVersion, f.At.Add(24*time.Hour) })},
+	{"external-id-rotated-cut-operators", events.Operators, nil,
+		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
+	{"previous-external-id-retired-operators", events.Operators, nil,
 		facts(events.TypePreviousRetired, func(f *Facts) { f.VersionID = scheduledVersion })},
-	{"access-revoked", Provider, nil,
-		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
-	{"access-revoked-operators", Operators, nil,
-		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
-	{"access-restored", Provider, nil, facts(events.TypeAccessRestored, restored)},
-	{"access-restored-operators", Operators, nil, facts(events.TypeAccessRestored, restored)},
-	{"access-expired", Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 2, 3, 23, 59, 59, 0, time.UTC) },
+	{"access-expired-operators", events.Operators, func(p *grant.Plan) { p.Expires = time.Date(2026, 2, 3, 23, 59, 59, 0, time.UTC) },
 		facts(events.TypeAccessExpired, nil)},
-	{"rotation-failed", Operators, nil,
+	{"previous-external-id-retired", events.Provider, nil,
+		facts(events.TypePreviousRetired, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"access-revoked", events.Provider, nil,
+		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
+	{"access-revoked-operators", events.Operators, nil,
+		facts(events.TypeAccessRevoked, func(f *Facts) { f.RevokeID = "rv-20260901T160200Z-5d0c2e9a" })},
+	{"access-restored", events.Provider, nil, facts(events.TypeAccessRestored, restored)},
+	{"access-restored-operators", events.Operators, nil, facts(events.TypeAccessRestored, restored)},
+	{"access-expired", events.Provider, func(p *grant.Plan) { p.Expires = time.Date(2026, 2, 3, 23, 59, 59, 0, time.UTC) },
+		facts(events.TypeAccessExpired, nil)},
+	{"rotation-failed", events.Operators, nil,
 		facts(events.TypeRotationFailed, func(f *Facts) { f.VersionID = scheduledVersion })},
-	{"trust-drift-detected", Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
-	{"destination-disabled", Operators, nil, facts(events.TypeDestinationDisabled, func(f *Facts) {
+	{"trust-drift-detected", events.Operators, nil, facts(events.TypeTrustDriftDetected, nil)},
+	{"destination-disabled", events.Operators, nil, facts(events.TypeDestinationDisabled, func(f *Facts) {
 		f.Disabled = Disabled{"webhook 1", "arn:aws:secretsmanager:eu-west-1:444455556666:secret:hestio-webhook-XyZ123", "countersign:disabled-9f86d081884c7d65"}
 	})},
-	{"test-requested", Provider, nil, facts(events.TypeTestRequested, nil)},
-	{"test-requested-operators", Operators, nil, facts(events.TypeTestRequested, nil)},
+	{"mail-undelivered", events.Operators, nil, lost(events.MailBounced, false, "MailboxFull")},
+	{"mail-undelivered-for-good", events.Operators, nil, lost(events.MailBounced, true, "NoEmail")},
+	{"mail-undelivered-complaint", events.Operators, nil, lost(events.MailComplaint, false, "")},
+	{"mail-undelivered-reject", events.Operators, nil, lost(events.MailRejected, false, "")},
+	{"mail-undelivered-rendering", events.Operators, nil, lost(events.MailUnrendered, false, "")},
+	{"test-requested", events.Provider, nil, facts(events.TypeTestRequested, nil)},
+	{"test-requested-operators", events.Operators, nil, facts(events.TypeTestRequested, nil)},
+	{"weekly-digest", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
+	{"weekly-digest-quiet", events.Provider, nil, Facts{Kind: events.WeeklyDigest}},
+	{"weekly-digest-look", events.Operators, nil, Facts{Kind: events.WeeklyDigest}},
+}
+
+func lost(kind string, permanent bool, cause string) Facts {
+	return facts(events.TypeMailUndelivered, func(f *Facts) { f.Undelivered = Undelivered{"mail 1", kind, permanent, cause} })
 }
 
 func restored(f *Facts) {
 	f.RevokeID, f.VersionID = "rv-20260901T160200Z-5d0c2e9a", "restore-20260901T160200Z-5d0c2e9a-0a77b3c4"
 }
 
-func (s saying) message() Message {
+func (s saying) message() Message { return s.about(func(*grant.Plan) {}) }
+
+// about is the message where the plan is another one.
+func (s saying) about(change func(*grant.Plan)) Message {
+	if digest := slices.Clone(digests[s.name]); digest != nil {
+		for i := range digest {
+			change(&digest[i].Plan)
+		}
+		return NewDigest(WeekOf(now).Before(), now, s.to, digest)
+	}
 	p := plan()
 	if s.plan != nil {
 		s.plan(&p)
 	}
+	change(&p)
 	return NewMessage(p, s.facts, s.to)
 }
 
@@ -119,7 +152,7 @@ func TestTheWords(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			m := s.message()
 			got := "Subject: " + m.Subject + "\n\n" + m.Topic()
-			if s.to == Provider {
+			if s.to == events.Provider {
 				mail := m.Mail("countersign@example.com", "ops@example.com")
 				got = "Subject: " + mail.Subject + "\n\n" + mail.Text
 			}
@@ -138,7 +171,7 @@ func TestTheWords(t *testing.T) {
 			if diff := cmp.Diff(string(want), got); diff != "" {
 				t.Errorf("(-golden +got):\n%s", diff)
 			}
-			if !Tells(s.to, s.facts.Kind) {
+			if !s.facts.Kind.Concerns(s.to) {
 				t.Error("nobody of this audience is told of this event")
 			}
 		})
@@ -154,43 +187,12 @@ func TestTheWords(t *testing.T) {
 	}
 }
 
-func TestWhoIsTold(t *testing.T) {
-	for _, tt := range []struct {
-		kind                events.Type
-		provider, operators bool
-	}{
-		{events.TypeAccessGranted, true, true},
-		{events.TypeExternalIDRotated, true, false},
-		{events.TypeExternalIDConfirmed, true, false},
-		{events.TypeRotationUnconfirmed, true, true},
-		{events.TypePreviousRetired, true, false},
-		{events.TypeAccessRevoked, true, true},
-		{events.TypeAccessRestored, true, true},
-		{events.TypeAccessExpired, true, false},
-		{events.TypeRotationFailed, false, true},
-		{events.TypeTrustDriftDetected, false, true},
-		{events.TypeTestRequested, true, true},
-		{events.TypeOperationRequested, false, false},
-		{events.TypeDeliverySucceeded, false, false},
-		{events.TypeDeliveryFailed, false, false},
-		{events.TypeDestinationDisabled, false, true},
-		{"Something Else", false, false},
-	} {
-		if got := Tells(Provider, tt.kind); got != tt.provider {
-			t.Errorf("the provider hears of %q: %t", tt.kind, got)
-		}
-		if got := Tells(Operators, tt.kind); got != tt.operators {
-			t.Errorf("the operators hear of %q: %t", tt.kind, got)
-		}
-	}
-}
-
 // TestEveryEventHasWords holds for events that will be added: who is told must be told something.
 func TestEveryEventHasWords(t *testing.T) {
-	covered := map[events.Type]map[Audience]bool{}
+	covered := map[events.Type]map[events.Audience]bool{}
 	for _, s := range sayings {
 		if covered[s.facts.Kind] == nil {
-			covered[s.facts.Kind] = map[Audience]bool{}
+			covered[s.facts.Kind] = map[events.Audience]bool{}
 		}
 		covered[s.facts.Kind][s.to] = true
 		m := s.message()
@@ -199,9 +201,9 @@ func TestEveryEventHasWords(t *testing.T) {
 		}
 	}
 	for _, kind := range events.Types() {
-		for _, to := range []Audience{Provider, Operators} {
-			if Tells(to, kind) && !covered[kind][to] {
-				t.Errorf("no golden for %q to audience %d", kind, to)
+		for _, to := range []events.Audience{events.Provider, events.Operators} {
+			if kind.Concerns(to) && !covered[kind][to] {
+				t.Errorf("no golden for %q to %s", kind, to)
 			}
 		}
 	}
@@ -241,14 +243,9 @@ func escaped(s string) string {
 
 func TestSubjectsFitEveryChannel(t *testing.T) {
 	for _, s := range sayings {
-		p := plan()
-		if s.plan != nil {
-			s.plan(&p)
-		}
-		p.Grant = grant.Name(strings.Repeat("g", 40))
 		s.facts.At = time.Date(2026, 9, 30, 23, 59, 59, 0, time.UTC)
-		m := NewMessage(p, s.facts, s.to)
-		if len(m.Subject) > 100 || !strings.HasPrefix(m.Subject, "[Countersign] ggg") {
+		m := s.about(func(p *grant.Plan) { p.Grant = grant.Name(strings.Repeat("g", 40)) })
+		if len(m.Subject) > 100 || !strings.HasPrefix(m.Subject, "[Countersign] ggg") && digests[s.name] == nil {
 			t.Errorf("%s: %d characters: %q", s.name, len(m.Subject), m.Subject)
 		}
 		short := s.message().Subject
@@ -275,18 +272,15 @@ func TestADeadlineIsNeverShownLaterThanItIs(t *testing.T) {
 func TestStrayCharactersStartNothing(t *testing.T) {
 	const evil = "x\r\nBcc: all@example.com\x00\x1b[31m\u202e\u2028<script>alert(1)</script><!--rows-->\n&\"'"
 	for _, s := range sayings {
-		p := plan()
-		if s.plan != nil {
-			s.plan(&p)
-		}
-		p.Grant, p.Provider, p.ProviderAccount, p.Account, p.Region = evil, evil, evil, evil, evil
-		p.RoleARN += evil
-		if p.SecretARN != "" {
-			p.SecretARN, p.KeyARN = evil, evil
-		}
 		s.facts.VersionID, s.facts.RevokeID, s.facts.Disabled = evil, evil, Disabled{evil, evil, evil}
 		clean := s.message()
-		m := NewMessage(p, s.facts, s.to)
+		m := s.about(func(p *grant.Plan) {
+			p.Grant, p.Provider, p.ProviderAccount, p.Account, p.Region = evil, evil, evil, evil, evil
+			p.RoleARN += evil
+			if p.SecretARN != "" {
+				p.SecretARN, p.KeyARN = evil, evil
+			}
+		})
 		mail := m.Mail("a@example.com", "b@example.com")
 		if strings.ContainsAny(mail.Subject, "\r\n\x00\x1b") || len(mail.Subject) > 100 {
 			t.Errorf("%s: subject %q", s.name, mail.Subject)

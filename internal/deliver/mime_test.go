@@ -59,9 +59,13 @@ func TestMailsAreWhatTheySay(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := parse(t, message)
+		thread := "<migration.444455556666.eu-west-1@example.com>"
+		if digests[s.name] != nil {
+			thread = "<digest.444455556666.eu-west-1@example.com>"
+		}
 		want := map[string][]string{
 			"From": {"countersign@example.com"}, "To": {"ops@example.org"}, "Subject": {m.Subject},
-			"References": {"<migration.444455556666.eu-west-1@example.com>"}, "In-Reply-To": {"<migration.444455556666.eu-west-1@example.com>"},
+			"References": {thread}, "In-Reply-To": {thread},
 			"Auto-Submitted": {"auto-generated"}, "Mime-Version": {"1.0"}, "Content-Type": got.headers["Content-Type"],
 		}
 		if diff := cmp.Diff(want, got.headers); diff != "" {
@@ -82,6 +86,9 @@ func TestMailsAreWhatTheySay(t *testing.T) {
 func TestAGrantsMailsAreOneThread(t *testing.T) {
 	threads := map[string]bool{}
 	for _, s := range sayings {
+		if digests[s.name] != nil {
+			continue // of many grants
+		}
 		threads[s.message().Mail("countersign@example.com", "ops@example.org").Thread] = true
 	}
 	if got := slices.Collect(maps.Keys(threads)); len(got) != 1 || got[0] != "<migration.444455556666.eu-west-1@example.com>" {

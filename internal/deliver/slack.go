@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -20,11 +21,11 @@ func isSlack(endpoint string) bool {
 }
 
 // BodyFor is what an endpoint is told: NewBody, and for Slack, which takes nothing else, a mail's words as {"text": …}.
-func BodyFor(endpoint string, p grant.Plan, f Facts) ([]byte, error) {
+func BodyFor(endpoint string, p grant.Plan, f Facts, to events.Audience) ([]byte, error) {
 	if !isSlack(endpoint) {
 		return NewBody(p, f)
 	}
-	m := NewMessage(p, f, Provider)
+	m := NewMessage(p, f, to)
 	out, err := json.Marshal(struct {
 		Text   string `json:"text"`
 		Mrkdwn bool   `json:"mrkdwn"` // false: the asterisks of a command stay

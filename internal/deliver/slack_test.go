@@ -16,7 +16,7 @@ func TestSlackIsToldInItsForm(t *testing.T) {
 	p := plan()
 	p.Provider = "<!channel> & friends"
 	f := facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID, f.PreviousUntil = scheduledVersion, f.At.Add(24*time.Hour) })
-	body, err := BodyFor(endpoint, p, f)
+	body, err := BodyFor(endpoint, p, f, events.Provider)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestOnlySlackIsToldInItsForm(t *testing.T) {
 		"https://hooks.slack.com.example.com/": false, "https://example.com/hooks.slack.com": false, "https://slack.com/": false,
 		"https://hooks.slack.com@example.com/": false, "https://hooks.example.com/": false, "": false,
 	} {
-		body, err := BodyFor(endpoint, p, f)
+		body, err := BodyFor(endpoint, p, f, events.Provider)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,7 +103,7 @@ func ParseKey(s string) (Key, error) {
 
 // ParseEndpoint reads a webhook's secret: the bare key, or {"url","key"} where the URL is a credential itself; of Slack's
 // the key may be left out. The URL of the plan goes first. Only that one may name a port other than 443: it was reviewed, a secret is written by the way.
-func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
+func ParseEndpoint(hook grant.Destination, secret string) (string, Key, error) {
 	var both struct {
 		URL string `json:"url"`
 		Key string `json:"key"`
@@ -116,14 +116,14 @@ func ParseEndpoint(hook grant.Webhook, secret string) (string, Key, error) {
 		}
 	}
 	var key Key
-	if unsigned := both.Key == "" && hook.URL == "" && isSlack(both.URL); !unsigned {
+	if unsigned := both.Key == "" && hook.Address == "" && isSlack(both.URL); !unsigned {
 		var err error
 		if key, err = ParseKey(both.Key); err != nil {
 			return "", Key{}, err
 		}
 	}
-	if hook.URL != "" {
-		return hook.URL, key, nil
+	if hook.Address != "" {
+		return hook.Address, key, nil
 	}
 	u, err := url.Parse(both.URL)
 	if err != nil || u.Port() != "" && u.Port() != "443" && !isLoopback(u.Hostname()) {

@@ -145,14 +145,14 @@ func TestTwoKeysSignWhileOneIsRotated(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	const own = "https://hooks.example.com/countersign"
-	inPlan, inSecret := grant.Webhook{URL: own}, grant.Webhook{}
+	inPlan, inSecret := grant.Destination{Address: own}, grant.Destination{}
 	for _, tt := range []struct {
 		name   string
-		hook   grant.Webhook
+		hook   grant.Destination
 		secret string
 		url    string // of the result; "refused" for ErrBadKey, "bad URL" for ErrBadURL
 	}{
-		{"a port in the plan", grant.Webhook{URL: "https://hooks.example.com:8443/"}, testSecret, "https://hooks.example.com:8443/"},
+		{"a port in the plan", grant.Destination{Address: "https://hooks.example.com:8443/"}, testSecret, "https://hooks.example.com:8443/"},
 		{"a port in the secret", inSecret, `{"url":"https://h.example.com:8443/T0KEN","key":"` + testSecret + `"}`, "bad URL"},
 		{"the usual port in the secret", inSecret, `{"url":"https://h.example.com:443/T0KEN","key":"` + testSecret + `"}`, "https://h.example.com:443/T0KEN"},
 		{"a local port in the secret: the client decides", inSecret, `{"url":"http://127.0.0.1:8080/T0KEN","key":"` + testSecret + `"}`, "http://127.0.0.1:8080/T0KEN"},

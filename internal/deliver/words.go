@@ -10,32 +10,34 @@ import (
 
 // NewMessage finds the words: what happened and what to do come first, the names of things after them. Rows without a value
 // are left out.
-func NewMessage(p grant.Plan, f Facts, to Audience) Message {
+func NewMessage(p grant.Plan, f Facts, to events.Audience) Message {
 	w := words{p, f}
 	var m Message
 	switch f.Kind {
 	case events.TypeAccessGranted:
 		m = w.granted(to)
 	case events.TypeExternalIDRotated:
-		m = w.rotated()
+		m = w.rotated(to)
 	case events.TypeExternalIDConfirmed:
-		m = w.confirmed()
+		m = w.confirmed(to)
 	case events.TypeRotationUnconfirmed:
 		m = w.unconfirmed(to)
 	case events.TypePreviousRetired:
-		m = w.retired()
+		m = w.retired(to)
 	case events.TypeAccessRevoked:
 		m = w.revoked(to)
 	case events.TypeAccessRestored:
 		m = w.restored(to)
 	case events.TypeAccessExpired:
-		m = w.expired()
+		m = w.expired(to)
 	case events.TypeRotationFailed:
 		m = w.failed()
 	case events.TypeTrustDriftDetected:
 		m = w.drifted()
 	case events.TypeDestinationDisabled:
 		m = w.disabled()
+	case events.TypeMailUndelivered:
+		m = w.undelivered()
 	case events.TypeTestRequested:
 		m = w.test()
 	}
@@ -92,7 +94,7 @@ func (w words) pickUp(before string) Row {
 	}
 }
 
-func (w words) granted(to Audience) Message {
+func (w words) granted(to events.Audience) Message {
 	m := Message{
 		Subject: "access granted",
 		Lead:    w.plan.Provider + " may now enter account " + w.plan.Account + ".",
@@ -106,9 +108,9 @@ func (w words) granted(to Audience) Message {
 }
 
 // opened is what a reader does about access that opened.
-func (w words) opened(to Audience, enter, read string) Row {
+func (w words) opened(to events.Audience, enter, read string) Row {
 	switch {
-	case to == Operators:
+	case to == events.Operators:
 		return Row{Label: "Do", Text: "Nothing, if you expected this. Else revoke it.", Command: "countersign revoke " + string(w.plan.Grant)}
 	case w.plan.NoExternalID:
 		return Row{Label: "Do", Text: enter + " This grant asks for no external ID."}
@@ -116,7 +118,10 @@ func (w words) opened(to Audience, enter, read string) Row {
 	return w.pickUp(read)
 }
 
-func (w words) rotated() Message {
+func (w words) rotated(to events.Audience) Message {
+	if to == events.Operators {
+		return w.rotatedByUs()
+	}
 	account := w.plan.Account
 	changed := Row{Label: "Changed", Text: minute(w.facts.At) + ", " + cause(w.facts.VersionID)}
 	do := w.pickUp("Nothing, if your system follows events. Else read the new ID")
@@ -147,6 +152,25 @@ func (w words) rotated() Message {
 	return m
 }
 
+// rotatedByUs tells the operators, who have nothing to do.
+func (w words) rotatedByUs() Message {
+	m := Message{
+		Subject: "new external ID",
+		Lead:    w.plan.Provider + " has a new external ID for account " + w.plan.Account + ".",
+		Revoke:  grant.RevokeLine(w.plan.RoleName()),
+	}
+	switch until := w.facts.PreviousUntil; {
+	case until.After(w.facts.Now):
+		m.Rows = append(m.Rows, Row{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."})
+	case !until.IsZero():
+		m.Rows = append(m.Rows, Row{Label: "Until", Text: minute(until) + " the previous ID was good."})
+	}
+	m.Rows = append(m.Rows,
+		Row{Label: "Do", Text: "Nothing. " + w.plan.Provider + " reads it from the secret."},
+		Row{Label: "Changed", Text: minute(w.facts.At) + ", " + cause(w.facts.VersionID)}, w.version())
+	return m
+}
+
 // CauseOf reads from a version id why the ID was rotated, in the words of the event.
 func CauseOf(versionID string) string {
 	switch {
@@ -167,26 +191,27 @@ func cause(versionID string) string {
 	}[CauseOf(versionID)]
 }
 
-func (w words) retired() Message {
+func (w words) retired(to events.Audience) Message {
+	do := w.pickUp("Nothing, if you enter with the current ID. Else read it")
+	if to == events.Operators {
+		do = Row{Label: "Do", Text: "Nothing. " + w.plan.Provider + " enters with the current one."}
+	}
 	return Message{
 		Subject: "previous external ID ended",
 		Lead:    "The previous external ID for account " + w.plan.Account + " is not accepted any more.",
-		Rows: []Row{
-			w.pickUp("Nothing, if you enter with the current ID. Else read it"),
-			{Label: "Ended", Text: w.facts.VersionID},
-		},
-		Revoke: grant.RevokeLine(w.plan.RoleName()),
+		Rows:    []Row{do, {Label: "Ended", Text: w.facts.VersionID}},
+		Revoke:  grant.RevokeLine(w.plan.RoleName()),
 	}
 }
 
-func (w words) revoked(to Audience) Message {
+func (w words) revoked(to events.Audience) Message {
 	m := Message{
 		Subject: "access revoked",
 		Lead:    "Account " + w.plan.Account + " took the access of " + w.plan.Provider + " away, live sessions included.",
 	}
 	spreads := Row{Label: "Spreads", Text: "In seconds to a few minutes, as IAM does."}
 	id := Row{Label: "Revoke id", Text: w.facts.RevokeID}
-	if to == Provider {
+	if to == events.Provider {
 		do := Row{Label: "Do", Text: "Nothing from here. Ask account " + w.plan.Account + " if you did not expect this."}
 		m.Rows = []Row{spreads, do, id}
 		return m
@@ -197,7 +222,7 @@ func (w words) revoked(to Audience) Message {
 	return m
 }
 
-func (w words) restored(to Audience) Message {
+func (w words) restored(to events.Audience) Message {
 	m := Message{
 		Subject: "access restored",
 		Lead:    "Account " + w.plan.Account + " lets " + w.plan.Provider + " in again.",
@@ -211,13 +236,17 @@ func (w words) restored(to Audience) Message {
 	return m
 }
 
-func (w words) expired() Message {
+func (w words) expired(to events.Audience) Message {
+	do := "Nothing from here. If the work goes on, ask account " + w.plan.Account + " for a later end."
+	if to == events.Operators {
+		do = "Nothing. If the work goes on, set a later end in access.yaml and deploy."
+	}
 	return Message{
 		Subject: "access expired",
 		Lead:    "The access to account " + w.plan.Account + " ended as planned.",
 		Rows: []Row{
 			{Label: "Ended", Text: day(w.plan.Expires)},
-			{Label: "Do", Text: "Nothing from here. If the work goes on, ask account " + w.plan.Account + " for a later end."},
+			{Label: "Do", Text: do},
 		},
 	}
 }
@@ -256,6 +285,37 @@ func (w words) disabled() Message {
 		},
 		Revoke: grant.RevokeLine(w.plan.RoleName()),
 	}
+}
+
+// undelivered says what became of a mail that SES took, and what a person does about it.
+func (w words) undelivered() Message {
+	u := w.facts.Undelivered
+	m := Message{Subject: u.Destination + " did not arrive", Lead: "A mail to " + u.Destination + " did not arrive: SES could not deliver it."}
+	do := Row{Label: "Do", Text: "Nothing, if the next one arrives. Else correct the address under notify in access.yaml."}
+	switch {
+	case u.Kind == events.MailComplaint:
+		m.Subject = u.Destination + " calls our mail spam"
+		m.Lead = "Whoever reads " + u.Destination + " called a mail of Countersign's spam."
+		do.Text = "Ask whether mail is wanted there, or take the address out of notify in access.yaml. SES may have put it on its list of suppressed addresses. Take it off:"
+		do.Command = w.unsuppress()
+	case u.Kind == events.MailRejected:
+		m.Lead = "A mail to " + u.Destination + " was not sent: SES took it for a virus."
+		do.Text = "See what of the plan stands in that mail, and ask AWS support."
+	case u.Kind == events.MailUnrendered:
+		m.Lead = "A mail to " + u.Destination + " was not sent: SES could not render it."
+		do.Text = "Ask AWS support: Countersign's mails have no template."
+	case u.Permanent:
+		m.Lead = "Mail to " + u.Destination + " does not arrive: the address is not good, or SES holds mail to it back."
+		do.Text = "Correct the address under notify in access.yaml. If it is good, take it off SES's list of suppressed addresses:"
+		do.Command = w.unsuppress()
+	}
+	m.Rows = []Row{do, {Label: "Cause", Text: u.Cause}, {Label: "See", Text: "Who was told of what:", Command: "countersign history " + string(w.plan.Grant) + " --all"}}
+	return m
+}
+
+// unsuppress is the AWS CLI call by which SES sends to an address again.
+func (w words) unsuppress() string {
+	return "aws sesv2 delete-suppressed-destination --region " + w.plan.Region + " --email-address ADDRESS"
 }
 
 // test can't pass for a change: it says so first and last, and names nothing to be done.

@@ -1,6 +1,9 @@
 package deliver
 
-import "github.com/countersign/countersign/internal/grant"
+import (
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
+)
 
 // longer ends the sentence about the time of the previous ID: what is behind its deadline.
 func (w words) longer() string {
@@ -13,9 +16,17 @@ func (w words) longer() string {
 	return ". Then IAM refuses it by itself."
 }
 
-func (w words) confirmed() Message {
+func (w words) confirmed(to events.Audience) Message {
+	if to == events.Operators {
+		return Message{
+			Subject: "external ID confirmed",
+			Lead:    "The new external ID of grant " + string(w.plan.Grant) + " is confirmed, and the one before it is ended.",
+			Rows:    []Row{{Label: "Do", Text: "Nothing. See until when the one before is accepted:", Command: "countersign show " + string(w.plan.Grant)}, w.version()},
+			Revoke:  grant.RevokeLine(w.plan.RoleName()),
+		}
+	}
 	return Message{
-		Subject: "new external ID confirmed",
+		Subject: "external ID confirmed",
 		Lead:    "The new external ID for account " + w.plan.Account + " is confirmed, and the one before it is ended.",
 		Rows: []Row{
 			w.pickUp("Nothing, if you enter with the current ID. Else read it"),
@@ -25,7 +36,7 @@ func (w words) confirmed() Message {
 	}
 }
 
-func (w words) unconfirmed(to Audience) Message {
+func (w words) unconfirmed(to events.Audience) Message {
 	account, provider := w.plan.Account, w.plan.Provider
 	until, over := minute(w.facts.PreviousUntil), !w.facts.PreviousUntil.After(w.facts.Now)
 	m := Message{Revoke: grant.RevokeLine(w.plan.RoleName())}
@@ -33,7 +44,7 @@ func (w words) unconfirmed(to Audience) Message {
 	if over {
 		says, when = "Since", until+" only the new ID is meant to be used. Scheduled rotations wait until it is confirmed."
 	}
-	if to == Operators {
+	if to == events.Operators {
 		m.Subject = "external ID not confirmed"
 		m.Lead = provider + " has not confirmed the new external ID of grant " + string(w.plan.Grant) + "."
 		m.Rows = []Row{
@@ -42,7 +53,7 @@ func (w words) unconfirmed(to Audience) Message {
 		}
 		return m
 	}
-	m.Subject = "reminder: confirm the new external ID"
+	m.Subject = "confirm the new external ID"
 	m.Lead = "Use the new external ID for account " + account + ", and confirm it."
 	m.Rows = []Row{
 		{Label: says, Text: when},

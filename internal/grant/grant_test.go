@@ -23,7 +23,7 @@ func migration() grant.Plan {
 		RoleARN:    "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration",
 		SecretARN:  "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-Ab3dEf",
 		Principals: []string{"arn:aws:iam::111122223333:root"}, Overlap: grant.Duration(24 * time.Hour), RotateEvery: "monthly",
-		Notify: grant.Notify{Mail: []string{"a@example.com"}},
+		Notify: grant.Notify{{Channel: grant.Mail, Address: "a@example.com"}},
 	}
 }
 

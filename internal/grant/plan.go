@@ -38,21 +38,7 @@ type Plan struct {
 	WhenUnconfirmed Unconfirmed   `json:"whenUnconfirmed,omitempty"`
 	ProviderMay     []ProviderAct `json:"providerMay,omitempty"` // what sessions of the role may ask for
 	Expires         time.Time     `json:"expires,omitzero"`
-	Notify          Notify        `json:"notify,omitzero"`
-}
-
-// Notify is who is told of a grant's changes.
-type Notify struct {
-	Mail    []string  `json:"mail,omitempty"`
-	Webhook []Webhook `json:"webhook,omitempty"`
-	SNS     []string  `json:"sns,omitempty"` // topic ARNs
-}
-
-// Webhook is one HTTPS endpoint and the secret that signs for it. Where URL is empty the URL is a credential itself and
-// stands in the secret: {"url":"https://…","key":"whsec_…"}.
-type Webhook struct {
-	URL    string `json:"url,omitempty"`
-	Secret string `json:"secret"` // ARN of a secret of the customer's
+	Notify          Notify        `json:"notify,omitempty"`
 }
 
 // Duration is a time.Duration that reads and writes as "24h0m0s".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/countersign/countersign/events"
 )
@@ -97,6 +98,19 @@ func (b *Bus) deliver(e events.Envelope, to []string) error {
 		}
 	}
 	return nil
+}
+
+// Since is FilterLogEvents on the log group that keeps what the bus took: the events from a moment on.
+func (b *Bus) Since(ctx context.Context, from time.Time) (out []events.Envelope, err error) {
+	err = do(ctx, b.w, "logs", "FilterLogEvents", b.Name, func() error {
+		for _, e := range b.archive {
+			if !e.Time.Before(from) {
+				out = append(out, e)
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Archive lists everything that the bus took.

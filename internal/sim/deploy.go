@@ -34,8 +34,8 @@ func (w *World) Deploy(p grant.Plan, policies ...Policy) error {
 			return fmt.Errorf("deploying the secret of %s: %w", p.Grant, err)
 		}
 	}
-	for _, topic := range p.Notify.SNS {
-		w.Topics.Create(topic)
+	for _, topic := range p.Notify.By(grant.SNS) {
+		w.Topics.Create(topic.Address)
 	}
 	return w.putPlan(p)
 }

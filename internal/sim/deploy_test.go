@@ -76,7 +76,9 @@ func TestDeployRefusesWhatCannotBe(t *testing.T) {
 		"a role of another account":     func(p *grant.Plan) { p.RoleARN = strings.Replace(p.RoleARN, "444455556666", "999988887777", 1) },
 		"a secret of another grant":     func(p *grant.Plan) { p.SecretARN = strings.Replace(p.SecretARN, "migration", "audit", 1) },
 		"a schedule that nobody offers": func(p *grant.Plan) { p.RotateEvery = "1h" },
-		"a plan over 4,096 characters":  func(p *grant.Plan) { p.Notify.Mail = []string{strings.Repeat("x", 5000)} },
+		"a plan over 4,096 characters": func(p *grant.Plan) {
+			p.Notify = grant.Notify{{Channel: grant.Mail, Address: strings.Repeat("x", 5000)}}
+		},
 	} {
 		p := plan()
 		change(&p)

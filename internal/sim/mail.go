@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -15,6 +17,7 @@ type Letter struct {
 	To                  []string
 	Subject, Text, HTML string
 	Thread              string // message id in References
+	Tags                map[string]string
 }
 
 // Form is any type with the fields of Letter, in that order.
@@ -24,6 +27,7 @@ type Form interface {
 		To                  []string
 		Subject, Text, HTML string
 		Thread              string
+		Tags                map[string]string
 	}
 }
 
@@ -47,6 +51,7 @@ func (m *Mail[M]) SendMail(ctx context.Context, mail M) error {
 		}
 		letter.To = slices.Clone(letter.To)
 		m.w.letters = append(m.w.letters, letter)
+		m.w.feedback(letter)
 		return nil
 	})
 }
@@ -56,6 +61,33 @@ func (w *World) VerifySenders(addresses ...string) {
 	w.senders = map[string]bool{}
 	for _, a := range addresses {
 		w.senders[a] = true
+	}
+}
+
+// Fate is what becomes of a mail after SES took it: SES's detail type, and of a bounce its type and sub type.
+type Fate struct{ Said, BounceType, Cause string }
+
+// Fates gives each mail its fate, by its recipient, and hands what SES says of it to a queue, in the form that the rule on SES's
+// events gives it. A zero Fate is a mail that arrives: nothing is said. Before it is called all mails arrive.
+func (w *World) Fates(of func(to string) Fate, tell *Queue) { w.fates, w.fateOut = of, tell }
+
+func (w *World) feedback(l Letter) {
+	if w.fates == nil {
+		return
+	}
+	for _, to := range l.To {
+		fate := w.fates(to)
+		if fate.Said == "" {
+			continue
+		}
+		body, err := json.Marshal(map[string]any{"mail": map[string]string{
+			"said": fate.Said, "bounceType": fate.BounceType, "cause": fate.Cause, "messageId": fmt.Sprintf("letter-%d", len(w.letters)),
+			"grant": l.Tags["grant"], "event": l.Tags["event"], "destination": l.Tags["destination"],
+		}})
+		if err != nil {
+			panic(err) // strings always have a JSON form
+		}
+		w.fateOut.put(body, 0)
 	}
 }
 

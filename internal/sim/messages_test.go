@@ -201,6 +201,7 @@ type mail struct {
 	To                  []string
 	Subject, Text, HTML string
 	Thread              string
+	Tags                map[string]string
 }
 
 func TestMailNeedsAVerifiedSenderAndRecipients(t *testing.T) {
@@ -220,6 +221,26 @@ func TestMailNeedsAVerifiedSenderAndRecipients(t *testing.T) {
 	}
 	if got := w.Letters(); len(got) != 1 || got[0].To[0] != "ada@example.com" {
 		t.Errorf("letters %+v", got)
+	}
+}
+
+// What SES says of a mail has its tags and no address, as the template's rule hands it on.
+func TestSESSaysWhatBecameOfAMail(t *testing.T) {
+	w := sim.New(sim.Config{})
+	w.Fates(func(to string) sim.Fate {
+		if to == "gone@example.com" {
+			return sim.Fate{Said: "Email Bounced", BounceType: "Permanent", Cause: "NoEmail"}
+		}
+		return sim.Fate{}
+	}, w.Queue("notify"))
+	ses := sim.NewMail[mail](w)
+	good := mail{From: "countersign@example.com", To: []string{"ada@example.com"}, Subject: "Access revoked", Text: "…", Tags: map[string]string{"grant": "migration"}}
+	must(t, ses.SendMail(t.Context(), good))
+	good.To = []string{"gone@example.com"}
+	must(t, ses.SendMail(t.Context(), good))
+	want := `{"mail":{"bounceType":"Permanent","cause":"NoEmail","destination":"","event":"","grant":"migration","messageId":"letter-2","said":"Email Bounced"}}`
+	if said := w.Queue("notify").Messages(); len(said) != 1 || string(said[0]) != want {
+		t.Errorf("SES said %s", said)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/countersign/countersign/internal/deliver"
 )
 
 // Queue is one standard SQS queue: at least once, in about the order of sending.
@@ -38,6 +40,7 @@ type message struct {
 	Message
 	visible  time.Time
 	received time.Time // last
+	from     string    // the queue that gave it up, of a dead letter
 }
 
 const (
@@ -100,23 +103,49 @@ func (q *Queue) Messages() [][]byte {
 	return out
 }
 
+// Take is ReceiveMessage: up to ten visible messages, hidden for that long.
+func (q *Queue) Take(ctx context.Context, hidden time.Duration) ([]deliver.Received, error) {
+	return step(ctx, q.w, "sqs", "ReceiveMessage", q.Name, func() ([]deliver.Received, error) {
+		if hidden < 0 || hidden > maxHidden {
+			return nil, refuse(nil, "InvalidParameterValue", "VisibilityTimeout is 0 to 43200, not %s", hidden)
+		}
+		var out []deliver.Received
+		for _, m := range q.receive(10, whole(hidden)) {
+			one := deliver.Received{ID: m.ID, Receipt: m.Receipt, Body: string(m.Body), Sent: m.Sent, Attributes: map[string]string{}}
+			if m.from != "" {
+				one.Attributes["DeadLetterQueueSourceArn"] = fmt.Sprintf("arn:aws:sqs:%s:%s:%s", q.w.cfg.Region, q.w.cfg.Account, m.from)
+			}
+			out = append(out, one)
+		}
+		return out, nil
+	})
+}
+
 // Receive takes up to n visible messages and hides them for the visibility timeout. It is the Lambda poller's, not recorded.
 func (q *Queue) Receive(n int) []Message {
 	var out []Message
+	for _, m := range q.receive(n, q.visibility) {
+		one := m.Message
+		one.Body = bytes.Clone(m.Body)
+		out = append(out, one)
+	}
+	return out
+}
+
+func (q *Queue) receive(n int, hidden time.Duration) []*message {
+	var out []*message
 	for _, m := range slices.Clone(q.messages) {
 		if len(out) == n || m.visible.After(q.w.now) {
 			continue
 		}
 		if q.dead != nil && m.Receives >= q.maxReceive {
 			q.drop(m)
-			q.dead.messages = append(q.dead.messages, &message{Message: m.Message, visible: q.w.now})
+			q.dead.messages = append(q.dead.messages, &message{Message: m.Message, visible: q.w.now, from: q.Name})
 			continue
 		}
 		m.Receives++
-		m.received, m.visible = q.w.now, q.w.now.Add(q.visibility)
-		one := m.Message
-		one.Body = bytes.Clone(m.Body)
-		out = append(out, one)
+		m.received, m.visible = q.w.now, q.w.now.Add(hidden)
+		out = append(out, m)
 	}
 	return out
 }

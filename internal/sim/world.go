@@ -46,6 +46,7 @@ type World struct {
 	Secrets    *Secrets
 	Parameters *Parameters
 	Topics     *Topics
+	SES        *SES
 	Stacks     *Stacks
 
 	// Schedule decides what becomes of each call; see Config.
@@ -59,7 +60,9 @@ type World struct {
 	buses   map[string]*Bus
 	apis    map[string]*API
 	letters []Letter
-	senders map[string]bool // nil: every sender is verified
+	senders map[string]bool      // nil: every sender is verified
+	fates   func(to string) Fate // nil: every mail arrives
+	fateOut *Queue
 	timers  []*timer
 	acting  []source // see sources
 
@@ -108,6 +111,7 @@ func New(cfg Config) *World {
 	w.Secrets = &Secrets{w: w, byARN: map[string]*secret{}, disabledKeys: map[string]bool{}}
 	w.Parameters = &Parameters{w: w, values: map[string]string{}}
 	w.Topics = &Topics{w: w, published: map[string][]Published{}}
+	w.SES = &SES{w: w, Enforcement: "HEALTHY", DailyQuota: 200, Identities: map[string]MailIdentity{}} // as AWS starts an account: in the sandbox
 	w.Stacks = &Stacks{w: w, outputs: map[string]map[string]string{}}
 	return w
 }

@@ -34,6 +34,7 @@ type Coverage struct {
 	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
 	Taken       int // messages that a webhook took
 	Gone        int // webhooks that were disabled
+	Digests     int // mails of a week
 	Overwritten int // revocations that a restore overwrote between its last read and its write
 }
 
@@ -109,6 +110,7 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Restores += o.Restores
 	c.Taken += o.Taken
 	c.Gone += o.Gone
+	c.Digests += o.Digests
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
 }
@@ -174,7 +176,7 @@ func (r *Report) Print(w io.Writer) {
 	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
 	p("pauses       %d, ends of them included; %d tries of rotations put off\n", r.Pauses, r.PutOff)
 	p("confirmed    %d times; %d previous IDs were to stay until then; %d late confirmations over the current one's\n", r.Confirmed, r.Extended, r.Lateness)
-	p("webhooks     %d messages taken, %d endpoints disabled\n", r.Taken, r.Gone)
+	p("webhooks     %d messages taken, %d endpoints disabled; %d digests mailed\n", r.Taken, r.Gone, r.Digests)
 	p("logs         %d lines searched for external IDs\n", r.Lines)
 	p("\ntrouble\n")
 	for t, n := range r.Troubles {

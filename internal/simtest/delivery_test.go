@@ -36,7 +36,7 @@ func newOffice(t *testing.T, cfg simtest.Config, overlap time.Duration) *office 
 	o.must(err)
 	o.Topics.Create(opsTopic)
 	o.plan.Overlap = grant.Duration(overlap)
-	o.plan.Notify = grant.Notify{Mail: []string{"jdoe@hestio.example"}, Webhook: []grant.Webhook{hook}, SNS: []string{opsTopic}}
+	o.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}, hook, {Channel: grant.SNS, Address: opsTopic}}
 	o.must(o.Deploy(o.ctx, o.plan))
 	o.Sleep(o.ctx, time.Hour)
 	if n := len(o.Receiver.Deliveries()); n != 1 {
@@ -288,5 +288,41 @@ func TestAnEndpointThatIsGoneIsAnnouncedAndItsOperatorsHearOfIt(t *testing.T) {
 	}
 	if disabled != 1 || len(o.Queue(simtest.DeadQueue).Messages()) > 0 {
 		t.Errorf("%d alerts, %d dead", disabled, len(o.Queue(simtest.DeadQueue).Messages()))
+	}
+}
+
+// A mail that comes back is an event, and the operators hear of it: once, by the topic, while the address is told as before.
+func TestAMailThatComesBackIsAnnouncedAndItsOperatorsHearOfIt(t *testing.T) {
+	o := newOffice(t, simtest.Config{AWS: sim.Config{Seed: 7}}, 24*time.Hour)
+	o.start = o.Now()
+	o.Fates(func(string) sim.Fate {
+		return sim.Fate{Said: "Email Bounced", BounceType: "Permanent", Cause: "NoEmail"}
+	}, o.Queue(simtest.MailQueue))
+	for range 2 {
+		_, err := o.Revoke(o.ctx, o.plan.Grant, "project ended")
+		o.must(err)
+		o.Sleep(o.ctx, time.Hour)
+	}
+	told := of[*events.DeliverySucceeded](o)
+	said := of[*events.MailUndelivered](o)
+	if len(said) != 2 {
+		t.Fatalf("announced %+v", said)
+	}
+	for _, s := range said {
+		known := slices.ContainsFunc(told, func(d *events.DeliverySucceeded) bool {
+			return d.EventID == s.EventID && d.Destination == s.Destination
+		})
+		if !known || s.Kind != events.MailBounced || !s.Permanent || s.Cause != "NoEmail" {
+			t.Errorf("announced %+v", s)
+		}
+	}
+	alerts := 0
+	for _, p := range o.Topics.Published(opsTopic) {
+		if strings.HasSuffix(p.Subject, "mail 1 did not arrive") {
+			alerts++
+		}
+	}
+	if letters := len(o.Letters()); alerts != 2 || letters != 3 || len(o.Queue(simtest.DeadQueue).Messages()) > 0 {
+		t.Errorf("%d alerts, %d letters, %d dead", alerts, letters, len(o.Queue(simtest.DeadQueue).Messages()))
 	}
 }

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -14,6 +15,7 @@ type foundation struct {
 	adopted, late, webhook bool
 	every, overlap         string
 	unconfirmed            grant.Unconfirmed
+	asks                   string // of each destination
 }
 
 type founded struct {
@@ -25,7 +27,7 @@ type founded struct {
 // found puts the account to where the actors come: the grant is deployed and was rotated once.
 func (r *run) found() error {
 	p := r.profile
-	key := foundation{p.plan.Adopted, p.late, p.webhook, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String(), p.plan.WhenUnconfirmed}
+	key := foundation{p.plan.Adopted, p.late, p.webhook, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String(), p.plan.WhenUnconfirmed, fmt.Sprint(p.plan.Notify[0].On, p.asks)}
 	f := r.shop.founded[key]
 	if f == nil {
 		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
@@ -67,7 +69,8 @@ func (r *run) setUpWebhook() error {
 	if err != nil {
 		return fmt.Errorf("setting up the webhook: %w", err)
 	}
-	r.plan.Notify.Webhook = []grant.Webhook{hook}
+	hook.On = r.profile.asks
+	r.plan.Notify = append(slices.Clip(r.plan.Notify), hook)
 	r.profile.plan, r.watch.plan = r.plan, r.plan
 	return nil
 }

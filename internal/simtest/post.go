@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,10 +63,14 @@ func readLying(body []byte) (m lying) {
 // posted holds notify to what endpoints say (I11), at each call: one that answered 410 is told nothing by who could know it, one
 // that didn't isn't disabled, and nothing is given up while attempts are left.
 func (w *watch) posted(s sim.Seen) {
-	if w.plan.Notify.Webhook == nil && s.Resource != DeadQueue {
+	if s.Action == "SendRawEmail" && s.Done {
+		w.lettered()
+	}
+	hooks := w.plan.Notify.By(grant.Webhook)
+	if hooks == nil && s.Resource != DeadQueue {
 		return
 	}
-	ours := w.plan.Notify.Webhook != nil && s.Resource == w.plan.Notify.Webhook[0].Secret
+	ours := hooks != nil && s.Resource == hooks[0].Secret
 	switch {
 	case ours && s.Action == "DescribeSecret" && s.Done:
 		w.looked[s.Process] = w.Steps
@@ -102,16 +107,65 @@ func (w *watch) givenUp(m lying) {
 	}
 }
 
-// letterOf is how the mail about an event begins.
-var letterOf = map[events.Type][]string{
-	events.TypeExternalIDRotated: {"new external ID", "reminder"}, events.TypePreviousRetired: {"previous external ID ended"},
-	events.TypeAccessRevoked: {"access revoked"}, events.TypeAccessRestored: {"access restored"},
+// letter is how the mail about an event begins, and which classes of events it is of for the provider, beside all: a second
+// reading of the table of package events.
+type letter struct {
+	begins  []string
+	classes []events.Class
+}
+
+var letterOf = map[events.Type]letter{
+	events.TypeAccessGranted:       {[]string{"access granted"}, []events.Class{events.Action}},
+	events.TypeAccessExpired:       {[]string{"access expired"}, []events.Class{events.Revoke}},
+	events.TypeAccessRevoked:       {[]string{"access revoked"}, []events.Class{events.Revoke}},
+	events.TypeAccessRestored:      {[]string{"access restored"}, []events.Class{events.Action, events.Revoke}},
+	events.TypeExternalIDRotated:   {[]string{"new external ID", "reminder"}, []events.Class{events.Action}},
+	events.TypeExternalIDConfirmed: {[]string{"external ID confirmed"}, nil},
+	events.TypeRotationUnconfirmed: {[]string{"confirm the new external ID"}, []events.Class{events.Action}},
+	events.TypePreviousRetired:     {[]string{"previous external ID ended"}, nil},
+	events.TypeTestRequested:       {[]string{"TEST"}, []events.Class{events.Action, events.Revoke}},
+}
+
+// wants says whether a destination of the provider's asked to be told of an event. One that says nothing is a person, who hears
+// of what is to be done and of revocations, or a webhook, which hears of everything.
+func wants(d grant.Destination, kind events.Type) bool {
+	asked := d.On
+	if asked == nil && d.Channel == grant.Mail {
+		asked = []events.Class{events.Action, events.Revoke}
+	}
+	return asked == nil || slices.Contains(asked, events.All) ||
+		slices.ContainsFunc(letterOf[kind].classes, func(c events.Class) bool { return slices.Contains(asked, c) })
+}
+
+// lettered holds the mail that went out last, whatever made notify send it, to what its address asked to be told of.
+func (w *watch) lettered() {
+	letters := w.Letters()
+	last := letters[len(letters)-1]
+	_, subject, _ := strings.Cut(last.Subject, ": ")
+	if strings.HasPrefix(last.Subject, "[Countersign] weekly digest") {
+		w.Digests++
+		if to := w.plan.Notify.By(grant.Mail)[0]; last.To[0] != to.Address || !slices.Contains(to.On, events.Digest) {
+			_ = w.violated("I11", "a digest went to an address that had asked for %v", to.On)
+		}
+		return
+	}
+	for kind, of := range letterOf {
+		if !slices.ContainsFunc(of.begins, func(words string) bool { return strings.HasPrefix(subject, words) }) {
+			continue
+		}
+		for _, to := range w.plan.Notify.By(grant.Mail) {
+			if to.Address == last.To[0] && wants(to, kind) {
+				return
+			}
+		}
+	}
+	_ = w.violated("I11", "a mail said %q to an address that had asked for other things", last.Subject)
 }
 
 // delivered is I11, asked at the end: of every event that the bus took each destination was told, or it will be, or lies with
 // the dead letters.
 //
-// Not asked of a webhook that is disabled, nor of a rotation or a restore whose version has no label any more: nobody needs
+// Who asked for other classes of events (on, in access.yaml) is told nothing of it. Not asked of a webhook that is disabled, nor of a rotation or a restore whose version has no label any more: nobody needs
 // to hear of it.
 func (w *watch) delivered(said []events.Event) error {
 	lies := map[string]bool{}
@@ -144,11 +198,17 @@ func (w *watch) delivered(said []events.Event) error {
 		if about == "" || e.Metadata.Time.Before(w.began) || version != "" && !labelled[version] || lies["event "+id] {
 			continue
 		}
-		if w.plan.Notify.Mail != nil && !lies["mail "+id] && !mailed(letters, e.Data.Type(), about) {
-			return w.violated("I11", "no mail about %q of %s", e.Data.Type(), about)
-		}
-		if w.plan.Notify.Webhook != nil && w.marked == 0 && !lies["webhook "+id] && !w.taken[id] {
-			return w.violated("I11", "the webhook was not told of %q of %s", e.Data.Type(), about)
+		for _, to := range w.plan.Destinations() {
+			told := w.taken[id]
+			if to.Channel == grant.Mail {
+				told = mailed(letters, e.Data.Type(), about)
+			}
+			switch asked := wants(to, e.Data.Type()); {
+			case told && !asked:
+				return w.violated("I11", "%s was told of %q of %s, and had asked for %v", to.Name, e.Data.Type(), about, to.On)
+			case asked && !told && !lies[string(to.Channel)+" "+id] && (to.Channel == grant.Mail || w.marked == 0):
+				return w.violated("I11", "%s was not told of %q of %s", to.Name, e.Data.Type(), about)
+			}
 		}
 	}
 	return nil
@@ -157,7 +217,7 @@ func (w *watch) delivered(said []events.Event) error {
 func mailed(letters []sim.Letter, kind events.Type, about string) bool {
 	for _, l := range letters {
 		_, subject, _ := strings.Cut(l.Subject, ": ")
-		for _, words := range letterOf[kind] {
+		for _, words := range letterOf[kind].begins {
 			if strings.HasPrefix(subject, words) && strings.Contains(l.Text, about) {
 				return true
 			}
@@ -168,6 +228,13 @@ func mailed(letters []sim.Letter, kind events.Type, about string) bool {
 
 // forgedDelivery is a message that somebody might write to notify's queue.
 func (a *acting) forgedDelivery(d dice, version string) []byte {
+	switch of := d.nth(8).share(); {
+	case of < 0.3:
+		return []byte(WeeklyMessage)
+	case of < 0.4:
+		return fmt.Appendf(nil, `{"mail":{"said":"Email Bounced","bounceType":"Permanent","messageId":"%032x","grant":"migration","event":"%032x","destination":%q}}`,
+			uint64(d), uint64(d), pick(d.nth(9), []string{"mail-0123456789abcdef", "mail-eve@example.com"}))
+	}
 	kind := pick(d.nth(1), events.Types())
 	destination := pick(d.nth(2), []string{"mail-0123456789abcdef", "webhook-0123456789abcdef", "mail-eve@example.com", ""})
 	if real := a.Queue(MailQueue).Messages(); len(real) > 0 && d.nth(3).chance(0.5) {

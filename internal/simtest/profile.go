@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
 )
@@ -20,10 +21,14 @@ type profile struct {
 	mild    bool          // operators don't revoke
 	forged  bool          // the forger takes part
 
-	webhook   bool          // the provider has a webhook
-	unwilling float64       // how often it doesn't take a message
-	gone      time.Duration // when it answers 410 from then on; zero: never
+	webhook   bool           // the provider has a webhook
+	asks      []events.Class // what it wants to be told of
+	unwilling float64        // how often it doesn't take a message
+	gone      time.Duration  // when it answers 410 from then on; zero: never
 }
+
+// asks are what a destination may want to be told of; nil: what it hears if it says nothing.
+var asks = [][]events.Class{nil, nil, {events.All}, {events.Revoke}, {events.Action}, {events.Revoke, events.Digest}}
 
 const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 
@@ -41,6 +46,7 @@ func profileOf(d dice) profile {
 	}
 	if hook := d.on("webhook"); hook.chance(0.2) {
 		p.webhook, p.unwilling = true, pick(hook.nth(1), []float64{0, 0.3, 0.9})
+		p.asks = pick(hook.nth(4), asks[:len(asks)-1])
 		if hook.nth(2).chance(0.3) {
 			p.gone = hook.nth(3).between(time.Hour, 5*time.Hour)
 		}
@@ -55,7 +61,8 @@ func profileOf(d dice) profile {
 	p.plan.WhenUnconfirmed = pick(d.on("unconfirmed"), []grant.Unconfirmed{
 		grant.UnconfirmedCut, grant.UnconfirmedCut, grant.UnconfirmedCut, grant.UnconfirmedAuto, grant.UnconfirmedAuto, grant.UnconfirmedExtend,
 	})
-	p.plan.Notify.Mail = []string{"jdoe@hestio.example"}
+	p.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}}
+	p.plan.Notify[0].On = pick(d.on("mail"), asks)
 	for i, a := range everybody {
 		p.present[i] = d.on(a.name).chance(a.often)
 	}

@@ -57,7 +57,7 @@ var words = map[string]string{
 	"DescribeSecret": "reads labels and tags", "GetSecretValue": "reads an external ID", "PutSecretValue": "stores an external ID",
 	"UpdateSecretVersionStage": "moves a label", "TagResource": "tags the secret", "RotateSecret": "starts a rotation",
 	"ListSecretVersionIds": "lists versions", "PutEvents": "announces", "SendMessage": "puts on a queue:", "SendRawEmail": "sends mail",
-	"ChangeMessageVisibility": "leaves to wait on a queue", "DeleteMessage": "ends a message", "POST": "calls the webhook",
+	"ChangeMessageVisibility": "leaves to wait on a queue", "DeleteMessage": "ends a message", "FilterLogEvents": "reads the trail", "POST": "calls the webhook",
 	"AssumeRole": "enters", "Invoke": "was called:",
 }
 

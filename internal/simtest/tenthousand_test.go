@@ -86,9 +86,11 @@ func TestTenThousandEventsReachWhoeverCanBeReached(t *testing.T) {
 		plan.RoleARN = strings.Replace(plan.RoleARN, "migration", string(plan.Grant), 1)
 		plan.SecretARN = strings.Replace(plan.SecretARN, "migration", string(plan.Grant), 1)
 		plan.RotateEvery = "never"
-		hook := must[grant.Webhook](t)(y.w.SignFor(fmt.Sprintf("hook-%d", i), fmt.Sprintf("https://hooks-%d.example.com/", i)))
-		plan.Notify = grant.Notify{Mail: []string{fmt.Sprintf("ops-%d@example.com", i)}, Webhook: []grant.Webhook{hook}, SNS: []string{fmt.Sprintf("%s-%d", opsTopic, i)}}
-		y.w.Topics.Create(plan.Notify.SNS[0])
+		hook := must[grant.Destination](t)(y.w.SignFor(fmt.Sprintf("hook-%d", i), fmt.Sprintf("https://hooks-%d.example.com/", i)))
+		plan.Notify = grant.Notify{
+			{Channel: grant.Mail, Address: fmt.Sprintf("ops-%d@example.com", i)}, hook, {Channel: grant.SNS, Address: fmt.Sprintf("%s-%d", opsTopic, i)},
+		}
+		y.w.Topics.Create(plan.Notify[2].Address)
 		if err := y.w.Create(plan); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +165,7 @@ func (y *tally) judge(t *testing.T, ids []string) {
 		byRevocation("mail", l.Text)
 	}
 	for _, p := range y.plans {
-		for _, m := range y.w.Topics.Published(p.Notify.SNS[0]) {
+		for _, m := range y.w.Topics.Published(p.Notify[2].Address) {
 			if strings.HasSuffix(m.Subject, "webhook 1 disabled") {
 				alerts++
 				continue

@@ -44,6 +44,9 @@ const (
 	notifyReceives = 20 // before a message goes to the dead letters
 )
 
+// WeeklyMessage is what the stack's schedule puts on notify's queue.
+const WeeklyMessage = `{"digest":"weekly"}`
+
 // The provider's webhook endpoint, where a plan has one: SignFor makes the secret that signs for it.
 const (
 	Endpoint   = "https://hooks.hestio.example/countersign"
@@ -55,6 +58,7 @@ type Config struct {
 	AWS sim.Config
 
 	Log     *slog.Logger  // of the functions; nil: nowhere
+	Digests bool          // every seven days it is time for them
 	Period  time.Duration // how often reconcile looks at every grant; zero: only when asked
 	SDK     bool          // the functions' calls of IAM are tried again as the AWS SDK does, see SDK
 	Workers bool          // the check queue and the bus have their consumers: reconcile and notify run when there is something
@@ -122,7 +126,7 @@ func New(cfg Config) *World {
 	}
 	w.Receiver = must(w.NewReceiver(SigningKey))
 	w.Notifier = &notify.Handler{
-		Plans: w.Parameters, Secrets: w.Secrets, Mail: sim.NewMail[deliver.Mail](w.World), Topics: w.Topics, Bus: w.Bus(BusName),
+		Plans: w.Parameters, Secrets: w.Secrets, Mail: sim.NewMail[deliver.Mail](w.World), Topics: w.Topics, Bus: w.Bus(BusName), Trail: w.Bus(BusName),
 		Queue: w.Queue(MailQueue), Dead: w.Queue(DeadQueue), HTTP: w.Receiver,
 		Grants: map[grant.Name]bool{}, MailFrom: Sender, StackVersion: version, Now: w.Now, Rand: w.Rand(), Log: log,
 	}
@@ -135,6 +139,9 @@ func New(cfg Config) *World {
 		w.Every("reconcile", cfg.Period, func(ctx context.Context) error {
 			return w.looking(false, func() error { return w.Reconciler.Timer(ctx) })
 		})
+	}
+	if cfg.Digests {
+		w.Every("digest", 7*24*time.Hour, func(ctx context.Context) error { return w.Queue(MailQueue).Send(ctx, []byte(WeeklyMessage), 0) })
 	}
 	if cfg.Workers {
 		w.employ()
@@ -150,10 +157,10 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// SignFor makes the secret that signs for a webhook, and gives the webhook for a plan's Notify.
-func (w *World) SignFor(name, url string) (grant.Webhook, error) {
+// SignFor makes the secret that signs for a webhook, and gives the destination for a plan's Notify.
+func (w *World) SignFor(name, url string) (grant.Destination, error) {
 	arn, err := w.Secrets.Create(name, "", []byte(SigningKey), nil)
-	return grant.Webhook{URL: url, Secret: arn}, err
+	return grant.Destination{Channel: grant.Webhook, Address: url, Secret: arn}, err
 }
 
 // within gives a function less time than Invoke does.

@@ -28,7 +28,7 @@ func TestAGrantsLife(t *testing.T) {
 	ctx := context.Background()
 	w := simtest.New(simtest.Config{Period: time.Hour, Workers: true})
 	plan := simtest.Migration()
-	plan.Notify.Mail = []string{"jdoe@hestio.example"}
+	plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}}
 	if err := w.Deploy(ctx, plan, sim.Policy{Name: "all", Document: everything}); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestAGrantsLife(t *testing.T) {
 		t.Error("revoked, and somebody is in")
 	}
 	w.Sleep(ctx, time.Minute)
-	if n := len(w.Letters()); n != 4 { // granted, rotated, retired, revoked
+	if n := len(w.Letters()); n != 3 { // granted, rotated, revoked
 		t.Errorf("%d letters", n)
 	}
 }

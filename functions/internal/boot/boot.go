@@ -28,11 +28,13 @@ type Environment struct {
 	Queue        string        // URL of the check queue
 	Deliveries   string        // URL of notify's queue
 	Dead         string        // URL of its dead letters
+	Trail        string        // log group of what was said on the bus; empty: nobody asks for digests
 	Settle       time.Duration // how long both IDs are valid before a promotion
 	Spread       time.Duration // over how long rotations write for the first time that AWS starts at the same moment
 	Margin       time.Duration // of a restore; zero: the usual
 	StackVersion string
 	MailFrom     string // SES sender; empty: no mail
+	MailSet      string // SES configuration set of its mails
 	Loopback     bool   // local emulator: webhooks may go to the machine itself
 	Log          *slog.Logger
 	Meter        metric.Meter
@@ -57,8 +59,8 @@ func Load() (Environment, aws.Config, error) {
 func Read(getenv func(string) string) (Environment, error) {
 	e := Environment{
 		Account: getenv("COUNTERSIGN_ACCOUNT"), Bus: getenv("COUNTERSIGN_BUS"), Queue: getenv("COUNTERSIGN_QUEUE"),
-		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"),
-		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"),
+		Deliveries: getenv("COUNTERSIGN_DELIVERIES"), Dead: getenv("COUNTERSIGN_DEAD"), Trail: getenv("COUNTERSIGN_TRAIL"),
+		StackVersion: getenv("COUNTERSIGN_STACK_VERSION"), MailFrom: getenv("COUNTERSIGN_MAIL_FROM"), MailSet: getenv("COUNTERSIGN_MAIL_SET"),
 		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/functions/internal/boot"
 	"github.com/countersign/countersign/functions/notify"
+	"github.com/countersign/countersign/internal/aws/cloudwatchlogs"
 	"github.com/countersign/countersign/internal/aws/eventbridge"
 	"github.com/countersign/countersign/internal/aws/secretsmanager"
 	"github.com/countersign/countersign/internal/aws/ses"
@@ -24,10 +25,10 @@ func main() {
 		log.Fatal(err)
 	}
 	h := &notify.Handler{
-		Plans: ssm.New(cfg), Secrets: secretsmanager.New(cfg), Mail: ses.New(cfg), Topics: sns.New(cfg), Bus: eventbridge.New(cfg, env.Bus),
-		Queue: sqs.New(cfg, env.Deliveries), Dead: sqs.New(cfg, env.Dead),
+		Plans: ssm.New(cfg), Secrets: secretsmanager.New(cfg), Mail: ses.New(cfg, env.MailSet), Topics: sns.New(cfg), Bus: eventbridge.New(cfg, env.Bus),
+		Queue: sqs.New(cfg, env.Deliveries), Dead: sqs.New(cfg, env.Dead), Trail: cloudwatchlogs.NewTrail(cfg, env.Trail),
 		Grants: env.Grants.Set(), MailFrom: env.MailFrom, Loopback: env.Loopback, StackVersion: env.StackVersion, Now: time.Now,
-		Rand: rand.Reader, Log: env.Log,
+		Rand: rand.Reader, Log: env.Log, Meter: env.Meter,
 	}
 	lambda.Start(h.Handle)
 }

@@ -1,6 +1,6 @@
 // Package awstest is a server for tests that speaks AWS's wire protocols as one scripted service: query (IAM, STS, SES,
-// SNS) and JSON (Secrets Manager, SSM, EventBridge, SQS, CloudWatch Logs). The adapters' tests run the SDK as it ships
-// against it.
+// SNS), JSON (Secrets Manager, SSM, EventBridge, SQS, CloudWatch Logs), REST with JSON (SES's second API) and CBOR (CloudWatch). The
+// adapters' tests run the SDK as it ships against it.
 //
 // It decides nothing: a test says what each request is answered with, and reads afterwards what was asked. A request that
 // the script does not foresee fails the test.
@@ -29,7 +29,7 @@ const RequestID = "7a62c49f-347e-4fc4-9331-6e8eEXAMPLE"
 
 // Call is one request as the service received it.
 type Call struct {
-	Operation string     // of the Action parameter or the X-Amz-Target header, without the service's prefix
+	Operation string     // of the Action parameter, the X-Amz-Target header or CBOR's path, without the service's prefix; of REST method and path
 	Form      url.Values // of a query request
 	JSON      map[string]any
 	Header    http.Header
@@ -100,13 +100,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("reading a request: %v", err)
 	}
 	call := Call{Header: r.Header.Clone(), Body: body}
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
+	target, inCBOR := r.Header.Get("X-Amz-Target"), r.Header.Get("smithy-protocol") == "rpc-v2-cbor"
+	switch {
+	case inCBOR:
+		call.Operation = r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		call.JSON = fromCBOR(s.t, body)
+	case r.URL.Path != "/":
+		call.Operation = r.Method + " " + r.URL.Path
+	case target != "":
 		call.Operation = target[strings.LastIndexByte(target, '.')+1:]
 		dec := json.NewDecoder(bytes.NewReader(body))
 		if err := dec.Decode(&call.JSON); err != nil {
 			s.t.Errorf("%s: the body is not JSON: %v", target, err)
 		}
-	} else {
+	default:
 		if call.Form, err = url.ParseQuery(string(body)); err != nil {
 			s.t.Errorf("the body is not a form: %v", err)
 		}

@@ -35,6 +35,8 @@ var (
 	SSM            = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServerError", false}
 	EventBridge    = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalFailure", false}
 	CloudWatchLogs = Service{JSONError, "ThrottlingException", "AccessDeniedException", "ServiceUnavailableException", false}
+	SESv2          = Service{JSONError, "TooManyRequestsException", "AccessDeniedException", "InternalServiceErrorException", false}
+	CloudWatch     = Service{CBORError, "ThrottlingException", "AccessDeniedException", "InternalServiceFault", false}
 	SQS            = Service{JSONError, "com.amazonaws.sqs#RequestThrottled", "com.amazonaws.sqs#KmsAccessDenied", "InternalFailure", false}
 )
 

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/aws/awstest"
 	"github.com/countersign/countersign/internal/aws/cloudwatchlogs"
 	"github.com/countersign/countersign/internal/grant"
@@ -70,4 +71,27 @@ func TestFindWithoutALimitAsksForAll(t *testing.T) {
 
 func TestAGroupThatIsGone(t *testing.T) {
 	awstest.Refused(t, awstest.JSONError(400, "ResourceNotFoundException", "The specified log group does not exist."), grant.ErrNotFound, find)
+}
+
+// The trail holds whole events, and whatever else somebody wrote there.
+func TestATrailIsEventsAsEventBridgeDeliveredThem(t *testing.T) {
+	server := awstest.New(t, awstest.JSON(`{"events":[
+		{"timestamp":1773457200000,"message":"{\"detail-type\":\"Access Granted\",\"source\":\"countersign\",\"detail\":{\"metadata\":{\"grant\":\"migration\"}}}"},
+		{"timestamp":1773457200000,"message":"no event"}]}`))
+	got, err := cloudwatchlogs.NewTrail(server.Config(), group).Since(t.Context(), since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []events.Envelope{{DetailType: events.TypeAccessGranted, Source: events.Source, Detail: []byte(`{"metadata":{"grant":"migration"}}`)}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if asked := server.Only("FilterLogEvents").JSON; asked["filterPattern"] != `{ $.source = "countersign" }` || asked["logGroupName"] != group {
+		t.Errorf("asked %v", asked)
+	}
+	awstest.Refused(t, awstest.JSONError(400, "ResourceNotFoundException", "The specified log group does not exist."), grant.ErrNotFound,
+		func(ctx context.Context, cfg aws.Config) error {
+			_, err := cloudwatchlogs.NewTrail(cfg, group).Since(ctx, since)
+			return err
+		})
 }

@@ -3,6 +3,8 @@ package ses
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ses"
@@ -13,10 +15,15 @@ import (
 )
 
 // Client calls SES.
-type Client struct{ api *ses.Client }
+type Client struct {
+	api *ses.Client
+	set string
+}
 
-// New makes a client.
-func New(cfg aws.Config) *Client { return &Client{ses.NewFromConfig(cfg)} }
+// New makes a client that sends by a configuration set, through which SES says what becomes of each mail; "": by none.
+func New(cfg aws.Config, configurationSet string) *Client {
+	return &Client{ses.NewFromConfig(cfg), configurationSet}
+}
 
 // SendMail hands one mail to SES (SendRawEmail, the call that takes the headers by which mails are put into threads). SES has
 // no token for repeats: a call whose answer was lost and that is tried again sends the mail twice. deliver.ErrBadHeader
@@ -26,8 +33,13 @@ func (c *Client) SendMail(ctx context.Context, m deliver.Mail) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.api.SendRawEmail(ctx, &ses.SendRawEmailInput{
-		Source: &m.From, Destinations: m.To, RawMessage: &types.RawMessage{Data: message},
-	})
+	in := &ses.SendRawEmailInput{Source: &m.From, Destinations: m.To, RawMessage: &types.RawMessage{Data: message}}
+	if c.set != "" {
+		in.ConfigurationSetName = &c.set
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Tags)) {
+		in.Tags = append(in.Tags, types.MessageTag{Name: &name, Value: new(m.Tags[name])})
+	}
+	_, err = c.api.SendRawEmail(ctx, in)
 	return awserr.From(err)
 }

@@ -3,6 +3,7 @@ package sts_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -36,6 +37,9 @@ func TestCallerTellsAccountAndARN(t *testing.T) {
 		t.Errorf("caller = %q, %q, %v", account, arn, err)
 	}
 	server.Only("GetCallerIdentity")
+	if _, _, at, err := sts.New(awstest.New(t, identity).Config()).CallerAt(t.Context()); err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("answered at %s, %v", at, err)
+	}
 }
 
 func TestCredentialsThatAWSDoesNotTakeAreDenied(t *testing.T) {
