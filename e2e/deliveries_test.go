@@ -18,7 +18,7 @@ import (
 // provider's webhook gets it once more, under the same id.
 func (s *story) sendsAgain(t *testing.T, revokeID string) {
 	ctx := t.Context()
-	hook := deliver.Destination{Channel: "webhook", Address: s.around.Receiver.URL}
+	hook := grant.Destination{Channel: grant.Webhook, Address: s.around.Receiver.URL}
 	about := func() (ids []string) {
 		for _, d := range s.around.Receiver.Deliveries() {
 			if strings.Contains(string(d.Body), revokeID) && d.Verified == nil {
@@ -33,7 +33,7 @@ func (s *story) sendsAgain(t *testing.T, revokeID string) {
 	}
 	body := must[[]byte](t)(deliver.Queued{
 		Said:        deliver.Said{ID: before[0], Kind: events.TypeAccessRevoked, Grant: grant.Name(revoked), RevokeID: revokeID},
-		Destination: hook.ID(), Attempt: 10, FirstTried: time.Now().Add(-72 * time.Hour), Reason: "the endpoint answered 503",
+		Destination: deliver.IDOf(hook), Attempt: 10, FirstTried: time.Now().Add(-72 * time.Hour), Reason: "the endpoint answered 503",
 	}.Encode())
 	dead := must[map[string]string](t)(s.StackOutputs(ctx))["DeadLettersUrl"]
 	if _, err := sqs.NewFromConfig(s.operator).SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: new(string(body))}); err != nil {
