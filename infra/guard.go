@@ -71,7 +71,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 // can't single out, which is why the handlers look again. The API's id says enough: Region and account are left out, for each
 // role holds these.
 func (s *ServiceProviderAccess) refusedCalls(e access.Entry) []string {
-	api := "arn:" + partition + ":execute-api:*:*:" + *s.api.Ref()
+	api := "arn:" + partition + ":execute-api:*:*:${" + *s.api.LogicalId() + "}"
 	refused := []string{api + "/*/GET/*"}
 	for _, r := range s.routes() {
 		verb := r.path[strings.LastIndexByte(r.path, '/')+1:]
