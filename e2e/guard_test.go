@@ -69,7 +69,7 @@ func (s *story) ownParts(t *testing.T, who aws.Config) {
 	_, err = storage(who).DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &assets})
 	wantDenied(t, "deleting the CDK assets bucket", err)
 
-	for _, function := range []string{"rotate", "reconcile", "revoke", "operate", "notify"} {
+	for _, function := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
 		path := s.Endpoint + "/2015-03-31/functions/countersign-" + function
 		for what, call := range map[string][2]string{"invoking": {http.MethodPost, "/invocations"}, "replacing the code of": {http.MethodPut, "/code"}, "deleting": {http.MethodDelete, ""}} {
 			if got := must[lab.Answer](t)(s.Call(ctx, &who, "lambda", call[0], path+call[1], "application/json", "{}")); !got.Refused() {

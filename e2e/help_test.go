@@ -34,7 +34,7 @@ func startLab(t *testing.T) *lab.Lab {
 func tellLogs(t *testing.T, l *lab.Lab) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	for _, function := range []string{"rotate", "reconcile", "revoke", "operate", "notify"} {
+	for _, function := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
 		lines, err := l.LogLines(ctx, "/aws/lambda/countersign-"+function)
 		if err != nil {
 			t.Logf("log of %s: %v", function, err)

@@ -36,6 +36,8 @@ var everybody = Classes()
 var classes = map[Type]map[Audience][]Class{
 	TypeAccessGranted:       {Provider: {Action}, Operators: {Action}},
 	TypeExternalIDRotated:   {Provider: {Action}, Operators: {All}}, // with its reminder and what follows its deadline
+	TypeExternalIDConfirmed: {Provider: {All}, Operators: {All}},
+	TypeRotationUnconfirmed: {Provider: {Action}, Operators: {Action}},
 	TypePreviousRetired:     {Provider: {All}, Operators: {All}},
 	TypeAccessRevoked:       {Provider: {Revoke}, Operators: {Revoke}},
 	TypeAccessRestored:      {Provider: {Action, Revoke}, Operators: {Revoke}},

@@ -59,23 +59,23 @@ func TestWhoAskedForAClassIsToldOfItsEventsAndOfNoOthers(t *testing.T) {
 		asked []events.Class
 		told  string // the first letters of the events
 	}{
-		{provider, byDefault, "AG AX AR AS XR TR"},
-		{provider, []events.Class{action}, "AG AS XR TR"},
+		{provider, byDefault, "AG AX AR AS XR RU TR"},
+		{provider, []events.Class{action}, "AG AS XR RU TR"},
 		{provider, []events.Class{revoke}, "AX AR AS TR"},
-		{provider, []events.Class{all}, "AG AX AR AS XR PR TR"},
+		{provider, []events.Class{all}, "AG AX AR AS XR XC RU PR TR"},
 		{provider, []events.Class{digest}, "WD TR"},
 		{provider, []events.Class{revoke, digest}, "AX AR AS WD TR"},
 		{provider, nil, ""},
-		{operators, byDefault, "AG AX AR AS RF TD DD MU TR"},
-		{operators, []events.Class{action}, "AG RF TD DD MU TR"},
+		{operators, byDefault, "AG AX AR AS RF RU TD DD MU TR"},
+		{operators, []events.Class{action}, "AG RF RU TD DD MU TR"},
 		{operators, []events.Class{revoke}, "AX AR AS TR"},
-		{operators, []events.Class{all}, "AG AX AR AS RF TD DD MU XR PR TR"},
-		{operators, []events.Class{all, digest}, "AG AX AR AS RF TD DD MU XR PR WD TR"},
+		{operators, []events.Class{all}, "AG AX AR AS RF RU XC TD DD MU XR PR TR"},
+		{operators, []events.Class{all, digest}, "AG AX AR AS RF RU XC TD DD MU XR PR WD TR"},
 		{"strangers", []events.Class{all, digest}, ""},
 	} {
 		short := map[string]events.Type{
 			"AG": events.TypeAccessGranted, "AX": events.TypeAccessExpired, "AR": events.TypeAccessRevoked, "AS": events.TypeAccessRestored,
-			"XR": events.TypeExternalIDRotated, "PR": events.TypePreviousRetired, "RF": events.TypeRotationFailed,
+			"XR": events.TypeExternalIDRotated, "XC": events.TypeExternalIDConfirmed, "RU": events.TypeRotationUnconfirmed, "PR": events.TypePreviousRetired, "RF": events.TypeRotationFailed,
 			"TD": events.TypeTrustDriftDetected, "DD": events.TypeDestinationDisabled, "MU": events.TypeMailUndelivered,
 			"TR": events.TypeTestRequested, "WD": events.WeeklyDigest,
 		}

@@ -49,6 +49,24 @@ type ExternalIDRotated struct {
 	Cause         string    `json:"cause"`                  // scheduled, requested, leaked or restored
 	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous one ended at once
 	ConfirmURL    string    `json:"confirmUrl,omitempty"`   // where the provider confirms that it uses the new one
+	Extended      bool      `json:"extended,omitempty"`     // behind PreviousUntil it is accepted until somebody confirms the new one
+}
+
+// ExternalIDConfirmed says that somebody confirmed that the current external ID is in use.
+type ExternalIDConfirmed struct {
+	Where
+	VersionID     string    `json:"versionId"`
+	PreviousUntil time.Time `json:"previousUntil,omitzero"` // absent: the previous one is not accepted any more
+	By            string    `json:"by"`                     // provider or operator
+}
+
+// RotationUnconfirmed says that nobody has confirmed the current external ID yet, and the overlap is going by.
+type RotationUnconfirmed struct {
+	Where
+	VersionID     string    `json:"versionId"`
+	Reminder      string    `json:"reminder"` // half, nine-tenths or over
+	PreviousUntil time.Time `json:"previousUntil"`
+	Extended      bool      `json:"extended"` // behind PreviousUntil the previous one is accepted until somebody confirms; else it ends then
 }
 
 // RotationFailed says that a rotation was refused, and what a person can do.
@@ -76,7 +94,7 @@ type TrustDriftDetected struct {
 // OperationRequested says that an operator asked for something, and that it was accepted. What came of it is said by others.
 type OperationRequested struct {
 	Where
-	Operation string    `json:"operation"`           // rotate, rotate-leaked, restore, pause or resume
+	Operation string    `json:"operation"`           // rotate, rotate-leaked, restore, confirm, pause or resume
 	VersionID string    `json:"versionId,omitempty"` // under which the rotation was started
 	RevokeID  string    `json:"revokeId,omitempty"`  // of the revocation that a restore undoes
 	Until     time.Time `json:"until,omitzero"`      // end of a pause
@@ -147,6 +165,8 @@ func (AccessExpired) Type() Type       { return TypeAccessExpired }
 func (AccessRevoked) Type() Type       { return TypeAccessRevoked }
 func (AccessRestored) Type() Type      { return TypeAccessRestored }
 func (ExternalIDRotated) Type() Type   { return TypeExternalIDRotated }
+func (ExternalIDConfirmed) Type() Type { return TypeExternalIDConfirmed }
+func (RotationUnconfirmed) Type() Type { return TypeRotationUnconfirmed }
 func (RotationFailed) Type() Type      { return TypeRotationFailed }
 func (PreviousRetired) Type() Type     { return TypePreviousRetired }
 func (TrustDriftDetected) Type() Type  { return TypeTrustDriftDetected }
@@ -164,6 +184,8 @@ var newData = map[Type]func() Data{
 	TypeAccessRevoked:       func() Data { return new(AccessRevoked) },
 	TypeAccessRestored:      func() Data { return new(AccessRestored) },
 	TypeExternalIDRotated:   func() Data { return new(ExternalIDRotated) },
+	TypeExternalIDConfirmed: func() Data { return new(ExternalIDConfirmed) },
+	TypeRotationUnconfirmed: func() Data { return new(RotationUnconfirmed) },
 	TypeRotationFailed:      func() Data { return new(RotationFailed) },
 	TypePreviousRetired:     func() Data { return new(PreviousRetired) },
 	TypeTrustDriftDetected:  func() Data { return new(TrustDriftDetected) },

@@ -30,6 +30,8 @@ const (
 	TypeAccessRevoked       Type = "Access Revoked"               // revoke; reconcile for a Deny that nobody announced
 	TypeAccessRestored      Type = "Access Restored"              // reconcile
 	TypeExternalIDRotated   Type = "External ID Rotated"          // rotate
+	TypeExternalIDConfirmed Type = "External ID Confirmed"        // reconcile
+	TypeRotationUnconfirmed Type = "Rotation Unconfirmed"         // reconcile
 	TypeRotationFailed      Type = "Rotation Failed"              // rotate
 	TypePreviousRetired     Type = "Previous External ID Retired" // reconcile
 	TypeTrustDriftDetected  Type = "Trust Drift Detected"         // reconcile

@@ -74,7 +74,7 @@ func TestEveryTypeHasGoTypeSchemaAndExample(t *testing.T) {
 }
 
 func TestUnknownTypes(t *testing.T) {
-	for _, typ := range []events.Type{"", "Access granted", "../events", "Rotation Unconfirmed"} {
+	for _, typ := range []events.Type{"", "Access granted", "../events", "Rotation Forgotten"} {
 		if _, err := events.Schema(typ); err == nil {
 			t.Errorf("Schema(%q) gave one", typ)
 		}

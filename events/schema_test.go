@@ -146,6 +146,10 @@ func TestSchemasRefuseWrongForms(t *testing.T) {
 		{events.TypeExternalIDRotated, "data.cause", "whim"},
 		{events.TypeExternalIDRotated, "data.previousUntil", "later"},
 		{events.TypeRotationFailed, "data.step", "create"},
+		{events.TypeExternalIDConfirmed, "data.by", "somebody"},
+		{events.TypeExternalIDConfirmed, "data.versionId", "short"},
+		{events.TypeRotationUnconfirmed, "data.reminder", "soon"},
+		{events.TypeRotationUnconfirmed, "data.extended", "yes"},
 		{events.TypeTrustDriftDetected, "data.mended", "yes"},
 		{events.TypeOperationRequested, "data.operation", "revoke"},
 		{events.TypeOperationRequested, "data.by", ""},
@@ -250,8 +254,20 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	},
 	events.TypeExternalIDRotated: func(t *rapid.T) events.Data {
 		return events.ExternalIDRotated{
-			Where: where(t), VersionID: version(t), PreviousUntil: maybe(t, date(t)),
+			Where: where(t), VersionID: version(t), PreviousUntil: maybe(t, date(t)), Extended: rapid.Bool().Draw(t, "extended"),
 			Cause: rapid.SampledFrom([]string{"scheduled", "requested", "leaked", "restored"}).Draw(t, "cause"),
+		}
+	},
+	events.TypeExternalIDConfirmed: func(t *rapid.T) events.Data {
+		return events.ExternalIDConfirmed{
+			Where: where(t), VersionID: version(t), PreviousUntil: maybe(t, date(t)),
+			By: rapid.SampledFrom([]string{"provider", "operator"}).Draw(t, "by"),
+		}
+	},
+	events.TypeRotationUnconfirmed: func(t *rapid.T) events.Data {
+		return events.RotationUnconfirmed{
+			Where: where(t), VersionID: version(t), PreviousUntil: date(t), Extended: rapid.Bool().Draw(t, "extended"),
+			Reminder: rapid.SampledFrom([]string{"half", "nine-tenths", "over"}).Draw(t, "reminder"),
 		}
 	},
 	events.TypeRotationFailed: func(t *rapid.T) events.Data {
@@ -271,7 +287,7 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	events.TypeOperationRequested: func(t *rapid.T) events.Data {
 		return events.OperationRequested{
 			Where: where(t), VersionID: maybe(t, version(t)), Until: maybe(t, date(t)), Reason: rapid.String().Draw(t, "reason"),
-			Operation: rapid.SampledFrom([]string{"rotate", "rotate-leaked", "restore", "pause", "resume"}).Draw(t, "operation"),
+			Operation: rapid.SampledFrom([]string{"rotate", "rotate-leaked", "restore", "confirm", "pause", "resume"}).Draw(t, "operation"),
 			RevokeID:  maybe(t, "rv-"+date(t).Format("20060102T150405Z")+"-0a1b2c3d"),
 			By:        "arn:aws:iam::444455556666:role/Operations",
 		}

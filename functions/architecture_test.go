@@ -41,6 +41,7 @@ var layers = []struct {
 	{"functions/reconcile", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric"}},
 	{"functions/revoke", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric", "internal/api", "functions/internal/door"}},
 	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "internal/outbox", "functions/internal/door"}},
+	{"functions/confirm", []string{"events", "internal/trust", "internal/grant", "internal/api", "internal/outbox", "functions/internal/door"}},
 	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver", "internal/metric"}},
 	{"internal/redrive", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/sandbox", []string{
@@ -51,11 +52,11 @@ var layers = []struct {
 	{"provider", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/simtest", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
-		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
+		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
 	}},
 	{"internal/demo", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
-		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
+		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
 		"internal/simtest", "internal/access",
 	}},
 }
@@ -174,7 +175,7 @@ func functionNames(t *testing.T) []string {
 			names = append(names, e.Name())
 		}
 	}
-	for _, must := range []string{"rotate", "reconcile", "revoke", "operate", "notify"} {
+	for _, must := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
 		if !slices.Contains(names, must) {
 			t.Fatalf("functions/%s is missing", must)
 		}

@@ -68,6 +68,22 @@ func TestWhichRotationsAreOverdue(t *testing.T) {
 		"paused":                    {live: func(w *world) { w.paused(90 * day); w.Advance(89 * day) }},
 		"paused until a while ago":  {live: func(w *world) { w.paused(60 * day); w.Advance(61 * day) }},
 		"the window behind a pause": {live: func(w *world) { w.paused(60 * day); w.Advance(93 * day) }, want: 1},
+		"waits for the provider": {deploy: func(t *testing.T) *world { return opened(t, auto) }, live: func(w *world) {
+			w.rotated(token(1))
+			w.Advance(400 * day)
+		}},
+		"confirmed a while ago": {deploy: func(t *testing.T) *world { return opened(t, auto) }, live: func(w *world) {
+			w.rotated(token(1))
+			w.Advance(60 * day)
+			w.confirms("")
+			w.Advance(32 * day)
+		}},
+		"the window behind a confirmation": {deploy: func(t *testing.T) *world { return opened(t, auto) }, live: func(w *world) {
+			w.rotated(token(1))
+			w.Advance(60 * day)
+			w.confirms("")
+			w.Advance(33 * day)
+		}, want: 1},
 		"resumed": {live: func(w *world) {
 			w.paused(90 * day)
 			w.Advance(60 * day)

@@ -56,6 +56,8 @@ func (s *ServiceProviderAccess) alarms() []alarm {
 		// Two hours in a row: a round may take a quarter of an hour, so that now and then an hour has none.
 		{"rotation-overdue", "rotation-overdue", "An external ID is older than its schedule allows, or the hourly look at all grants has stopped. First: countersign grants. Nobody is locked out by this.",
 			own(metric.RotationsOverdue), "Maximum", 1 * hours, 2, 2, overdue},
+		{"unconfirmed", "unconfirmed", "A provider has not confirmed its new external ID within the overlap, so the one before is still accepted and scheduled rotations wait. First: countersign grants, and ask the provider; if it uses the new one: countersign confirm GRANT. Nobody is locked out by this.",
+			own(metric.RotationsUnconfirmed), "Maximum", 1 * hours, 1, 2, quiet},
 		{"step-failing", "step-failing", "A rotation was refused or is stuck, and trying again won't help by itself. First: read the reason in the log of " + s.name("rotate") + " (step failed). The provider still gets in with the external ID that it has.",
 			own(metric.StepsFailed), "Sum", 5 * minutes, 1, 12, quiet},
 		// The hourly look counts what stands again each time: over once two of them found nothing.

@@ -89,6 +89,7 @@ func TestTheAlarms(t *testing.T) {
 	const stack = "Stack ServiceProviderAccess"
 	want := map[string]alarm{
 		"countersign-rotation-overdue": {"Countersign RotationsOverdue", stack, "Maximum", "2 of 2 times 3600 s GreaterThanThreshold 0", "breaching"},
+		"countersign-unconfirmed":      {"Countersign RotationsUnconfirmed", stack, "Maximum", "1 of 2 times 3600 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-step-failing":     {"Countersign StepsFailed", stack, "Sum", "1 of 12 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-drift":            {"Countersign TrustDrifts", stack, "Sum", "1 of 24 times 300 s GreaterThanThreshold 0", "notBreaching"},
 		"countersign-labels-backwards": {"Countersign LabelsBackwards", stack, "Sum", "1 of 24 times 300 s GreaterThanThreshold 0", "notBreaching"},

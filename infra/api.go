@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
+
+	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 const (
@@ -29,6 +32,7 @@ func (s *ServiceProviderAccess) routes() []route {
 		{"POST", "grants/{grant}/pause", s.operate},
 		{"POST", "grants/{grant}/resume", s.operate},
 		{"POST", "grants/{grant}/test", s.operate},
+		{"POST", "grants/{grant}/confirm", s.confirm},
 	}
 }
 
@@ -50,6 +54,7 @@ func (s *ServiceProviderAccess) createAPI() {
 		{"grants/{grant}/pause", "grants/{grant}", "pause", "ApiPause"},
 		{"grants/{grant}/resume", "grants/{grant}", "resume", "ApiResume"},
 		{"grants/{grant}/test", "grants/{grant}", "test", "ApiTest"},
+		{"grants/{grant}/confirm", "grants/{grant}", "confirm", "ApiConfirm"},
 	} {
 		folder[r.path] = awsapigateway.NewCfnResource(s.Construct, &r.id, &awsapigateway.CfnResourceProps{
 			RestApiId: s.api.Ref(), ParentId: folder[r.parent], PathPart: &r.part,
@@ -83,6 +88,7 @@ func (s *ServiceProviderAccess) createAPI() {
 		}},
 	})
 	s.operate.letInvoke("Api", "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/*/grants*"), nil)
+	s.confirm.letInvoke("Api", "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/POST/grants/*/confirm"), nil)
 	for _, verb := range []string{"Revoke", "Restore"} {
 		s.revoke.letInvoke("Api"+verb, "apigateway.amazonaws.com", text(s.apiARN()+"/"+stage+"/POST/grants/*/"+strings.ToLower(verb)), nil)
 	}
@@ -92,25 +98,49 @@ func routeID(r route) string {
 	name := map[string]string{
 		"grants": "Grants", "grants/{grant}": "Grant", "grants/{grant}/revoke": "Revoke", "grants/{grant}/rotate": "Rotate",
 		"grants/{grant}/restore": "Restore", "grants/{grant}/pause": "Pause", "grants/{grant}/resume": "Resume", "grants/{grant}/test": "Test",
+		"grants/{grant}/confirm": "Confirm",
 	}[r.path]
 	return "Api" + name + r.method
 }
 
-// apiPolicy lets the account's principals in whose own policies allow it, or exactly the operators of access.yaml, and no
-// granted role.
+// apiPolicy lets the account's principals in whose own policies allow it, or exactly the operators of access.yaml; and granted
+// roles to what they may ask of their own grant. Whose grant it is the handlers see: a policy's condition can't.
 func (s *ServiceProviderAccess) apiPolicy() map[string]any {
 	const invoke = "execute-api:Invoke"
-	statements := slices.Concat(
-		[]statement{allow("Account", invoke).by(root(account))},
-		s.denyGranted(invoke),
-		[]statement{s.denyOthers("Others", nil, invoke)})
+	others := s.denyOthers("Others", nil, invoke)
+	callers := allow("Account", invoke).by(root(account))
 	if operators := s.props.Access.Operators; len(operators) > 0 {
-		statements[0] = allow("Operators", invoke).by(everybody).when("ArnLike", "aws:PrincipalArn", operators...)
+		others = others.when("ArnNotLike", "aws:PrincipalArn", append(s.operators(), s.grantedRoles()...)...)
+		callers = allow("Operators", invoke).by(everybody).when("ArnLike", "aws:PrincipalArn", operators...)
 	}
-	for i := range statements {
-		statements[i] = statements[i].on("execute-api:/*")
+	var own []string
+	for _, act := range s.providerActs() {
+		own = append(own, "execute-api:/"+stage+"/POST/grants/*/"+string(act))
+	}
+	statements := []statement{callers.on("execute-api:/*"), others.on("execute-api:/*")}
+	if len(own) > 0 {
+		statements = append(statements, allow("OwnGrant", invoke).by(everybody).
+			when("StringEquals", "aws:PrincipalAccount", account).when("Null", grantTagOfPrincipal, "false").on(own...))
+	}
+	for _, d := range s.denyGranted(invoke) {
+		if len(own) > 0 {
+			d = d.notOn(own...)
+		} else {
+			d = d.on("execute-api:/*")
+		}
+		statements = append(statements, d)
 	}
 	return document(statements...)
+}
+
+// providerActs are what any of the granted roles may ask for.
+func (s *ServiceProviderAccess) providerActs() (acts []grant.ProviderAct) {
+	for _, act := range grant.ProviderActs {
+		if slices.ContainsFunc(s.entries, func(e access.Entry) bool { return e.Grant.Lets(act) }) {
+			acts = append(acts, act)
+		}
+	}
+	return acts
 }
 
 // apiARN is the API's ARN for execute-api.

@@ -63,7 +63,7 @@ func (s *ServiceProviderAccess) createQueues() {
 
 // closeBusAndQueues routes events to notify, messages to their functions, and refuses everybody else's.
 func (s *ServiceProviderAccess) closeBusAndQueues() {
-	senders := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.notify}
+	senders := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm, s.notify}
 	for _, d := range append(s.denyGranted("events:PutEvents"), s.denyOthers("Others", senders, "events:PutEvents")) {
 		d = d.on(*s.bus.AttrArn())
 		awsevents.NewCfnEventBusPolicy(s.Construct, new("Bus"+d["Sid"].(string)), &awsevents.CfnEventBusPolicyProps{
@@ -96,7 +96,7 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 	from := func(rules ...string) statement {
 		return allow("Rule", "sqs:SendMessage").byService("events.amazonaws.com").when("ArnEquals", "aws:SourceArn", rules...)
 	}
-	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke})
+	s.queuePolicy("CheckPolicy", s.queues.check, []*function{s.revoke, s.confirm})
 	s.queuePolicy("NotifyPolicy", s.queues.notify, []*function{s.notify}, from(onto...))
 	// Of every rule on this bus that bears our name: those to providers come and go.
 	dead := []statement{allow("Rules", "sqs:SendMessage").byService("events.amazonaws.com").

@@ -132,11 +132,11 @@ func TestAnotherModuleUsesTheConstructAndBuildsTheFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if functions := infratest.Read(t, src).OfType(t, "AWS::Lambda::Function"); len(functions) != 5 {
+	if functions := infratest.Read(t, src).OfType(t, "AWS::Lambda::Function"); len(functions) != 6 {
 		t.Errorf("%d functions", len(functions))
 	}
 	built, err := filepath.Glob(filepath.Join(out, "asset.*", "bootstrap"))
-	if err != nil || len(built) != 5 {
+	if err != nil || len(built) != 6 {
 		t.Fatalf("%d binaries, %v", len(built), err)
 	}
 	for _, file := range built {

@@ -59,7 +59,7 @@ func arnsOf(functions []*function) []string {
 	return out
 }
 
-// createFunctions makes the five functions with what each may do beside the grants; permitFunctions says what on them.
+// createFunctions makes the functions with what each may do beside the grants; permitFunctions says what on them.
 func (s *ServiceProviderAccess) createFunctions() {
 	bus, key, check := *s.bus.AttrArn(), *s.key.AttrArn(), *s.queues.check.AttrArn()
 	announce := allow("Announce", "events:PutEvents").on(bus)
@@ -75,6 +75,8 @@ func (s *ServiceProviderAccess) createFunctions() {
 		announce, tagsOnly(writtenByRevoke()...), allow("Check", "sqs:SendMessage").on(check))
 	s.operate = s.function("operate", "lists grants, starts and pauses rotations", apiTimeout,
 		announce, tagsOnly(writtenByOperate()...))
+	s.confirm = s.function("confirm", "hears that providers use their new external IDs", apiTimeout,
+		announce, tagsOnly(writtenByConfirm()...), allow("Check", "sqs:SendMessage").on(check))
 	s.notify = s.function("notify", "tells people and providers", notifyTimeout,
 		append(s.mail(), announce, receive.on(*s.queues.notify.AttrArn()),
 			allow("Later", "sqs:SendMessage", "sqs:ChangeMessageVisibility").on(*s.queues.notify.AttrArn()),

@@ -45,7 +45,6 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("ses", "configuration-set/"+partName+"*"),
 		everywhere("logs", "log-group:/aws/lambda/"+partName+"-*"),
 		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
-		s.apiARN() + "/*",
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",
 
 		"arn:" + partition + ":s3:::" + cdkName + "*",
@@ -61,6 +60,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 	if e.Grant.PickUp.Session {
 		ofRoles = denyAllBut("Roles", readTags) // the pick-up's policy refuses those of other roles
 	}
+	parts = append(parts, s.refusedCalls(e)...)
 	return []statement{
 		ofRoles.on(roles...),
 		deny("Parts", "*").on(parts...),
@@ -70,6 +70,21 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		// An access point would be another way into CDK's buckets, past their names.
 		deny("AccessPoints", "s3:CreateAccessPoint*", "s3:CreateMultiRegionAccessPoint").on("*"),
 	}
+}
+
+// refusedCalls are the paths of the API that it may not call: all but what it may ask of its own grant, whose name a pattern
+// can't single out, which is why the handlers look again. The API's id says enough: Region and account are left out, for each
+// role holds these.
+func (s *ServiceProviderAccess) refusedCalls(e access.Entry) []string {
+	api := "arn:" + partition + ":execute-api:*:*:${" + *s.api.LogicalId() + "}"
+	refused := []string{api + "/*/GET/*"}
+	for _, r := range s.routes() {
+		verb := r.path[strings.LastIndexByte(r.path, '/')+1:]
+		if r.method == "POST" && !e.Grant.Lets(grant.ProviderAct(verb)) {
+			refused = append(refused, api+"/*/POST/*/"+verb)
+		}
+	}
+	return refused
 }
 
 // guardSecrets leaves it nothing of the secrets and the key but reading its own grant's, where it is picked up in session.

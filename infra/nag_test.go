@@ -26,6 +26,7 @@ var accepted = map[string]string{
 	"ApiRotatePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
 	"ApiPausePOST AwsSolutions-COG4":   "IAM authorises: operators are the account's principals",
 	"ApiResumePOST AwsSolutions-COG4":  "IAM authorises: operators are the account's principals",
+	"ApiConfirmPOST AwsSolutions-COG4": "IAM authorises: operators are the account's principals, providers come by the granted role",
 	"ApiTestPOST AwsSolutions-COG4":    "IAM authorises: operators are the account's principals",
 	"ApiStage AwsSolutions-APIG1":      "API logs need a role that is set for the whole account and Region; the handlers log the caller",
 	"ApiStage AwsSolutions-APIG6":      "API logs need a role that is set for the whole account and Region; the handlers log the caller",

@@ -34,6 +34,8 @@ func ready(value string) any {
 	switch {
 	case value == account:
 		return map[string]any{"Ref": "AWS::AccountId"}
+	case strings.Contains(value, "${${Token["): // the logical id of a resource, which Fn::Sub takes: shorter than Fn::Join
+		return map[string]any{"Fn::Sub": value}
 	case strings.Contains(value, "${Token["): // of a resource: Fn::Sub can't take it
 		return *text(value)
 	case strings.Contains(value, "${AWS::"):

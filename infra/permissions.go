@@ -37,7 +37,7 @@ func (s *ServiceProviderAccess) permitFunctions() {
 		}
 	}
 
-	everyone := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.notify}
+	everyone := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm, s.notify}
 	s.permitToTheEnd("Plans", everyone, plans,
 		"ssm:GetParameter")
 
@@ -63,6 +63,9 @@ func (s *ServiceProviderAccess) permitFunctions() {
 	s.permit("Secrets", s.operate, secrets,
 		"secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:UpdateSecretVersionStage",
 		"secretsmanager:TagResource")
+
+	s.permit("Secrets", s.confirm, secrets,
+		"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds", "secretsmanager:TagResource")
 
 	s.permit("Secrets", s.notify, secrets,
 		"secretsmanager:ListSecretVersionIds")
@@ -148,6 +151,7 @@ func marksOnly() statement {
 
 func writtenByRotate() []string {
 	return []string{
+		grant.TagExtended,
 		grant.FactRotated.Tag(), grant.FactRotated.AnnouncedTag(),
 		grant.FactFailed.Tag(), grant.FactFailed.AnnouncedTag(),
 	}
@@ -162,12 +166,16 @@ func writtenByReconcile() []string {
 		grant.FactDrift.Tag(), grant.FactDrift.AnnouncedTag(),
 		grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag(),
 		grant.FactRestored.Tag(), grant.FactRestored.AnnouncedTag(),
-		grant.FactRotated.AnnouncedTag(), grant.FactFailed.AnnouncedTag(),
+		grant.FactUnconfirmed.Tag(), grant.FactUnconfirmed.AnnouncedTag(),
+		grant.FactRotated.AnnouncedTag(), grant.FactFailed.AnnouncedTag(), grant.FactConfirmed.AnnouncedTag(),
 	}
 }
 
 // writtenByOperate is the pause alone: it delays, and opens nothing.
 func writtenByOperate() []string { return []string{grant.TagPaused} }
+
+// writtenByConfirm is the last confirmation alone: it ends access, and opens nothing.
+func writtenByConfirm() []string { return []string{grant.FactConfirmed.Tag()} }
 
 func writtenByRevoke() []string {
 	return []string{grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag()}

@@ -11,7 +11,7 @@ import (
 	"github.com/countersign/countersign/infra/infratest"
 )
 
-var functionNames = []string{"rotate", "reconcile", "revoke", "operate", "notify"}
+var functionNames = []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"}
 
 // statementsOf gives all statements of a function's role.
 func statementsOf(t *testing.T, tmpl *infratest.Template, function string) []infratest.Statement {
@@ -83,6 +83,10 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 			"iam:GetRole": every, "iam:GetRolePolicy": every,
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:RotateSecret": secrets, "secretsmanager:UpdateSecretVersionStage": secrets,
 			"secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate}, "events:PutEvents": {bus},
+		},
+		"confirm": {
+			"secretsmanager:DescribeSecret": secrets, "secretsmanager:ListSecretVersionIds": secrets, "secretsmanager:TagResource": secrets,
+			"events:PutEvents": {bus}, "sqs:SendMessage": {check},
 		},
 		"notify": {
 			"secretsmanager:ListSecretVersionIds": secrets,
@@ -166,6 +170,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 	for key, want := range map[string][]string{
 		"countersign:rotated":           {"rotate"},
 		"countersign:rotated-announced": {"rotate", "reconcile"},
+		"countersign:extended":          {"rotate"},
 		"countersign:failed":            {"rotate"},
 		"countersign:granted":           {"reconcile"},
 		"countersign:retired":           {"reconcile"},
@@ -175,6 +180,8 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 		"countersign:revoked-announced": {"reconcile", "revoke"},
 		"countersign:restored":          {"reconcile"},
 		"countersign:paused":            {"operate"},
+		"countersign:confirmed":         {"confirm"},
+		"countersign:unconfirmed":       {"reconcile"},
 		"countersign:disabled-9f86d081": {"notify"},
 		"countersign:grant":             nil,
 		"owner":                         nil,

@@ -91,6 +91,8 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 				names = append(names, "deployer")
 			case arn == "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration":
 				names = append(names, "own role")
+			case arn == grantedRoles:
+				names = append(names, "granted roles")
 			case arn == "arn:aws:iam::111122223333:*":
 				names = append(names, "provider")
 			default:
@@ -107,16 +109,16 @@ func TestWithOperatorsOnlyTheyAndTheNamedFunctionsMayWrite(t *testing.T) {
 		policy, sid string
 		want        []string
 	}{
-		{"bus", "Others", []string{"deployer", "notify", "operate", "operator", "reconcile", "revoke", "rotate"}},
-		{"API", "Others", []string{"deployer", "operator"}},
-		{queue + `check"]`, "Others", []string{"deployer", "operator", "revoke"}},
+		{"bus", "Others", []string{"confirm", "deployer", "notify", "operate", "operator", "reconcile", "revoke", "rotate"}},
+		{"API", "Others", []string{"arn:aws:iam::444455556666:role/VendorAudit", "deployer", "granted roles", "operator"}},
+		{queue + `check"]`, "Others", []string{"confirm", "deployer", "operator", "revoke"}},
 		{queue + `notify"]`, "Others", []string{"deployer", "notify", "operator"}},
 		{queue + `notify-dead"]`, "Others", []string{"deployer", "notify", "operator"}},
 		{"secret", "Readers", []string{"deployer", "operator", "own role", "provider", "reconcile", "rotate"}},
 		{"secret", "Values", []string{"deployer", "operator", "rotate"}},
 		{"secret", "Labels", []string{"deployer", "operate", "operator", "revoke", "rotate"}},
 		{"secret", "Rotations", []string{"deployer", "operate", "operator", "reconcile", "revoke"}},
-		{"secret", "Tags", []string{"deployer", "operate", "operator", "reconcile", "revoke", "rotate"}},
+		{"secret", "Tags", []string{"confirm", "deployer", "operate", "operator", "reconcile", "revoke", "rotate"}},
 		{"secret", "Rest", []string{"deployer", "operator"}},
 	} {
 		if diff := cmp.Diff(c.want, may(policies[c.policy].Find(t, c.sid))); diff != "" {
@@ -307,7 +309,7 @@ func TestABatchOfMessagesFitsIntoItsFunctionsTime(t *testing.T) {
 func TestEveryMethodOfTheAPIAsksIAM(t *testing.T) {
 	tmpl := rich(t)
 	methods := tmpl.OfType(t, "AWS::ApiGateway::Method")
-	if len(methods) != 8 {
+	if len(methods) != 9 {
 		t.Errorf("%d methods", len(methods))
 	}
 	for _, m := range methods {
@@ -338,7 +340,7 @@ func TestAForgerWritesNeitherSecretValuesNorIAM(t *testing.T) {
 	}
 	writes := map[string][]string{
 		"rotate": {"iam:UpdateAssumeRolePolicy"}, "reconcile": {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"},
-		"revoke": {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"}, "operate": nil, "notify": nil,
+		"revoke": {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"}, "operate": nil, "confirm": nil, "notify": nil,
 	}
 	for function, want := range writes {
 		var got []string

@@ -93,9 +93,9 @@ func (s *ServiceProviderAccess) secretPolicy(g *grantParts) map[string]any {
 		ownRole.by(everybody).when("ArnEquals", "aws:PrincipalArn", own),
 
 		deny("OurReaders", "secretsmanager:GetSecretValue").by(everybody).
-			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.revoke, s.operate, s.notify})...),
+			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.revoke, s.operate, s.confirm, s.notify})...),
 		deny("OurWriters", writeSecret...).by(everybody).
-			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.reconcile, s.revoke, s.operate, s.notify})...),
+			when("ArnEquals", "aws:PrincipalArn", arnsOf([]*function{s.reconcile, s.revoke, s.operate, s.confirm, s.notify})...),
 	)
 	statements = append(statements, s.denyOtherReaders(g, own))
 	statements = append(statements, s.denyOtherWriters()...)
@@ -137,7 +137,7 @@ func (s *ServiceProviderAccess) denyOtherWriters() []statement {
 		s.denyOthers("Values", []*function{s.rotate}, writeSecret...),
 		s.denyOthers("Labels", []*function{s.rotate, s.revoke, s.operate}, "secretsmanager:UpdateSecretVersionStage"),
 		s.denyOthers("Rotations", []*function{s.reconcile, s.revoke, s.operate}, "secretsmanager:RotateSecret", "secretsmanager:CancelRotateSecret"),
-		s.denyOthers("Tags", []*function{s.rotate, s.reconcile, s.revoke, s.operate}, "secretsmanager:TagResource"),
+		s.denyOthers("Tags", []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm}, "secretsmanager:TagResource"),
 		s.denyOthers("Rest", nil, "secretsmanager:UntagResource", "secretsmanager:PutResourcePolicy",
 			"secretsmanager:DeleteResourcePolicy", "secretsmanager:DeleteSecret"),
 	}

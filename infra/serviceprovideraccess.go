@@ -64,7 +64,7 @@ type ServiceProviderAccess struct {
 
 	mailSet awsses.CfnConfigurationSet // nil: nobody is told by mail
 
-	rotate, reconcile, revoke, operate, notify *function
+	rotate, reconcile, revoke, operate, confirm, notify *function
 
 	forwards    map[*access.Provider]awscdk.CfnResource // the rule that serves a provider's bus; none: it named no bus
 	layout      awscdk.CfnResource

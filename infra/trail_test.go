@@ -45,7 +45,7 @@ func TestAProvidersBusGetsWhatItIsToldOtherwise(t *testing.T) {
 	const bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-forward-hestio")
 	want := `{"account":["444455556666"],"detail":{"data":{"provider":["hestio"]}},"detail-type":["Access Expired","Access Granted",` +
-		`"Access Restored","Access Revoked","External ID Rotated","Previous External ID Retired","Test Requested"],"source":["countersign"]}`
+		`"Access Restored","Access Revoked","External ID Confirmed","External ID Rotated","Previous External ID Retired","Rotation Unconfirmed","Test Requested"],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("told of %s", got)
 	}

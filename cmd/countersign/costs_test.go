@@ -24,8 +24,8 @@ func TestWhatAFileCosts(t *testing.T) {
 		}
 		return out.String()
 	}
-	// A stack: $1.00 for its key, 8 alarms at $0.10, a metric at $0.30, and 1,314,000 polls of two queues at $0.40 a million.
-	const stack = 1.00 + 0.80 + 0.30 + 0.53
+	// A stack: $1.00 for its key, 9 alarms at $0.10, a metric at $0.30, and 1,314,000 polls of two queues at $0.40 a million.
+	const stack = 1.00 + 0.90 + 0.30 + 0.53
 	for name, c := range map[string]struct {
 		head          string
 		with, without int

@@ -12,7 +12,8 @@ import (
 // inAWord are the events as history's second column has them.
 var inAWord = map[events.Type]string{
 	events.TypeAccessGranted: "GRANTED", events.TypeAccessExpired: "EXPIRED", events.TypeAccessRevoked: "REVOKED",
-	events.TypeAccessRestored: "RESTORED", events.TypeExternalIDRotated: "ROTATED", events.TypePreviousRetired: "RETIRED",
+	events.TypeAccessRestored: "RESTORED", events.TypeExternalIDRotated: "ROTATED", events.TypeExternalIDConfirmed: "CONFIRMED",
+	events.TypeRotationUnconfirmed: "REMINDED", events.TypePreviousRetired: "RETIRED",
 	events.TypeRotationFailed: "FAILED", events.TypeTrustDriftDetected: "DRIFT", events.TypeOperationRequested: "ASKED",
 	events.TypeTestRequested: "TEST", events.TypeDeliverySucceeded: "TOLD", events.TypeDeliveryFailed: "NOT TOLD",
 	events.TypeDestinationDisabled: "DISABLED", events.TypeMailUndelivered: "NO MAIL",

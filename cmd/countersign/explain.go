@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -14,24 +15,27 @@ import (
 
 // explanation is one grant as explain tells it.
 type explanation struct {
-	Grant           string    `json:"grant"`
-	Provider        string    `json:"provider"`
-	ProviderAccount string    `json:"providerAccount"`
-	Role            string    `json:"role"` // path and name
-	MayDo           []string  `json:"mayDo"`
-	MayNot          string    `json:"mayNot"`
-	Needs           string    `json:"needs"`
-	Session         string    `json:"session"`
-	Rotates         string    `json:"rotates"`
-	Schedule        string    `json:"schedule,omitempty"` // Secrets Manager's expression
-	Windows         []window  `json:"windows,omitempty"`  // the next five
-	Overlap         string    `json:"overlap,omitempty"`
-	PickUp          []string  `json:"pickUp,omitempty"` // how the provider reads a new external ID
-	Ends            time.Time `json:"ends,omitzero"`
-	Tells           []string  `json:"tells"`
-	MonthlyUSD      float64   `json:"monthlyUSD"`
-	Costs           []cost    `json:"costs,omitempty"`
-	Stack           int       `json:"stack"` // counted from 1
+	Grant           string              `json:"grant"`
+	Provider        string              `json:"provider"`
+	ProviderAccount string              `json:"providerAccount"`
+	Role            string              `json:"role"` // path and name
+	MayDo           []string            `json:"mayDo"`
+	MayNot          string              `json:"mayNot"`
+	Needs           string              `json:"needs"`
+	Session         string              `json:"session"`
+	Rotates         string              `json:"rotates"`
+	Schedule        string              `json:"schedule,omitempty"` // Secrets Manager's expression
+	Windows         []window            `json:"windows,omitempty"`  // the next five
+	Overlap         string              `json:"overlap,omitempty"`
+	PickUp          []string            `json:"pickUp,omitempty"` // how the provider reads a new external ID
+	WhenUnconfirmed grant.Unconfirmed   `json:"whenUnconfirmed,omitempty"`
+	ProviderMay     []grant.ProviderAct `json:"providerMay,omitempty"`
+	IssuedBy        grant.Issuer        `json:"issuedBy,omitempty"`
+	Ends            time.Time           `json:"ends,omitzero"`
+	Tells           []string            `json:"tells"`
+	MonthlyUSD      float64             `json:"monthlyUSD"`
+	Costs           []cost              `json:"costs,omitempty"`
+	Stack           int                 `json:"stack"` // counted from 1
 }
 
 type window struct {
@@ -123,6 +127,7 @@ func explainGrant(e access.Entry, ages bool, now time.Time) explanation {
 		}
 		x.Overlap = spaced(g.Overlap)
 		x.PickUp = pickUp(p, g)
+		x.WhenUnconfirmed, x.ProviderMay, x.IssuedBy = g.WhenUnconfirmed, g.ProviderMay, cmp.Or(g.IssuedBy, "countersign")
 	}
 	x.Costs = grantCosts(g, ages)
 	x.MonthlyUSD = total(x.Costs)
@@ -149,7 +154,8 @@ func (x explanation) text(e access.Entry) string {
 	}
 	b.row("rotates", rotates)
 	if x.Overlap != "" {
-		b.row("overlap", overlapText(x.Overlap))
+		b.row("overlap", overlapText(x.Overlap, e.Grant.WhenUnconfirmed))
+		b.row("confirms", confirmsText(e))
 	}
 	if x.Ends.IsZero() {
 		b.row("ends", "when you revoke it: expires is not set")
@@ -167,11 +173,36 @@ func (x explanation) text(e access.Entry) string {
 	return b.String()
 }
 
-func overlapText(overlap string) string {
+func overlapText(overlap string, when grant.Unconfirmed) string {
 	if overlap == "0 min" {
 		return "none: the previous ID ends as the new one begins"
 	}
-	return overlap + ": that long the previous ID also works, then IAM refuses it by itself"
+	text := overlap + ": that long the previous ID also works"
+	if when == grant.UnconfirmedCut {
+		return text + ", then IAM refuses it by itself"
+	}
+	return text
+}
+
+// confirmsText says what becomes of the previous ID, and why. What the provider confirmed last only the account knows: show.
+func confirmsText(e access.Entry) string {
+	name := e.Provider.Name
+	var text string
+	switch e.Grant.WhenUnconfirmed {
+	case grant.UnconfirmedCut:
+		text = "unconfirmed, the previous ID ends all the same (whenUnconfirmed: cut)"
+	case grant.UnconfirmedExtend:
+		text = "the previous ID stays until " + name + " confirms (whenUnconfirmed: extend)"
+	default:
+		text = "the previous ID ends then only if " + name + " confirmed the rotation before; else it stays until " + name + " confirms"
+	}
+	if !e.Grant.Lets(grant.ActConfirm) {
+		text += "; only you confirm, for the provider may not"
+	}
+	if e.Grant.Lets(grant.ActRotate) {
+		text += ". It may ask for a rotation once an hour"
+	}
+	return text
 }
 
 // windowDates lists windows as people read them: days, with hours where there are several a day.

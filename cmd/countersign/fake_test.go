@@ -42,6 +42,7 @@ type fakeAWS struct {
 	looks  int    // at it
 	post   *fakePost
 	token  string // version id of the current external ID
+	issued string // by the provider, as it was stored
 }
 
 func newFakeAWS() *fakeAWS {
@@ -143,7 +144,8 @@ func (f *fakeAWS) plan() grant.Plan {
 		Grant: "migration", Provider: "hestio", ProviderAccount: "111122223333", Account: "444455556666", Region: "eu-west-1",
 		RoleARN: "arn:aws:iam::444455556666:role/" + fakeRole, Prefix: "hestio", Principals: []string{"arn:aws:iam::111122223333:root"},
 		SecretARN: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-AbCdEf", RotateEvery: "monthly",
-		Overlap: grant.Duration(24 * time.Hour),
+		Overlap: grant.Duration(24 * time.Hour), WhenUnconfirmed: grant.UnconfirmedAuto, ProviderMay: grant.ProviderActs,
+		IssuedBy: grant.Issuer(f.mode["issuer"]),
 	}
 }
 
@@ -166,6 +168,8 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 		answer(map[string]any{"ARN": f.plan().SecretARN, "SecretString": string(value), "VersionId": f.token, "VersionStages": []string{"AWSCURRENT"}})
 	case "ListRules", "StartReplay", "DescribeReplay":
 		f.serveReplay(w, operation, body)
+	case "RotateSecret", "PutSecretValue":
+		f.serveIssued(w, operation, body)
 	case "GetQueueAttributes", "ReceiveMessage", "SendMessage", "DeleteMessage", "ChangeMessageVisibility":
 		f.serveQueues(w, operation, body)
 	case "FilterLogEvents":
@@ -218,6 +222,8 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 			f.token = version
 		}
 		answer(http.StatusAccepted, api.RotateAnswer{Grant: "migration", VersionID: version})
+	case "grants/migration/confirm":
+		f.confirm(body, answer)
 	case "grants/migration/pause":
 		var in api.PauseRequest
 		_ = json.Unmarshal(body, &in)
@@ -289,6 +295,7 @@ func (f *fakeAWS) status() api.Status {
 		PausedUntil: f.paused,
 		Accepted:    []api.ID{{Fingerprint: trust.Fingerprint(fakeID)}, {Fingerprint: trust.Fingerprint(fakeOldID), Until: now.Add(12*time.Minute + 30*time.Second)}},
 	}
+	f.confirmation(&s)
 	doc, err := trust.Parse([]byte(f.trust))
 	closure := grant.ClosureOf([]byte(f.inline), doc, f.tags)
 	if err != nil {

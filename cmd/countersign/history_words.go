@@ -55,7 +55,18 @@ func (h happening) words() (what, said string) {
 		if !d.PreviousUntil.IsZero() {
 			previous = "the previous ID until " + stamp(d.PreviousUntil)
 		}
+		if d.Extended {
+			previous += ", and on until somebody confirms"
+		}
 		return "ROTATED", join(causes(d.Cause), previous, versionWords(d.VersionID))
+	case *events.ExternalIDConfirmed:
+		return "CONFIRMED", join("by the "+d.By, until("the previous ID", d.PreviousUntil), versionWords(d.VersionID))
+	case *events.RotationUnconfirmed:
+		end := "ends then"
+		if d.Extended {
+			end = "stays until somebody confirms"
+		}
+		return "REMINDED", join("nobody has confirmed, "+overlapGone[d.Reminder]+" of the overlap is over", "the previous ID "+end, versionWords(d.VersionID))
 	case *events.PreviousRetired:
 		return "RETIRED", join("the previous ID is not accepted any more", versionWords(d.VersionID))
 	case *events.RotationFailed:
@@ -88,6 +99,17 @@ func (h happening) words() (what, said string) {
 		return "NO MAIL", d.Destination + " of " + cmp.Or(string(h.mailed), "event "+d.EventID) + ": " + mailWords(d)
 	}
 	return "OTHER", string(h.Event)
+}
+
+// overlapGone is how much of an overlap a reminder says is over.
+var overlapGone = map[string]string{"half": "half", "nine-tenths": "nine tenths", "over": "all"}
+
+// until says how long something lasts, if it lasts.
+func until(what string, at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return what + " until " + stamp(at)
 }
 
 // mailWords says what became of a mail that Amazon SES took.

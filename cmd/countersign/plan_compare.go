@@ -122,6 +122,9 @@ func becomes(e access.Entry, s standing, stack string) change {
 	if s.closed && !c.Revoked {
 		c.Notes = append(c.Notes, "it is revoked now, AND OPENS AGAIN: what says so goes with its role. Leave the grant out to keep the provider out")
 	}
+	if s.plan.MayExtend() && !p.MayExtend() && !p.NoExternalID {
+		c.Notes = append(c.Notes, "a previous external ID that waits to be confirmed ends with this deploy, if its overlap is over: countersign show "+c.Grant)
+	}
 	if len(c.Fields)+len(c.Notes) > 0 {
 		c.Kind = changed
 	}
@@ -250,6 +253,24 @@ var planFields = []struct {
 			return nil
 		}
 		return one(spaced(time.Duration(p.Overlap)))
+	}},
+	{"issuedBy", "issued by", func(p grant.Plan) []string {
+		if p.IssuedBy == grant.IssuedByProvider {
+			return one("the provider")
+		}
+		return nil
+	}},
+	{"whenUnconfirmed", "confirms", func(p grant.Plan) []string {
+		if p.NoExternalID {
+			return nil
+		}
+		return one(string(cmp.Or(p.WhenUnconfirmed, grant.UnconfirmedCut)))
+	}},
+	{"providerMay", "may ask", func(p grant.Plan) (acts []string) {
+		for _, act := range p.ProviderMay {
+			acts = append(acts, string(act))
+		}
+		return acts
 	}},
 	{"sourceIdentity", "identity", func(p grant.Plan) []string {
 		if p.SourceIdentity {

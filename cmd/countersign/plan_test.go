@@ -129,7 +129,14 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
             aws:PrincipalArn
   needs     no external ID; was an external ID
   rotates   not any more: monthly
-  overlap   not any more: 24 h`},
+  overlap   not any more: 24 h
+  confirms  not any more: auto
+  may ask   not any more: confirm, rotate`},
+		"another way with what nobody confirmed": {yaml: []string{"overlap: 24h", "overlap: 24h\n        whenUnconfirmed: cut"}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  confirms  cut; was auto
+  note      a previous external ID that waits to be confirmed ends with this
+            deploy, if its overlap is over: countersign show migration`},
 		"somebody to tell": {yaml: []string{"overlap: 24h", "overlap: 24h\n        notify: {mail: [{to: a@example.com, on: [revoke, digest]}]}"}, want: `
 migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   tells     mail a@example.com (revoke, weekly digest); was nobody but the event

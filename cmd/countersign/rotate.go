@@ -29,6 +29,10 @@ overlap; with --leaked it ends as soon as the new one is in, and the provider is
 out until it has read the new one. Refused while an overlap is still open,
 unless --leaked.
 
+Where the provider issues the external IDs (issuedBy: provider), --to - reads
+its new one from stdin, --to @FILE from a file. It goes into the secret with
+your own credentials.
+
 With --provider or --all many grants are rotated, shards included, at four
 writes of IAM a second: a revoke always finds room. The run has a number;
 interrupted, the same command with --run NUMBER goes on, and no grant is rotated
@@ -38,6 +42,7 @@ Exit codes: 0 the new IDs are in, 1 some failed, 3 refused, 5 started but not
 yet in.`,
 		Example: `countersign rotate migration --reason "engineer left"
 countersign rotate migration --leaked --reason INC-812
+countersign rotate vendor --to - < new-id.txt
 countersign rotate --provider hestio --leaked --reason INC-812`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -46,6 +51,7 @@ countersign rotate --provider hestio --leaked --reason INC-812`,
 	fl.BoolVar(&f.Leaked, "leaked", false, "the ID is in the wrong hands: the old one ends at once")
 	fl.StringVar(&f.Reason, "reason", "", "why, for the log: up to 200 characters")
 	fl.DurationVar(&f.patience, "wait", 3*time.Minute, "how long to wait until a new ID is in")
+	fl.StringVar(&f.to, "to", "", "an ID that the provider issued: - for stdin, or @FILE")
 	fl.BoolVar(&f.all, "all", false, "every grant of the stack and its shards")
 	fl.StringVar(&f.provider, "provider", "", "every grant of a provider")
 	fl.StringVar(&f.Run, "run", "", "go on with the run of this number")
@@ -57,6 +63,9 @@ countersign rotate --provider hestio --leaked --reason INC-812`,
 		if err != nil {
 			return err
 		}
+		if many && f.to != "" {
+			return fail(exitInput, "", "--to is for one grant")
+		}
 		if many {
 			return c.rotateMany(ctx, f)
 		}
@@ -65,9 +74,9 @@ countersign rotate --provider hestio --leaked --reason INC-812`,
 			return err
 		}
 		p := c.progress()
-		answer, err := client.Rotate(ctx, name, f.RotateRequest)
+		answer, err := c.startRotation(ctx, client, name, f)
 		if err != nil {
-			return remoteError(fmt.Errorf("rotating %s: %w", name, err))
+			return err
 		}
 		p.step("rotation started: version %s", answer.VersionID)
 		result := rotation{RotateAnswer: answer}
@@ -84,6 +93,25 @@ countersign rotate --provider hestio --leaked --reason INC-812`,
 		return waitErr
 	}
 	return cmd
+}
+
+// startRotation asks the API, or hands over the external ID that the provider has issued.
+func (c *cli) startRotation(ctx context.Context, client *apigateway.Client, name grant.Name, f rotateFlags) (api.RotateAnswer, error) {
+	if f.to == "" {
+		answer, err := client.Rotate(ctx, name, f.RotateRequest)
+		if err != nil {
+			return answer, remoteError(fmt.Errorf("rotating %s: %w", name, err))
+		}
+		return answer, nil
+	}
+	s, err := client.Grant(ctx, name)
+	if err != nil {
+		return api.RotateAnswer{}, remoteError(fmt.Errorf("looking at %s: %w", name, err))
+	}
+	if err := mayRotateTo(s, f.Leaked); err != nil {
+		return api.RotateAnswer{}, err
+	}
+	return c.rotateTo(ctx, f, name)
 }
 
 // awaitVersion looks once a second until the new version is current.
@@ -118,7 +146,10 @@ func acceptedText(ids []api.ID, now time.Time) string {
 			text += "; "
 		}
 		text += id.Fingerprint
-		if !id.Until.IsZero() {
+		switch {
+		case id.Unconfirmed:
+			text += " until somebody confirms"
+		case !id.Until.IsZero():
 			text += " until " + clock(id.Until, now)
 		}
 	}

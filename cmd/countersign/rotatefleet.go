@@ -23,6 +23,7 @@ type rotateFlags struct {
 
 	all, yes bool
 	provider string
+	to       string // where an external ID is read from that the provider has issued
 	rate     float64
 }
 

@@ -111,6 +111,10 @@ func showIDs(b *block, s api.Status, now time.Time) {
 	}
 	current := 0
 	for _, id := range s.Accepted {
+		if id.Unconfirmed {
+			b.row("previous", printable(id.Fingerprint+"   accepted until somebody confirms the current one"))
+			continue
+		}
 		if !id.Until.IsZero() {
 			text := fmt.Sprintf("%s   accepted until %s", id.Fingerprint, clock(id.Until, now))
 			if id.Until.After(now) {
@@ -132,6 +136,28 @@ func showIDs(b *block, s api.Status, now time.Time) {
 	if len(s.Accepted) == 0 {
 		b.row("accepts", "no external ID: nobody gets in")
 	}
+	if s.Confirmation != nil {
+		b.row("confirmed", printable(confirmedText(*s.Confirmation, s, now)))
+	}
+}
+
+// confirmedText says what was confirmed last; and in an overlap that nobody has confirmed, what happens at its end and why.
+func confirmedText(c api.Confirmation, s api.Status, now time.Time) string {
+	text := "never"
+	switch {
+	case c.VersionID != "" && c.VersionID == s.VersionID:
+		text = "the current one, by the " + c.By
+	case c.VersionID != "":
+		text = "an older one, by the " + c.By + " (" + c.VersionID + ")"
+	}
+	if c.Why == "" {
+		return text
+	}
+	ends := "the previous one ends at its deadline"
+	if c.Extended {
+		ends = "the previous one stays until somebody confirms"
+	}
+	return text + "; " + ends + ": " + c.Why
 }
 
 func ageText(s api.Status, now time.Time) string {

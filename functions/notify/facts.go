@@ -28,6 +28,15 @@ func (b *batch) facts(ctx context.Context, p grant.Plan, d deliver.Queued) (deli
 		}
 	case events.TypeExternalIDRotated:
 		return b.rotation(ctx, p, f)
+	case events.TypeExternalIDConfirmed:
+		_, err := b.version(ctx, p, f.VersionID)
+		return f, err
+	case events.TypeRotationUnconfirmed:
+		f, err := b.rotation(ctx, p, f)
+		if err == nil && f.PreviousUntil.IsZero() {
+			err = drop("version %.80q of %s is not current any more", f.VersionID, p.Grant)
+		}
+		return f, err
 	case events.TypeAccessRestored:
 		if !p.NoExternalID {
 			_, err := b.version(ctx, p, f.VersionID)

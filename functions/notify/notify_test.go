@@ -35,6 +35,8 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}{
 		{events.AccessGranted{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, append(slices.Clone(provider), sns("access granted"))},
 		{rotated(scheduled), provider},
+		{events.ExternalIDConfirmed{VersionID: scheduled, By: "provider"}, []string{webhook}},
+		{events.RotationUnconfirmed{VersionID: scheduled, Reminder: "half"}, append(slices.Clone(provider), sns("external ID not confirmed"))},
 		{events.PreviousRetired{VersionID: "birth-4f0c8e1d2b3a49586776859493a2b1c0"}, []string{webhook}},
 		{events.AccessRevoked{RevokeID: revocation}, append(slices.Clone(provider), sns("access revoked"))},
 		{events.AccessExpired{}, append(slices.Clone(provider), sns("access expired"))},

@@ -68,12 +68,17 @@ func (h *Handler) Handle(ctx context.Context, r door.Request) (door.Response, er
 }
 
 func (h *Handler) answer(ctx context.Context, r door.Request) (door.Response, error) {
-	caller, err := door.Caller(r, h.Account, h.Grants)
-	if err != nil {
-		return door.Response{}, err
-	}
 	method, name, verb, err := door.Target(r, h.Grants)
-	if err != nil {
+	if err == nil && method == http.MethodPost && verb == "rotate" {
+		if caller, _, own := door.OwnSession(r, h.Account, h.Grants[name]); own {
+			return h.rotateForProvider(ctx, name, caller, r)
+		}
+	}
+	caller, outside := door.Caller(r, h.Account, h.Grants)
+	switch {
+	case outside != nil:
+		return door.Response{}, outside
+	case err != nil:
 		return door.Response{}, err
 	}
 	h.Log.InfoContext(ctx, "request", "caller", caller, "method", method, "grant", string(name), "verb", verb)

@@ -60,6 +60,9 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 		LastRotated: s.secret.LastRotated, NextRotation: s.secret.NextRotation, LastUsed: s.role.LastUsed,
 		PausedUntil: grant.PausedUntil(s.secret.Tags, now),
 	}
+	if !p.NoExternalID && p.Grant != "" {
+		status.Confirmation = confirmation(s)
+	}
 	if err != nil {
 		status.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")
 		h.Log.ErrorContext(ctx, "grant not wholly read", "grant", string(name), "reason", status.Fault)
@@ -80,6 +83,17 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 	}
 	status.Drift = drift(s)
 	return status
+}
+
+// confirmation says what was confirmed last, and what becomes of the previous external ID if nothing more is.
+func confirmation(s seen) *api.Confirmation {
+	c := grant.ConfirmationOf(s.secret.Tags)
+	o := s.plan.Outlook(s.secret.At(grant.StagePrevious), c)
+	out := &api.Confirmation{VersionID: c.VersionID, RetireAt: c.RetireAt, By: string(c.By), WhenUnconfirmed: string(s.plan.WhenUnconfirmed)}
+	if s.secret.At(grant.StagePrevious) != "" && !c.Of(s.secret.At(grant.StageCurrent)) && s.plan.OverlapOf(s.secret.At(grant.StageCurrent)) > 0 {
+		out.Extended, out.Why = s.plan.Extended(s.secret.At(grant.StageCurrent), s.secret.Tags), o.Why
+	}
+	return out
 }
 
 // state is empty where it isn't known: a mark of a closed grant that can't be read may stand.
@@ -109,6 +123,8 @@ func accepted(doc *trust.Document, p grant.Plan, now time.Time) []api.ID {
 		switch {
 		case !previous:
 			steady = append(steady, api.ID{Fingerprint: trust.Fingerprint(a.ID)})
+		case gate.OwnEnd(doc, until).IsZero() && p.MayExtend():
+			ending = append(ending, api.ID{Fingerprint: trust.Fingerprint(a.ID), Unconfirmed: true})
 		case until.IsZero() || now.Before(until):
 			ending = append(ending, api.ID{Fingerprint: trust.Fingerprint(a.ID), Until: until})
 		}

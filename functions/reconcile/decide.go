@@ -15,7 +15,7 @@ import (
 type decision struct {
 	state  State
 	trust  *trust.Plan // what the trust policy shall be; nil: left as it is
-	until  time.Time   // of the previous ID; zero: it isn't accepted
+	end    gate.End    // of the previous ID
 	ending grant.ID    // the previous ID, if there is one
 	older  bool        // the trust policy, with an ID that is over, seems to be an older one; IAM may just show it late
 	fault  error       // why the grant can't be brought to what the plan asks; a person has to look
@@ -55,8 +55,8 @@ func decide(f facts) decision {
 		over := !f.now.Before(f.current.created.Add(f.plan.OverlapOf(f.current.versionID)))
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
 	}
-	ids, until := wanted(f)
-	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), until: until, ending: f.previous.id}
+	ids, end := wanted(f)
+	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), end: end, ending: f.previous.id}
 }
 
 // before is an ID of ours from before the current one that the trust policy accepts without an end: the previous one, or one
@@ -121,33 +121,56 @@ func undated(id grant.ID, doc *trust.Document) bool {
 	return id.AcceptedBy(doc) && !leaving
 }
 
-// wanted are the IDs that the trust policy shall accept: the current one, the previous one until its deadline, and a
-// pending one only if a rotation has put it there.
-func wanted(f facts) (grant.IDs, time.Time) {
+// wanted are the IDs that the trust policy shall accept: the current one, the previous one until its end, and a pending one
+// only if a rotation has put it there.
+func wanted(f facts) (grant.IDs, gate.End) {
 	ids := grant.IDs{Current: f.current.id}
 	if f.pending.err == nil && f.pending.id != f.current.id && notOlder(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
 	ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
 	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {
-		return ids, time.Time{}
+		return ids, gate.End{}
 	}
-	until, keep := gate.Deadline(f.doc, gate.Promotion{
-		Previous: f.previous.id, Created: f.current.created, Overlap: f.plan.OverlapOf(f.current.versionID),
-	}, f.now)
-	if f.doc.Born() && f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 {
-		keep = false // a cut is under way, which ends the previous one first: the document that said so is gone
+	end := gate.Deadline(f.doc, f.promotion(), f.now)
+	if !f.previous.id.AcceptedBy(f.doc) && f.overBefore() {
+		end = gate.End{} // the document that said so is gone
 	}
-	if end, known := f.ends[f.previous.id]; known && end.Before(until) {
-		until, keep = end, end.After(f.now) // IAM shows a document from before our own write
+	if written, known := f.ends[f.previous.id]; known && written.Before(end) {
+		end = written // IAM shows a document from before our own write
+		end.Keep = end.Keep && (end.Until.IsZero() || end.Until.After(f.now))
 	}
-	if !keep {
+	if !end.Keep {
 		ids.Retired = append(ids.Retired, f.previous.id)
-		return ids, time.Time{}
+		return ids, gate.End{}
 	}
-	ids.Previous, ids.Until = f.previous.id, until
-	return ids, until
+	ids.Previous, ids.Until, ids.Endless = f.previous.id, end.Until, f.promotion().Extended
+	return ids, end
 }
+
+// overBefore says whether the previous ID is over, which a document that was put back doesn't say: a cut is under way, which ends
+// it first; or it was announced to be retired.
+func (f facts) overBefore() bool {
+	return f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 ||
+		f.tags[grant.FactRetired.AnnouncedTag()] == f.previous.versionID
+}
+
+// promotion is what decides about the previous ID, besides the trust policy.
+func (f facts) promotion() gate.Promotion {
+	p := gate.Promotion{
+		Previous: f.previous.id, Created: f.current.created, Overlap: f.plan.OverlapOf(f.current.versionID),
+		Extended: f.plan.Extended(f.current.versionID, f.tags),
+	}
+	if !f.plan.Adopted {
+		p.Current = f.current.id
+	}
+	if c := f.confirmation(); c.Of(f.current.versionID) {
+		p.RetireAt = c.RetireAt
+	}
+	return p
+}
+
+func (f facts) confirmation() grant.Confirmation { return grant.ConfirmationOf(f.tags) }
 
 // unborn is a grant whose role has no external ID yet: its document stays as it is, which should be the birth document,
 // or what the first rotation is just making of it.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -157,15 +158,15 @@ func TestAnOldReadingGivesAPreviousIDNoTimeBack(t *testing.T) {
 	stale := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, "2026-02-05T03:00:00Z"})
 	for _, test := range []struct {
 		name    string
-		written map[grant.ID]time.Time
+		written map[grant.ID]gate.End
 		want    string
 	}{
 		{"nothing", nil, "2026-02-05T03:00:00Z"},
-		{"without it", map[grant.ID]time.Time{id(a): {}}, ""},
-		{"with an earlier end", map[grant.ID]time.Time{id(a): now.Add(time.Hour)}, "2026-02-04T13:00:00Z"},
-		{"with an end that has passed since", map[grant.ID]time.Time{id(a): now.Add(-time.Second)}, ""},
-		{"with a later end", map[grant.ID]time.Time{id(a): now.Add(48 * time.Hour)}, "2026-02-05T03:00:00Z"},
-		{"another ID", map[grant.ID]time.Time{id(c): {}}, "2026-02-05T03:00:00Z"},
+		{"without it", map[grant.ID]gate.End{id(a): {}}, ""},
+		{"with an earlier end", map[grant.ID]gate.End{id(a): {Keep: true, Until: now.Add(time.Hour)}}, "2026-02-04T13:00:00Z"},
+		{"with an end that has passed since", map[grant.ID]gate.End{id(a): {Keep: true, Until: now.Add(-time.Second)}}, ""},
+		{"with a later end", map[grant.ID]gate.End{id(a): {Keep: true, Until: now.Add(48 * time.Hour)}}, "2026-02-05T03:00:00Z"},
+		{"another ID", map[grant.ID]gate.End{id(c): {}}, "2026-02-05T03:00:00Z"},
 	} {
 		d := decide(facts{
 			plan: grant.Plan{Grant: "migration", Principals: []string{"111122223333"}, SecretARN: "s", Overlap: grant.Duration(24 * time.Hour)},

@@ -52,20 +52,26 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, err
 // are overdue, is a metric: where that is missing somebody has to look why.
 func (h *Handler) Timer(ctx context.Context) error {
 	var failed []error
-	overdue := 0
+	overdue, waiting := 0, 0
 	for _, name := range h.Grants.Names() {
 		if !h.timeFor(ctx) {
 			return errors.Join(append(failed, fmt.Errorf("no time left for %s and those behind it: %w", name, grant.ErrUnavailable))...)
 		}
-		isOverdue, err := h.one(ctx, name)
-		if isOverdue {
+		found, err := h.one(ctx, name)
+		if found.overdue {
 			overdue++
+		}
+		if found.unconfirmed {
+			waiting++
 		}
 		if err != nil {
 			failed = append(failed, err)
 		}
 	}
 	h.Meter.Add(ctx, metric.RotationsOverdue, overdue)
+	if waiting > 0 {
+		h.Meter.Add(ctx, metric.RotationsUnconfirmed, waiting)
+	}
 	return errors.Join(failed...)
 }
 
@@ -95,23 +101,29 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 	return out, nil
 }
 
-// one looks at a grant, and says whether its rotation is overdue.
-func (h *Handler) one(ctx context.Context, name grant.Name) (isOverdue bool, err error) {
+// found is what a look at a grant found beside what it mended.
+type found struct{ overdue, unconfirmed bool }
+
+// one looks at a grant.
+func (h *Handler) one(ctx context.Context, name grant.Name) (found, error) {
 	state, f, err := h.bringAbout(ctx, name)
-	isOverdue = overdue(state, f)
+	out := found{overdue(state, f), unconfirmed(state, f)}
 	made := f.current.created
 	if !made.IsZero() && state != Unborn {
 		h.Meter.Age(ctx, string(name), f.now.Sub(made))
 	}
-	if isOverdue && !made.IsZero() { // else the error below says it
+	if out.overdue && !made.IsZero() { // else the error below says it
 		h.Log.WarnContext(ctx, "rotation overdue", "grant", string(name), "version_id", f.current.versionID, "made", made)
+	}
+	if out.unconfirmed {
+		h.Log.WarnContext(ctx, "rotation unconfirmed", "grant", string(name), "version_id", f.current.versionID, "made", made)
 	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "grant not reconciled", "grant", string(name), "reason", err.Error())
-		return isOverdue, fmt.Errorf("reconciling %s: %w", name, err)
+		return out, fmt.Errorf("reconciling %s: %w", name, err)
 	}
 	h.Log.InfoContext(ctx, "grant reconciled", "grant", string(name), "state", string(state))
-	return isOverdue, nil
+	return out, nil
 }
 
 // timeFor says whether there is time for one more grant.

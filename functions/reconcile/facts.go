@@ -23,7 +23,7 @@ type facts struct {
 	tagsErr error // closed grants only
 	secret  grant.Secret
 
-	ends map[grant.ID]time.Time // until when a write of this very invocation lets a previous ID in; zero: not any more
+	ends map[grant.ID]gate.End // that a write of this very invocation gave a previous ID
 
 	current, previous, pending version
 	strays                     []gate.Stray

@@ -95,7 +95,7 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 	g := h.gate()
 	var drift []string
 	waited, wrote := false, false
-	ends := map[grant.ID]time.Time{} // that we have written
+	ends := map[grant.ID]gate.End{} // that we have written
 	for range rounds {
 		plan, err := h.plan(ctx, name, wrote)
 		if err != nil {
@@ -147,7 +147,7 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 			return d.state, f, h.settle(ctx, f, d, drift)
 		}
 		if wrote && !d.ending.IsZero() {
-			ends[d.ending] = d.until
+			ends[d.ending] = d.end
 		}
 		log.InfoContext(ctx, "looking again after a change")
 	}

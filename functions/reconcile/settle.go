@@ -88,11 +88,10 @@ func news(f facts, d decision) []item {
 		out = append(out, item{grant.FactRestored, undone, data, true})
 	}
 	if lostRotation(f) {
-		out = append(out, item{grant.FactRotated, version, events.ExternalIDRotated{
-			Where: where, VersionID: version, Cause: grant.CauseOf(version), PreviousUntil: d.until, ConfirmURL: f.plan.ConfirmURL,
-		}, true})
+		out = append(out, item{grant.FactRotated, version, f.rotated(d.end), true})
 	}
-	if before.err == nil && before.versionID != "" && d.until.IsZero() && tags[grant.FactRetired.AnnouncedTag()] != before.versionID {
+	out = append(out, f.confirmations(d.end)...)
+	if before.err == nil && before.versionID != "" && !d.end.Keep && tags[grant.FactRetired.AnnouncedTag()] != before.versionID {
 		out = append(out, item{grant.FactRetired, before.versionID, events.PreviousRetired{Where: where, VersionID: before.versionID}, false})
 	}
 	if end := f.plan.Expires; !end.IsZero() && !f.now.Before(end) {

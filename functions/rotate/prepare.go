@@ -47,6 +47,15 @@ func (r *rotation) create(ctx context.Context) error {
 	if err := r.mayStart(s, current, now); err != nil {
 		return err
 	}
+	if err := r.confirmed(ctx, s); err != nil {
+		return err
+	}
+	if !there && r.plan.IssuedBy == grant.IssuedByProvider && r.purpose != grant.Birth && r.purpose != grant.Restore {
+		if made, err = r.issued(ctx); err != nil {
+			return err
+		}
+		there = true
+	}
 	if there {
 		return r.usable(made, now)
 	}
@@ -83,8 +92,83 @@ func (r *rotation) mayStart(s grant.Secret, currentID string, current version) e
 		return current.err
 	}
 	until := current.created.Add(r.plan.OverlapOf(currentID))
+	if confirmed := grant.ConfirmationOf(s.Tags); confirmed.Of(currentID) && confirmed.RetireAt.Before(until) {
+		until = confirmed.RetireAt // setSecret sees whether the trust policy follows
+	}
 	if r.plan.OverlapOf(r.token) > 0 && s.At(grant.StagePrevious) != "" && r.Now().Before(until) {
 		return fmt.Errorf("until about %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+	}
+	return nil
+}
+
+// handover is how long a rotation waits for an external ID that the provider has issued: whoever starts it stores it next.
+const (
+	handover = time.Minute
+	lookFor  = 2 * time.Second
+)
+
+// issued waits for the external ID that an operator hands over.
+func (r *rotation) issued(ctx context.Context) (version, error) {
+	for end := r.Now().Add(handover); ; {
+		made, err := r.version(ctx, r.token)
+		switch {
+		case err == nil || !errors.Is(err, grant.ErrNotFound):
+			return made, err
+		case r.Now().After(end):
+			return version{}, grant.ErrNotIssued
+		}
+		if err := r.Wait(ctx, lookFor); err != nil {
+			return version{}, fmt.Errorf("waiting for the provider's external ID: %w", err)
+		}
+	}
+}
+
+// confirmed refuses, before anything is stored, a rotation with an overlap while the previous ID is accepted until somebody
+// confirms. A revoked grant's rotations run through.
+func (r *rotation) confirmed(ctx context.Context, s grant.Secret) error {
+	if s.At(grant.StagePrevious) == "" || r.plan.OverlapOf(r.token) == 0 || !r.plan.MayExtend() {
+		return nil
+	}
+	doc, _, err := r.gate.Read(ctx, r.plan)
+	if err != nil || doc.Closed() {
+		return err
+	}
+	return r.overlapOver(ctx, doc)
+}
+
+// overlapOver refuses a rotation with an overlap while a trust policy still accepts a previous ID: there would be three.
+func (r *rotation) overlapOver(ctx context.Context, doc *trust.Document) error {
+	if r.plan.OverlapOf(r.token) == 0 {
+		return nil
+	}
+	until, open := gate.Overlapping(doc, r.Now())
+	switch {
+	case !open:
+		return r.waits(ctx, doc)
+	case until.IsZero() && grant.ConfirmationOf(r.tags()).Of(r.secret.At(grant.StageCurrent)):
+		return fmt.Errorf("the trust policy doesn't show yet that the current version is confirmed: %w", grant.ErrNotYetVisible)
+	case until.IsZero():
+		return grant.ErrUnconfirmed
+	}
+	return fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
+}
+
+// waits refuses where a trust policy accepts the previous ID, that is to stay until somebody confirms, as if it were a current
+// one: an older document was put back.
+func (r *rotation) waits(ctx context.Context, doc *trust.Document) error {
+	current, previous := r.secret.At(grant.StageCurrent), r.secret.At(grant.StagePrevious)
+	c := grant.ConfirmationOf(r.tags())
+	if previous == "" || previous == r.token || c.Of(current) || !r.plan.Extended(current, r.tags()) {
+		return nil
+	}
+	v, err := r.version(ctx, previous)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case v.err == nil && v.id.AcceptedBy(doc):
+		return grant.ErrUnconfirmed
 	}
 	return nil
 }
@@ -174,6 +258,11 @@ func (r *rotation) set(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !doc.Born() {
+		if err := r.overlapOver(ctx, doc); err != nil {
+			return err
+		}
+	}
 	return r.replace(ctx, doc, t)
 }
 
@@ -198,9 +287,6 @@ func (r *rotation) opening(doc *trust.Document, current, made version, retired [
 	}
 	if _, leaving := current.id.DeadlineIn(doc); leaving {
 		return trust.Plan{}, fmt.Errorf("the current external ID has a deadline in the trust policy: %w", grant.ErrBackwards)
-	}
-	if until, open := gate.Overlapping(doc, r.Now()); open && r.plan.OverlapOf(r.token) > 0 {
-		return trust.Plan{}, fmt.Errorf("until %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 	}
 	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id, Retired: retired}), nil
 }

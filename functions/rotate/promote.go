@@ -69,6 +69,8 @@ type promotion struct {
 	secret   grant.Secret
 	moved    bool // AWSCURRENT is on the new version already
 	current  string
+	before   string  // version of old
+	extended bool    // the old ID stays until somebody confirms the new one
 	new, old version // old has no ID where there was none before
 }
 
@@ -96,11 +98,14 @@ func (r *rotation) finish(ctx context.Context) error {
 		return err
 	}
 	if !p.moved {
+		if err := r.extend(ctx, &p); err != nil {
+			return err
+		}
 		if err := r.Secrets.MoveStage(ctx, r.plan.SecretARN, grant.StageCurrent, r.token, p.current); err != nil {
 			return fmt.Errorf("promoting version %s: %w", r.token, err)
 		}
 	}
-	t, until := r.promoted(doc, p)
+	t, end := r.promoted(doc, p)
 	if !leave {
 		if err := r.replace(ctx, doc, t); err != nil {
 			return err
@@ -108,10 +113,26 @@ func (r *rotation) finish(ctx context.Context) error {
 	}
 	if grant.ClosureOf(nil, doc, p.secret.Tags).Closed() {
 		r.log.InfoContext(ctx, "not announced: the grant is revoked, and nobody gets in with the new ID")
-	} else if err := r.announce(ctx, p, until); err != nil {
+	} else if err := r.announce(ctx, p, end); err != nil {
 		return err
 	}
 	return r.clearStray(ctx, p)
+}
+
+// extend decides, once and before the label moves, whether the old ID stays until somebody confirms the new one.
+func (r *rotation) extend(ctx context.Context, p *promotion) error {
+	if p.before == "" || r.plan.OverlapOf(r.token) == 0 || r.plan.Extended(r.token, p.secret.Tags) {
+		return nil
+	}
+	o := r.plan.Outlook(p.before, grant.ConfirmationOf(p.secret.Tags))
+	if p.extended = o.Extended; !o.Extended {
+		return nil
+	}
+	r.log.InfoContext(ctx, "the external ID before stays until somebody confirms", "reason", o.Why)
+	if err := r.Secrets.Tag(ctx, r.plan.SecretARN, map[string]string{grant.TagExtended: r.token}); err != nil {
+		return fmt.Errorf("noting that the external ID before stays: %w", err)
+	}
+	return nil
 }
 
 // look reads labels and IDs.
@@ -131,20 +152,20 @@ func (r *rotation) look(ctx context.Context) (promotion, error) {
 	if p.new.err != nil {
 		return promotion{}, p.new.err
 	}
-	before := p.current
+	p.before = p.current
 	if p.moved {
-		before = s.At(grant.StagePrevious)
+		p.before = s.At(grant.StagePrevious)
 	}
-	if before == "" {
+	if p.before == "" {
 		return p, nil
 	}
-	switch p.old, err = r.version(ctx, before); {
+	switch p.old, err = r.version(ctx, p.before); {
 	case p.moved && errors.Is(err, grant.ErrNotFound):
 		return p, nil
 	case err != nil:
 		return promotion{}, err
 	case p.moved && p.old.err == nil && p.new.created.Before(p.old.created):
-		return promotion{}, fmt.Errorf("version %s is current, the younger %s previous: %w", r.token, before, grant.ErrBackwards)
+		return promotion{}, fmt.Errorf("version %s is current, the younger %s previous: %w", r.token, p.before, grant.ErrBackwards)
 	case r.purpose == grant.Birth || p.moved:
 		return p, nil
 	}
@@ -182,35 +203,52 @@ func (r *rotation) ready(ctx context.Context, doc *trust.Document, p promotion) 
 	if _, leaving := p.new.id.DeadlineIn(doc); leaving {
 		return false, fmt.Errorf("the external ID to promote has a deadline in the trust policy: %w", grant.ErrBackwards)
 	}
-	t, _ := r.promoted(doc, p)
+	t, _ := r.promoted(doc, p)                        // of either length: a date takes room, no date doesn't
 	if _, _, err := trust.Apply(doc, t); err != nil { // before the label moves
 		return false, fmt.Errorf("promoting in trust of %s: %w", r.plan.RoleName(), err)
 	}
 	return false, nil
 }
 
-// promoted is the trust policy behind the promotion, and until when it accepts the old ID; zero: it doesn't.
-func (r *rotation) promoted(doc *trust.Document, p promotion) (trust.Plan, time.Time) {
-	ids := grant.IDs{Current: p.new.id}
+// promoted is the trust policy behind the promotion, and until when it accepts the old ID.
+func (r *rotation) promoted(doc *trust.Document, p promotion) (trust.Plan, gate.End) {
+	ids, end := grant.IDs{Current: p.new.id}, gate.End{}
 	if p.old.err == nil && !p.old.id.IsZero() {
-		until, keep := gate.Deadline(doc, gate.Promotion{Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved}, r.Now())
-		if keep {
-			ids.Previous, ids.Until = p.old.id, until
+		end = gate.Deadline(doc, r.ending(p), r.Now())
+		if end.Keep {
+			ids.Previous, ids.Until = p.old.id, end.Until
 		} else {
 			ids.Retired = []grant.ID{p.old.id}
 		}
 	}
-	return r.plan.TrustWith(ids), ids.Until
+	return r.plan.TrustWith(ids), end
+}
+
+// ending is what decides about the old ID.
+func (r *rotation) ending(p promotion) gate.Promotion {
+	confirmed := grant.ConfirmationOf(p.secret.Tags)
+	out := gate.Promotion{
+		Previous: p.old.id, Created: p.new.created, Overlap: r.plan.OverlapOf(r.token), Now: !p.moved,
+		Extended: r.plan.Extended(r.token, p.secret.Tags) || p.extended,
+	}
+	if confirmed.Of(r.token) {
+		out.RetireAt = confirmed.RetireAt
+	}
+	return out
 }
 
 // announce tells of the new ID. A grant's first one is reconcile's to announce, once it is in.
-func (r *rotation) announce(ctx context.Context, p promotion, until time.Time) error {
+func (r *rotation) announce(ctx context.Context, p promotion, end gate.End) error {
 	if r.purpose == grant.Birth {
 		return nil
 	}
-	return r.Outbox.Announce(ctx, r.plan, p.secret.Tags, grant.FactRotated, r.token, events.ExternalIDRotated{
-		Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: until, ConfirmURL: r.plan.ConfirmURL,
-	})
+	data := events.ExternalIDRotated{
+		Where: r.plan.Where(), VersionID: r.token, Cause: grant.CauseOf(r.token), PreviousUntil: end.Until, ConfirmURL: r.plan.ConfirmURL,
+	}
+	if end.Keep && end.Until.IsZero() {
+		data.PreviousUntil, data.Extended = p.new.created.Add(r.plan.OverlapOf(r.token)).UTC().Truncate(time.Second), true
+	}
+	return r.Outbox.Announce(ctx, r.plan, p.secret.Tags, grant.FactRotated, r.token, data)
 }
 
 // clearStray takes AWSPENDING from a version that was left behind, because it blocks every later rotation. One that is

@@ -52,6 +52,8 @@ type Secrets interface {
 	PutVersion(ctx context.Context, secretARN, versionID string, value []byte, stages ...string) error
 	// MoveStage fails where fromVersion doesn't carry the label. "" means none.
 	MoveStage(ctx context.Context, secretARN, stage, toVersion, fromVersion string) error
+	// Tag sets tags and leaves others alone.
+	Tag(ctx context.Context, secretARN string, tags map[string]string) error
 }
 
 // Handler rotates.
@@ -185,7 +187,7 @@ func (r *rotation) refused(ctx context.Context, cause error) {
 // hopeless says whether no later try with the same token can succeed.
 func (r *rotation) hopeless(cause error) bool {
 	for _, kind := range []error{
-		grant.ErrOverlapOpen, grant.ErrForeignValue, grant.ErrBackwards, grant.ErrClosed, grant.ErrBadToken, grant.ErrNotConfigured,
+		grant.ErrOverlapOpen, grant.ErrUnconfirmed, grant.ErrNotIssued, grant.ErrForeignValue, grant.ErrBackwards, grant.ErrClosed, grant.ErrBadToken, grant.ErrNotConfigured,
 		grant.ErrPaused, // until it ends; then the next window, or the same token, starts anew
 	} {
 		if errors.Is(cause, kind) {

@@ -2,6 +2,7 @@ package infratest
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -50,10 +51,14 @@ func (t *Template) intrinsic(name string, arg any) (any, bool) {
 		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix"} {
 			out = strings.ReplaceAll(out, "${"+pseudo+"}", t.ref(pseudo))
 		}
+		out = resourceID.ReplaceAllStringFunc(out, func(id string) string { return t.ref(id[2 : len(id)-1]) })
 		return strings.ReplaceAll(out, "${!", "${"), true
 	}
 	return nil, false
 }
+
+// resourceID is a resource of the template in a text of Fn::Sub.
+var resourceID = regexp.MustCompile(`\$\{[A-Za-z0-9]+\}`)
 
 func (t *Template) ref(id string) string {
 	switch id {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,10 +63,13 @@ type Grant struct {
 	RoleName          string // without path
 	RolePath          string // "/" or "/…/"
 	ExternalID        bool
+	IssuedBy          grant.Issuer  // of external IDs
 	RotateEvery       Every         // Never where ExternalID is false
 	Overlap           time.Duration // zero where ExternalID is false
-	MaxSession        time.Duration // 1 to 12 hours
-	Expires           time.Time     // UTC, to the second; zero: no end
+	WhenUnconfirmed   grant.Unconfirmed
+	ProviderMay       []grant.ProviderAct // nothing where ExternalID is false
+	MaxSession        time.Duration       // 1 to 12 hours
+	Expires           time.Time           // UTC, to the second; zero: no end
 	SourceIdentity    bool
 	MayShareResources bool
 	MayAssumeRoles    []string // role ARNs
@@ -78,6 +82,9 @@ type PickUp struct {
 	Session bool // in a session of the granted role, which may read its own grant's secret
 	Account bool // from the provider's account, by whom may enter
 }
+
+// Lets says whether sessions of the role may ask for an act.
+func (g *Grant) Lets(act grant.ProviderAct) bool { return slices.Contains(g.ProviderMay, act) }
 
 // Permission is one policy of a granted role: exactly one of Managed, ARN and File is set.
 type Permission struct {

@@ -46,6 +46,7 @@ func (e Entry) Plan(s Site) grant.Plan {
 		plan.SecretARN, plan.KeyARN, plan.Prefix = s.SecretARN, s.KeyARN, p.Prefix
 		plan.ConfirmURL = e.ConfirmURL(s)
 		plan.RotateEvery, plan.Overlap = string(g.RotateEvery), grant.Duration(g.Overlap)
+		plan.IssuedBy, plan.WhenUnconfirmed, plan.ProviderMay = g.IssuedBy, g.WhenUnconfirmed, g.ProviderMay
 	}
 	return plan
 }

@@ -87,6 +87,11 @@ providers:
   "quota": 4096,
   "rotateEvery": "weekly",
   "overlap": "1h30m0s",
+  "whenUnconfirmed": "auto",
+  "providerMay": [
+    "confirm",
+    "rotate"
+  ],
   "expires": "2026-12-31T23:59:59Z",
   "notify": [
     {

@@ -18,8 +18,8 @@ var (
 	fileKeys     = []string{"version", "operators", "mailFrom", "alarms", "trustPolicyQuota", "shards", "reshardedFrom", "providers"}
 	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "bus", "grants"}
 	grantKeys    = []string{
-		"name", "permissions", "boundary", "role", "externalId", "rotateEvery", "overlap", "maxSession", "expires",
-		"sourceIdentity", "mayShareResources", "mayAssumeRoles", "pickUp", "notify",
+		"name", "permissions", "boundary", "role", "externalId", "issuedBy", "rotateEvery", "overlap", "whenUnconfirmed", "providerMay",
+		"maxSession", "expires", "sourceIdentity", "mayShareResources", "mayAssumeRoles", "pickUp", "notify",
 	}
 	roleKeys    = []string{"name", "path"}
 	notifyKeys  = []string{"mail", "webhook", "sns"}

@@ -107,7 +107,7 @@ func (r *reader) readExternalID(keys map[string]value, g *Grant) {
 	}
 	if !g.ExternalID {
 		g.RotateEvery = Never
-		for _, key := range []string{"rotateEvery", "overlap"} {
+		for _, key := range []string{"issuedBy", "rotateEvery", "overlap", "whenUnconfirmed", "providerMay"} {
 			if keys[key].present() {
 				r.errorf(keys[key], "", "leave it out, or externalId: true", "%s without an external ID: there is nothing to rotate", key)
 			}
@@ -116,6 +116,8 @@ func (r *reader) readExternalID(keys map[string]value, g *Grant) {
 			"no external ID: one customer's access can be used for another (confused deputy)")
 		return
 	}
+	r.readIssuer(keys["issuedBy"], g)
+	r.readConfirmation(keys, g)
 	schedule, ok := r.readSchedule(keys["rotateEvery"], g)
 	if !ok {
 		return
@@ -125,6 +127,9 @@ func (r *reader) readExternalID(keys map[string]value, g *Grant) {
 
 func (r *reader) readSchedule(v value, g *Grant) (Schedule, bool) {
 	g.RotateEvery = Monthly
+	if g.IssuedBy == grant.IssuedByProvider {
+		g.RotateEvery = Never
+	}
 	if v.present() {
 		text, isText := r.scalar(v)
 		if !isText {
@@ -136,6 +141,10 @@ func (r *reader) readSchedule(v value, g *Grant) (Schedule, bool) {
 	s, ok := g.RotateEvery.schedule(g.Name)
 	if ok && !s.IsZero() && s.Interval <= s.Window {
 		r.errorf(v, "the window of N days is open all day", "rotateEvery: daily", "%s leaves no time for an overlap", g.RotateEvery)
+		return Schedule{}, false
+	}
+	if ok && g.IssuedBy == grant.IssuedByProvider && g.RotateEvery != Never {
+		r.errorf(v, "no schedule knows the provider's next one", "rotateEvery: never", "external IDs that the provider issues come by: countersign rotate GRANT --to -")
 		return Schedule{}, false
 	}
 	if !ok {

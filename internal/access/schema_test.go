@@ -76,6 +76,9 @@ providers:
         externalId: true
         rotateEvery: 30 days
         overlap: 24h
+        issuedBy: countersign
+        whenUnconfirmed: extend
+        providerMay: [confirm]
         maxSession: 1h
         expires: "2026-12-31T23:59:59Z"
         sourceIdentity: true
@@ -110,6 +113,10 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"too many permissions":    strings.Replace(namedGrant, "[ReadOnlyAccess]", "[A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, A11]", 1),
 		"too often":               namedGrant + "        rotateEvery: 2h\n",
 		"a day":                   namedGrant + "        rotateEvery: 1 days\n",
+		"another issuer":          namedGrant + "        issuedBy: vendor\n",
+		"another way":             namedGrant + "        whenUnconfirmed: keep\n",
+		"another act":             namedGrant + "        providerMay: [revoke]\n",
+		"an act twice":            namedGrant + "        providerMay: [confirm, confirm]\n",
 		"an overlap without unit": namedGrant + "        overlap: 24\n",
 		"a local time":            namedGrant + "        expires: \"2026-12-31T23:59:59+02:00\"\n",
 		"an ID in the file":       namedGrant + "        externalId: abc\n",

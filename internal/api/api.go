@@ -33,9 +33,12 @@ type Status struct {
 	NextRotation time.Time `json:"nextRotation,omitzero"`
 	// PausedUntil is until when the schedule starts no rotation; zero: it does.
 	PausedUntil time.Time `json:"pausedUntil,omitzero"`
-	LastUsed    time.Time `json:"lastUsed,omitzero"`
-	Expires     time.Time `json:"expires,omitzero"`
-	CheckedAt   time.Time `json:"checkedAt"`
+	// Confirmation is absent for a grant without an external ID.
+	Confirmation *Confirmation `json:"confirmation,omitempty"`
+
+	LastUsed  time.Time `json:"lastUsed,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"`
+	CheckedAt time.Time `json:"checkedAt"`
 
 	RevokeID string `json:"revokeId,omitempty"`
 	// RestoreTo is the version that a closed grant will be open to, once somebody has asked for a restore.
@@ -50,7 +53,20 @@ type Status struct {
 // ID is one accepted external ID.
 type ID struct {
 	Fingerprint string    `json:"fingerprint"`
-	Until       time.Time `json:"until,omitzero"` // zero: no end
+	Until       time.Time `json:"until,omitzero"`        // zero: no end
+	Unconfirmed bool      `json:"unconfirmed,omitempty"` // the previous one, accepted until somebody confirms the current one
+}
+
+// Confirmation is what was confirmed last, and what happens if nothing more is.
+type Confirmation struct {
+	VersionID string    `json:"versionId,omitempty"` // empty: nothing was ever confirmed
+	By        string    `json:"by,omitempty"`        // provider or operator
+	RetireAt  time.Time `json:"retireAt,omitzero"`   // when the external ID before that version ends
+
+	WhenUnconfirmed string `json:"whenUnconfirmed,omitempty"` // as in access.yaml
+	// Why says in an overlap that nobody has confirmed yet why the previous external ID stays behind it (Extended), or ends.
+	Extended bool   `json:"extended,omitempty"`
+	Why      string `json:"why,omitempty"`
 }
 
 // List is the answer to GET /grants.
@@ -132,9 +148,25 @@ type TestAnswer struct {
 	Destinations []string `json:"destinations"`
 }
 
+// ConfirmRequest is the body of POST /grants/{grant}/confirm: the current external ID is in use. The provider sends it from a
+// session of the granted role named "confirm-" and the version id, an operator from wherever.
+type ConfirmRequest struct {
+	VersionID string `json:"versionId"` // of the secret's current version
+	// RetireIn is how long the external ID before it may stay, as "15m"; empty: 15 minutes. Never longer than its overlap.
+	RetireIn string `json:"retireIn,omitempty"`
+	Reason   string `json:"reason,omitempty"` // an operator's
+}
+
+// ConfirmAnswer says when the external ID before the confirmed version ends.
+type ConfirmAnswer struct {
+	Grant     string    `json:"grant"`
+	VersionID string    `json:"versionId"`
+	RetireAt  time.Time `json:"retireAt"`
+}
+
 // Problem is the body of every answer that isn't 2xx.
 type Problem struct {
 	Error string    `json:"error"`
 	Next  string    `json:"next,omitempty"` // what to try
-	Until time.Time `json:"until,omitzero"` // 409: when the overlap ends
+	Until time.Time `json:"until,omitzero"` // 409: when the overlap ends; 429: when to ask again
 }

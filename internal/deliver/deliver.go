@@ -32,9 +32,10 @@ type Facts struct {
 	EventID   string // metadata.id of the event
 	Kind      events.Type
 	At        time.Time // of the change
-	VersionID string    // External ID Rotated, Access Granted, Access Restored, Previous External ID Retired, Rotation Failed
+	VersionID string    // of whatever tells of a rotation, Access Granted, Access Restored
 	RevokeID  string    // Access Revoked, Access Restored
-	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation.
+	// PreviousUntil is when the ID before a rotated one ends, or a moment before that; zero: it ended with the rotation. The
+	// plan's WhenUnconfirmed says whether it may stay longer.
 	PreviousUntil time.Time
 	Now           time.Time // a deadline before it has passed
 

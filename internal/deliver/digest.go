@@ -222,6 +222,10 @@ func (h Happening) words() string {
 		return "Access granted."
 	case events.TypeExternalIDRotated:
 		return "New external ID, " + cause(h.VersionID) + "."
+	case events.TypeExternalIDConfirmed:
+		return "The new external ID was confirmed."
+	case events.TypeRotationUnconfirmed:
+		return "The new external ID was not confirmed yet."
 	case events.TypePreviousRetired:
 		return "The previous external ID ended."
 	case events.TypeAccessRevoked:

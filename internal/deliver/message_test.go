@@ -64,6 +64,22 @@ var sayings = []saying{
 		facts(events.TypeExternalIDRotated, func(f *Facts) {
 			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-23*time.Hour), f.Now.Add(time.Hour)
 		})},
+	{"external-id-rotated-auto", events.Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+		facts(events.TypeExternalIDRotated, func(f *Facts) {
+			f.VersionID, f.PreviousUntil = scheduledVersion, f.Now.Add(24*time.Hour)
+		})},
+	{"external-id-confirmed", events.Provider, nil,
+		facts(events.TypeExternalIDConfirmed, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"external-id-confirmed-operators", events.Operators, nil,
+		facts(events.TypeExternalIDConfirmed, func(f *Facts) { f.VersionID = scheduledVersion })},
+	{"rotation-unconfirmed", events.Provider, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto },
+		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-12*time.Hour), f.Now.Add(12*time.Hour)
+		})},
+	{"rotation-unconfirmed-operators", events.Operators, func(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedExtend },
+		facts(events.TypeRotationUnconfirmed, func(f *Facts) {
+			f.VersionID, f.At, f.PreviousUntil = scheduledVersion, f.Now.Add(-25*time.Hour), f.Now.Add(-time.Hour)
+		})},
 	{"external-id-rotated-cut", events.Provider, nil,
 		facts(events.TypeExternalIDRotated, func(f *Facts) { f.VersionID = "cut-0123456789abcdef0123456789abcdef" })},
 	{"external-id-rotated-restored", events.Provider, nil,

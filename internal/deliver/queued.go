@@ -131,7 +131,8 @@ func (s Said) check() error {
 		return err
 	case !eventID.MatchString(s.ID):
 		return fmt.Errorf("event id %.60q is not in our form", s.ID)
-	case s.Version != "" && !versionID.MatchString(s.Version), s.Version == "" && s.Kind == events.TypeExternalIDRotated:
+	case s.Version != "" && !versionID.MatchString(s.Version), s.Version == "" && (s.Kind == events.TypeExternalIDRotated ||
+		s.Kind == events.TypeExternalIDConfirmed || s.Kind == events.TypeRotationUnconfirmed):
 		return fmt.Errorf("version id %.80q is not in our form", s.Version)
 	case revocation != (s.RevokeID != "") || revocation && !grant.IsRevokeID(s.RevokeID):
 		return fmt.Errorf("revoke id %.60q is not in our form", s.RevokeID)

@@ -18,6 +18,10 @@ func NewMessage(p grant.Plan, f Facts, to events.Audience) Message {
 		m = w.granted(to)
 	case events.TypeExternalIDRotated:
 		m = w.rotated(to)
+	case events.TypeExternalIDConfirmed:
+		m = w.confirmed(to)
+	case events.TypeRotationUnconfirmed:
+		m = w.unconfirmed(to)
 	case events.TypePreviousRetired:
 		m = w.retired(to)
 	case events.TypeAccessRevoked:
@@ -131,15 +135,19 @@ func (w words) rotated(to events.Audience) Message {
 	case !until.After(w.facts.Now):
 		m.Subject = "new external ID, act now"
 		m.Lead = "Use the new external ID for account " + account + " from now on: the time of the previous one is over."
-		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID was good."}, do, changed, w.version()}
+		good := " the previous ID was good."
+		if w.plan.MayExtend() {
+			good = " the previous ID was good" + w.longer()
+		}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + good}, do, changed, w.version()}
 	case !w.facts.Now.Before(w.facts.LastCall()):
 		m.Subject = "reminder: act before " + minute(until)
 		m.Lead = "The previous external ID for account " + account + " ends at " + minute(until) + ". Who still uses it is out from then on."
-		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do, changed, w.version()}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works" + w.longer()}, do, changed, w.version()}
 	default:
 		m.Subject = "new external ID, act before " + minute(until)
 		m.Lead = "Use the new external ID for account " + account + " before " + minute(until) + "."
-		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works. Then IAM refuses it by itself."}, do, changed, w.version()}
+		m.Rows = []Row{{Label: "Until", Text: minute(until) + " the previous ID also works" + w.longer()}, do, changed, w.version()}
 	}
 	return m
 }

@@ -21,6 +21,7 @@ import (
 const (
 	provider = "arn:aws:iam::111122223333:role/Engineers"
 	oldID    = "abcdefghijklmnopqrstuvwxyz012345"
+	otherID  = "zyxwvutsrqponmlkjihgfedcba543210"
 	newID    = "ABCDEFGHIJKLMNOPQRSTUVWXYZ543210"
 )
 
@@ -298,39 +299,77 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 		return document(statement(trust.SidCurrent, newID, ""), statement(trust.SidPrevious, oldID, until))
 	}
 	created := date("2026-02-04T03:00:00Z")
+	ending := func(end, until string) *trust.Document {
+		return document(statement(trust.SidCurrent, newID, end), statement(trust.SidPrevious, oldID, until))
+	}
+	const never = "without an end"
+	inCurrent := document(statement(trust.SidCurrent, oldID, ""))
+	retire := date("2026-02-04T12:15:00Z")
 	for _, c := range []struct {
-		name    string
-		doc     *trust.Document
-		overlap time.Duration
-		created time.Time
-		want    string // empty: it ends
+		name      string
+		doc       *trust.Document
+		promotion gate.Promotion
+		want      string // empty: it ends
 	}{
-		{"its deadline stands", dated("2026-02-05T03:00:25Z"), 24 * time.Hour, created, "2026-02-05T03:00:25Z"},
-		{"its deadline is too far away", dated("2099-01-01T00:00:00Z"), 24 * time.Hour, created, "2026-02-05T12:00:00Z"},
-		{"it lost its deadline", dated(""), 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
-		{"its deadline has passed", dated("2026-02-04T12:00:00Z"), 24 * time.Hour, created, ""},
-		{"a promotion that was not finished", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
-		{"an older document was put back behind the deadline", document(statement(trust.SidCurrent, oldID, "")), 24 * time.Hour, created.AddDate(0, 0, -9), ""},
-		{"a cut", dated("2026-02-05T03:00:25Z"), 0, created, ""},
-		{"the document doesn't accept it", document(statement(trust.SidCurrent, newID, "")), 24 * time.Hour, created, ""},
-		{"the birth document was put back", bornDoc, 24 * time.Hour, created, "2026-02-05T03:00:00Z"},
-		{"put back behind the deadline", bornDoc, 24 * time.Hour, created.AddDate(0, 0, -2), ""},
-		{"put back, a version from the future", bornDoc, 24 * time.Hour, created.AddDate(1, 0, 0), "2026-02-05T12:00:00Z"},
+		{"its deadline stands", dated("2026-02-05T03:00:25Z"), gate.Promotion{}, "2026-02-05T03:00:25Z"},
+		{"its deadline is too far away", dated("2099-01-01T00:00:00Z"), gate.Promotion{}, "2026-02-05T12:00:00Z"},
+		{"it lost its deadline", dated(""), gate.Promotion{}, "2026-02-05T03:00:00Z"},
+		{"its deadline has passed", dated("2026-02-04T12:00:00Z"), gate.Promotion{}, ""},
+		{"a promotion that was not finished", inCurrent, gate.Promotion{}, "2026-02-05T03:00:00Z"},
+		{"an older document was put back behind the deadline", inCurrent, gate.Promotion{Created: created.AddDate(0, 0, -9)}, ""},
+		{"a cut", dated("2026-02-05T03:00:25Z"), gate.Promotion{Overlap: -1}, ""},
+		{"the document doesn't accept it", document(statement(trust.SidCurrent, newID, "")), gate.Promotion{}, ""},
+		{"the birth document was put back", bornDoc, gate.Promotion{}, "2026-02-05T03:00:00Z"},
+		{"put back behind the deadline", bornDoc, gate.Promotion{Created: created.AddDate(0, 0, -2)}, ""},
+		{"put back, a version from the future", bornDoc, gate.Promotion{Created: created.AddDate(1, 0, 0)}, "2026-02-05T12:00:00Z"},
+		{"promoted just now, although the rotation hung for days", inCurrent, gate.Promotion{Now: true, Created: created.AddDate(0, 0, -9)}, "2026-02-05T12:00:00Z"},
+
+		{"extended", dated(""), gate.Promotion{Extended: true}, never},
+		{"extended, long ago", dated(""), gate.Promotion{Extended: true, Created: created.AddDate(-1, 0, 0)}, never},
+		{"extended, promoted just now", inCurrent, gate.Promotion{Extended: true, Now: true}, never},
+		{"extended, a promotion that was not finished", inCurrent, gate.Promotion{Extended: true}, never},
+		{"extended, the birth document was put back", bornDoc, gate.Promotion{Extended: true, Created: created.AddDate(0, 0, -9)}, never},
+		{"extended, but it has a deadline", dated("2026-02-05T03:00:25Z"), gate.Promotion{Extended: true}, "2026-02-05T03:00:25Z"},
+		{"extended, but its deadline has passed", dated("2026-02-04T12:00:00Z"), gate.Promotion{Extended: true}, ""},
+		{"extended, the document doesn't accept it", document(statement(trust.SidCurrent, newID, "")), gate.Promotion{Extended: true}, ""},
+		{"extended, an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Extended: true, Current: id(t, newID)}, never},
+		{"confirmed, an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Extended: true, Current: id(t, newID), RetireAt: retire}, ""},
+		{"an older document was put back that knows neither", document(statement(trust.SidCurrent, otherID, "")), gate.Promotion{Current: id(t, newID)}, ""},
+		{"extended, a cut", dated(""), gate.Promotion{Extended: true, Overlap: -1}, ""},
+
+		{"extended, and the grant ends", ending("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"), gate.Promotion{Extended: true}, never},
+		{"it has a deadline, and the grant ends", ending("2026-03-01T00:00:00Z", "2026-02-05T03:00:25Z"), gate.Promotion{Extended: true}, "2026-02-05T03:00:25Z"},
+		{"the grant ends before its deadline", ending("2026-02-05T01:00:00Z", "2026-02-05T01:00:00Z"), gate.Promotion{}, "2026-02-05T03:00:00Z"},
+
+		{"confirmed", dated("2026-02-05T03:00:25Z"), gate.Promotion{RetireAt: retire}, "2026-02-04T12:15:00Z"},
+		{"confirmed, its deadline is earlier", dated("2026-02-04T12:01:00Z"), gate.Promotion{RetireAt: retire}, "2026-02-04T12:01:00Z"},
+		{"confirmed, to end at once", dated("2026-02-05T03:00:25Z"), gate.Promotion{RetireAt: now}, ""},
+		{"confirmed, extended", dated(""), gate.Promotion{Extended: true, RetireAt: retire}, "2026-02-04T12:15:00Z"},
+		{"confirmed, extended, to end later than an overlap from now", dated(""), gate.Promotion{Extended: true, RetireAt: date("2099-01-01T00:00:00Z")}, "2026-02-05T12:00:00Z"},
+		{"confirmed, extended, over, an older document was put back", inCurrent, gate.Promotion{Extended: true, RetireAt: created}, ""},
+		{"confirmed, the birth document was put back", bornDoc, gate.Promotion{RetireAt: retire}, ""},
+		{"confirmed, extended, the birth document was put back", bornDoc, gate.Promotion{Extended: true, RetireAt: date("2099-01-01T00:00:00Z")}, ""},
 	} {
-		until, keep := gate.Deadline(c.doc, gate.Promotion{Previous: id(t, oldID), Created: c.created, Overlap: c.overlap}, now)
-		got := ""
-		if keep {
-			got = until.Format(time.RFC3339Nano)
+		p := c.promotion
+		p.Previous = id(t, oldID)
+		if p.Created.IsZero() {
+			p.Created = created
+		}
+		if p.Overlap == 0 {
+			p.Overlap = 24 * time.Hour
+		}
+		end, got := gate.Deadline(c.doc, p, now), ""
+		switch {
+		case end.Keep && end.Until.IsZero():
+			got = never
+		case end.Keep:
+			got = end.Until.Format(time.RFC3339Nano)
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
-	promoting := gate.Promotion{Previous: id(t, oldID), Created: created.AddDate(0, 0, -9), Overlap: 24 * time.Hour, Now: true}
-	if until, keep := gate.Deadline(document(statement(trust.SidCurrent, oldID, "")), promoting, now); !keep || !until.Equal(date("2026-02-05T12:00:00Z")) {
-		t.Errorf("promoted just now, although the rotation hung for days: %s", until)
-	}
-	if _, keep := gate.Deadline(bornDoc, gate.Promotion{Created: created, Overlap: time.Hour}, now); keep {
+	if gate.Deadline(bornDoc, gate.Promotion{Created: created, Overlap: time.Hour}, now).Keep {
 		t.Error("no ID has a deadline")
 	}
 
@@ -343,6 +382,8 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 		{"open", dated("2026-02-05T03:00:25Z"), "2026-02-05T03:00:25Z", true},
 		{"over", dated("2026-02-04T12:00:00Z"), "", false},
 		{"without an end", dated(""), "0001-01-01T00:00:00Z", true},
+		{"without an end but the grant's", ending("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"), "0001-01-01T00:00:00Z", true},
+		{"the grant has ended", ending("2026-02-04T12:00:00Z", "2026-02-04T12:00:00Z"), "", false},
 		{"none", document(statement(trust.SidCurrent, newID, "2026-12-31T00:00:00Z")), "", false},
 	} {
 		until, open := gate.Overlapping(c.doc, now)

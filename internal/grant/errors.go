@@ -21,6 +21,8 @@ var (
 	ErrClosed        = errors.New("grant is closed")
 	ErrDrift         = errors.New("trust policy drifted")
 	ErrOverlapOpen   = errors.New("previous external ID is still accepted")
+	ErrUnconfirmed   = errors.New("previous external ID is accepted until the provider confirms the current one")
+	ErrNotIssued     = errors.New("the provider's external ID was not handed over")
 	ErrNotConfigured = errors.New("grant is not configured")
 	ErrBackwards     = errors.New("staging labels run backwards in time")
 	ErrNotYetVisible = errors.New("accepted but not yet visible") // retry: the write is done, reading it back isn't

@@ -28,6 +28,10 @@ type failure struct {
 var failures = []failure{
 	{"overlap-open", ErrOverlapOpen, "the previous external ID is still accepted",
 		"wait until its deadline, or end it at once: countersign rotate GRANT --leaked"},
+	{"unconfirmed", ErrUnconfirmed, "the provider has not confirmed the current external ID, so the one before it is still accepted",
+		"ask the provider to confirm it; if it uses it, confirm by hand: countersign confirm GRANT; to end both at once: countersign rotate GRANT --leaked"},
+	{"not-issued", ErrNotIssued, "the external IDs of this grant are the provider's, and none was handed over for this rotation",
+		"hand over the new one: countersign rotate GRANT --to -"},
 	{"closed", ErrClosed, "the grant is revoked",
 		"nothing, if that is meant; a revoked grant gets no first external ID"},
 	{"other-role", ErrOtherRole, "the secret's current value names another role than the plan",
@@ -88,8 +92,11 @@ func (f Failure) Lasts() bool {
 	return true
 }
 
-// Meant says whether nobody has to be woken: the rotation was refused because of what an operator did on purpose.
-func (f Failure) Meant() bool { return f.Code == "overlap-open" || f.Code == "closed" }
+// Meant says whether nobody has to be woken by it: the rotation was refused because of what an operator did on purpose, or
+// because it has to wait for the provider.
+func (f Failure) Meant() bool {
+	return f.Code == "overlap-open" || f.Code == "closed" || f.Code == "unconfirmed" // which has an alarm of its own
+}
 
 // Words are the reason and what to do next, for people.
 func (f Failure) Words(name Name) (reason, next string) {

@@ -32,10 +32,14 @@ type Plan struct {
 	SourceIdentity bool             `json:"sourceIdentity,omitempty"`
 	Quota          int              `json:"quota,omitempty"` // characters; zero is AWS's default
 
-	RotateEvery string    `json:"rotateEvery,omitempty"` // as in access.yaml
-	Overlap     Duration  `json:"overlap,omitempty"`
-	Expires     time.Time `json:"expires,omitzero"`
-	Notify      Notify    `json:"notify,omitempty"`
+	IssuedBy    Issuer   `json:"issuedBy,omitempty"`
+	RotateEvery string   `json:"rotateEvery,omitempty"` // as in access.yaml
+	Overlap     Duration `json:"overlap,omitempty"`
+	// WhenUnconfirmed is what becomes of the previous ID at its deadline, see Outlook.
+	WhenUnconfirmed Unconfirmed   `json:"whenUnconfirmed,omitempty"`
+	ProviderMay     []ProviderAct `json:"providerMay,omitempty"` // what sessions of the role may ask for
+	Expires         time.Time     `json:"expires,omitzero"`
+	Notify          Notify        `json:"notify,omitempty"`
 }
 
 // Duration is a time.Duration that reads and writes as "24h0m0s".
@@ -102,7 +106,8 @@ func (p Plan) Trust() trust.Plan {
 // IDs are the external IDs that a trust policy shall accept.
 type IDs struct {
 	Current, Pending, Previous ID
-	Until                      time.Time // end of Previous
+	Until                      time.Time // end of Previous; zero: without one
+	Endless                    bool      // Previous may have had no end until now
 	Retired                    []ID
 }
 
@@ -110,7 +115,7 @@ type IDs struct {
 func (p Plan) TrustWith(ids IDs) trust.Plan {
 	t := p.Trust()
 	t.Current, t.Pending = ids.Current.Reveal(), ids.Pending.Reveal()
-	t.Previous = trust.Previous{ID: ids.Previous.Reveal(), Until: ids.Until}
+	t.Previous = trust.Previous{ID: ids.Previous.Reveal(), Until: ids.Until, Endless: ids.Endless}
 	for _, id := range ids.Retired {
 		t.Retired = append(t.Retired, id.Reveal())
 	}

@@ -82,7 +82,7 @@ func (p Plan) EncodeValue(id ID) ([]byte, error) {
 }
 
 // DecodeValue reads the ID from a secret's value, as foreign input: unknown fields, another grant or role than the plan's
-// and IDs not in our own form are refused with ErrForeignValue (another role's also with ErrOtherRole), the template's
+// and IDs not in our own form (in AWS's, where the provider issues them) are refused with ErrForeignValue (another role's also with ErrOtherRole), the template's
 // constant with ErrNotFound. No error tells the value.
 func (p Plan) DecodeValue(value []byte) (ID, error) {
 	if string(bytes.TrimSpace(value)) == BornSecret {
@@ -100,11 +100,19 @@ func (p Plan) DecodeValue(value []byte) (ID, error) {
 	if v.RoleARN != p.RoleARN {
 		return ID{}, fmt.Errorf("secret of %s: %w: %w", p.Grant, ErrForeignValue, ErrOtherRole)
 	}
-	id, err := ParseOwnID(v.ExternalID, p.Prefix)
+	id, err := p.parseID(v.ExternalID)
 	if err != nil {
 		return ID{}, fmt.Errorf("secret of %s: %w: %w", p.Grant, ErrForeignValue, err)
 	}
 	return id, nil
+}
+
+// parseID takes an external ID in our own form, or in any that AWS takes where the provider issues them.
+func (p Plan) parseID(value string) (ID, error) {
+	if p.IssuedBy == IssuedByProvider {
+		return ParseID(value)
+	}
+	return ParseOwnID(value, p.Prefix)
 }
 
 // Purpose is what a secret's version is for. It stands at the head of the version id, which we choose.

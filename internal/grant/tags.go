@@ -9,6 +9,7 @@ const (
 	TagRestored = TagPrefix + string(FactRestored) // the revoke id that was undone: by reconcile
 	TagSecret   = TagPrefix + "secret"             // ARN of the grant's secret: by the template, on the role
 	TagConfirm  = TagPrefix + "confirm"            // where to confirm a new external ID: by the template, on the role
+	TagExtended = TagPrefix + "extended"           // version whose predecessor stays until somebody confirms, see Extended: by rotate
 	TagPaused   = TagPrefix + "paused"             // until when no scheduled rotation starts, see PausedUntil: by operate
 
 	// TagDisabled and a hash of its URL mark a webhook that answered 410, on the secret that signs for it: by notify. The value
@@ -30,6 +31,9 @@ const (
 	FactRestored Fact = "restored"    // revoke id: by reconcile
 	FactExpired  Fact = "expired"     // the end, RFC 3339: by reconcile
 	FactDrift    Fact = "trust-drift" // hash of what was found: by reconcile
+
+	FactConfirmed   Fact = "confirmed"   // a Confirmation: by confirm
+	FactUnconfirmed Fact = "unconfirmed" // version id and Reminder: by reconcile
 )
 
 // Tag is the key under which the change is noted.

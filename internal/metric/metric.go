@@ -27,23 +27,26 @@ type Name string
 // nothing in an hour in which it isn't written.
 const (
 	RotationsOverdue Name = "RotationsOverdue" // grants whose schedule should have rotated them: by reconcile, at each round of all grants
-	StepsFailed      Name = "StepsFailed"      // steps of rotations that a person has to look at: by rotate; by reconcile of one that is stuck
-	TrustDrifts      Name = "TrustDrifts"      // looks at a grant that found something beside its plan: by reconcile
-	LabelsBackwards  Name = "LabelsBackwards"  // looks at, and rotations of, a secret whose labels run backwards in time
-	RevokeErrors     Name = "RevokeErrors"     // revocations and restores that were not done, or not wholly: by revoke
-	MailsUndelivered Name = "MailsUndelivered" // mails that SES took and that did not arrive, or were called spam: by notify
-	ExternalIDAge    Name = "ExternalIDAge"    // of the current external ID in seconds, for each grant: by reconcile
+	// RotationsUnconfirmed are grants whose previous external ID is accepted behind its overlap, until the provider confirms: by
+	// reconcile, at each round of all grants.
+	RotationsUnconfirmed Name = "RotationsUnconfirmed"
+	StepsFailed          Name = "StepsFailed"      // steps of rotations that a person has to look at: by rotate; by reconcile of one that is stuck
+	TrustDrifts          Name = "TrustDrifts"      // looks at a grant that found something beside its plan: by reconcile
+	LabelsBackwards      Name = "LabelsBackwards"  // looks at, and rotations of, a secret whose labels run backwards in time
+	RevokeErrors         Name = "RevokeErrors"     // revocations and restores that were not done, or not wholly: by revoke
+	MailsUndelivered     Name = "MailsUndelivered" // mails that SES took and that did not arrive, or were called spam: by notify
+	ExternalIDAge        Name = "ExternalIDAge"    // of the current external ID in seconds, for each grant: by reconcile
 )
 
 // Names are all metrics.
-var Names = []Name{RotationsOverdue, StepsFailed, TrustDrifts, LabelsBackwards, RevokeErrors, MailsUndelivered, ExternalIDAge}
+var Names = []Name{RotationsOverdue, RotationsUnconfirmed, StepsFailed, TrustDrifts, LabelsBackwards, RevokeErrors, MailsUndelivered, ExternalIDAge}
 
 // MostAges is how many grants may be deployed for each to have a metric of its ID's age. A metric costs nearly as much as the
 // secret: above this none is written.
 const MostAges = 20
 
 // Alarms is how many alarms a stack has. A test of package infra holds it.
-const Alarms = 8
+const Alarms = 9
 
 // The units, in CloudWatch's words.
 const (

@@ -114,7 +114,8 @@ func (a *acting) replay() error {
 // IAM nor a secret's value: that the stack's policies refuse it both is tested in package infra.
 func (a *acting) forger() error {
 	tags := []string{grant.TagRevoked, grant.TagRestored, grant.FactRotated.AnnouncedTag(), grant.FactRotated.Tag(), grant.FactFailed.Tag(),
-		grant.FactGranted.Tag(), grant.FactRetired.AnnouncedTag(), grant.FactDrift.Tag(), grant.FactRevoked.AnnouncedTag()}
+		grant.FactGranted.Tag(), grant.FactRetired.AnnouncedTag(), grant.FactDrift.Tag(), grant.FactRevoked.AnnouncedTag(),
+		grant.FactConfirmed.Tag(), grant.FactUnconfirmed.Tag(), grant.TagExtended}
 	arn := a.plan.SecretARN
 	for a.rest(5*time.Minute, 90*time.Minute) {
 		d := a.draw()

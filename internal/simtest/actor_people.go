@@ -62,8 +62,10 @@ func (a *acting) operator() error {
 				}
 				return a.patient(answer, err)
 			})
-		case d.chance(0.92):
+		case d.chance(0.88):
 			a.freeze()
+		case d.chance(0.95):
+			a.confirmByHand()
 		default:
 			_, _ = a.Status(a.ctx, a.plan.Grant)
 		}
@@ -108,8 +110,12 @@ func (a *acting) patient(_ any, err error) error {
 func (a *acting) deploy() error {
 	for a.rest(30*time.Minute, 4*time.Hour) {
 		a.redeploy(func(p *grant.Plan) {
-			if d := a.draw(); d.chance(0.2) {
+			d := a.draw()
+			if d.chance(0.2) {
 				p.Overlap = grant.Duration(time.Hour)
+			}
+			if d.nth(1).chance(0.1) {
+				p.WhenUnconfirmed = pick(d.nth(2), []grant.Unconfirmed{grant.UnconfirmedAuto, grant.UnconfirmedCut, grant.UnconfirmedExtend})
 			}
 		})
 	}

@@ -112,7 +112,7 @@ func (w *watch) answered(revokeID string, asked time.Time) {
 
 // unasked holds our writes of the trust policy to what was asked for: a revocation tries the Deny, which ends sessions, before
 // anything else, and nobody opens a revoked grant who has not read an operator's intent in its Deny (I3); an ID that stands
-// until a date stays until then, unless a cut or a restore ends it (I1).
+// until a date stays until then, unless a cut, a restore or a confirmation ends it (I1).
 //
 // The last is not asked in a run with the forger, nor of a write by an old read, nor while somebody else's write or a Deny of
 // everything stands.
@@ -125,7 +125,7 @@ func (w *watch) unasked(s sim.Seen, before, after *verdicts) {
 	case before.closed && !after.closed && read != nil && read.closed && !w.denied.IsZero() && !meant:
 		_ = w.violated(w.forged("I3"), "%s opened the trust policy although %s stands", s.Actor, cmp.Or(w.standing, "a revocation"))
 	}
-	if w.forging() || w.hand || !w.denied.IsZero() || read != before || before.closed || after.closed || before.born || after.born || w.ending(after) {
+	if w.forging() || w.hand || !w.denied.IsZero() || read != before || before.closed || after.closed || before.born || after.born || w.ending(after) || w.retired() {
 		return
 	}
 	for _, id := range before.accepted {

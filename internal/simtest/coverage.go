@@ -25,6 +25,9 @@ type Coverage struct {
 
 	Overtaken   int // writes of the trust policy over one that came after our last read
 	Lines       int // of the functions' logs that were searched for external IDs
+	Extended    int // previous IDs that were to stay until somebody confirms
+	Confirmed   int // confirmations that counted
+	Lateness    int // of an older version, over the current one's
 	Pauses      int // of the schedule, and ends of pauses
 	PutOff      int // steps of rotations that a pause put off
 	Restores    int // that lifted a Deny
@@ -100,6 +103,9 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Overtaken += o.Overtaken
 	c.Lines += o.Lines
 	c.Pauses += o.Pauses
+	c.Extended += o.Extended
+	c.Confirmed += o.Confirmed
+	c.Lateness += o.Lateness
 	c.PutOff += o.PutOff
 	c.Restores += o.Restores
 	c.Taken += o.Taken
@@ -169,6 +175,7 @@ func (r *Report) Print(w io.Writer) {
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
 	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
 	p("pauses       %d, ends of them included; %d tries of rotations put off\n", r.Pauses, r.PutOff)
+	p("confirmed    %d times; %d previous IDs were to stay until then; %d late confirmations over the current one's\n", r.Confirmed, r.Extended, r.Lateness)
 	p("webhooks     %d messages taken, %d endpoints disabled; %d digests mailed\n", r.Taken, r.Gone, r.Digests)
 	p("logs         %d lines searched for external IDs\n", r.Lines)
 	p("\ntrouble\n")

@@ -14,6 +14,7 @@ import (
 // Pair is two things that happen beside each other, to be tried in every order with a crash at every point.
 type Pair struct {
 	Name    string
+	plan    func(*grant.Plan) // changes the usual one; may be nil
 	prepare func(*run) error
 	acts    []act // each a process; what the engine does about a rotation is one more
 }
@@ -145,6 +146,9 @@ func (e *explorer) rest(r *run, h *history) error {
 func (e *explorer) begin(tell func(Line)) (*run, *history, error) {
 	p := profile{plan: Migration()}
 	p.plan.Overlap, p.plan.RotateEvery = grant.Duration(time.Hour), "never"
+	if e.pair.plan != nil {
+		e.pair.plan(&p.plan)
+	}
 	r := &run{Options: Options{Tell: tell}, shop: e.shop, ctx: context.Background(), profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
 	for _, a := range e.pair.acts {
 		r.profile.forged = r.profile.forged || a.name == "forger"

@@ -146,4 +146,4 @@ func readsIAM(c sim.Call) bool {
 }
 
 // functions are the actors that are Countersign's own.
-var functions = map[string]bool{"rotate": true, "reconcile": true, "revoke": true, "operate": true, "notify": true}
+var functions = map[string]bool{"rotate": true, "reconcile": true, "revoke": true, "operate": true, "confirm": true, "notify": true}

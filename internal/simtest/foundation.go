@@ -14,6 +14,7 @@ import (
 type foundation struct {
 	adopted, late, webhook bool
 	every, overlap         string
+	unconfirmed            grant.Unconfirmed
 	asks                   string // of each destination
 }
 
@@ -26,7 +27,7 @@ type founded struct {
 // found puts the account to where the actors come: the grant is deployed and was rotated once.
 func (r *run) found() error {
 	p := r.profile
-	key := foundation{p.plan.Adopted, p.late, p.webhook, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String(), fmt.Sprint(p.plan.Notify[0].On, p.asks)}
+	key := foundation{p.plan.Adopted, p.late, p.webhook, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String(), p.plan.WhenUnconfirmed, fmt.Sprint(p.plan.Notify[0].On, p.asks)}
 	f := r.shop.founded[key]
 	if f == nil {
 		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}

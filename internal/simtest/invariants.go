@@ -22,6 +22,7 @@ import (
 //	I9 the forger can't open or lengthen: I2, I3 and I8 in a run with the forger
 //	I10 a pause holds back what the schedule begins, and nothing else  pauses
 //	I11 every destination is told, until it wants no more  posted, delivered
+//	I12 confirmations count only in sessions of the current ID's, and end what they say  noted, owes, unended
 
 // check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.
 func (w *watch) check() error {
@@ -57,6 +58,7 @@ func (w *watch) noLockOut() {
 			return
 		}
 	}
+	w.kept()
 }
 
 func (w *watch) expired() bool {
@@ -157,7 +159,7 @@ func (w *watch) converged() error {
 		_, dated := w.documentOf().Deadline(id)
 		pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending) // of a rotation that the engine gave up
 		ending := id == w.before && dated
-		if id != w.current && !ending && w.version(id) != pending {
+		if id != w.current && !ending && !w.endless(id) && w.version(id) != pending {
 			return w.violated("I6", "the trust policy still accepts the external ID of version %s", w.version(id))
 		}
 	}

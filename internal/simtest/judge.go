@@ -34,6 +34,7 @@ type verdicts struct {
 	accepted     []string    // in our own form
 	dates        []time.Time // in their order
 	spans        [][]entry   // who enters before the first date, between, after the last; nil: not asked yet
+	confirmable  bool        // a previous ID opens a session that confirms
 	foreign      []string    // what in it is somebody else's, in a form that can be compared
 }
 
@@ -55,6 +56,7 @@ func (j *judge) of(doc *trust.Document) *verdicts {
 		}
 		if until, ok := doc.Deadline(a.ID); ok {
 			v.dates = append(v.dates, until)
+			v.confirmable = v.confirmable || ownForm(a.ID) && opensConfirming(doc, a.ID, until)
 		}
 		v.dates = append(v.dates, a.Until)
 	}
@@ -66,6 +68,18 @@ func (j *judge) of(doc *trust.Document) *verdicts {
 	v.foreign = foreignItems(doc)
 	j.known[doc] = v
 	return v
+}
+
+// opensConfirming says whether a previous ID opens a session whose name would confirm.
+func opensConfirming(doc *trust.Document, id string, until time.Time) bool {
+	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	if !until.IsZero() {
+		at = until.Add(-time.Second)
+	}
+	r := trust.Request{Principal: Provider, At: at, Context: map[string][]string{
+		"sts:RoleSessionName": {"confirm-00000000000000000000000000000000"}, "sts:ExternalId": {id},
+	}}
+	return doc.Effect(r) != trust.Deny
 }
 
 // enters lists who gets in at a time.

@@ -11,16 +11,18 @@ import (
 // Pairs are what is explored exhaustively. A restore is two halves: until the version that may reopen is current, and from then
 // on. Between them nothing but labels and tags changes, and what looks in the first half finds the grant closed.
 var Pairs = []Pair{
-	{"rotate x revoke", startRotation, []act{revoking}},
-	{"revoke x restore, asked", revokedBefore, []act{revoking, restoring}},
-	{"revoke x restore, opening", restoredNext, []act{revoking, reconciling}},
-	{"revoke x revoke", nothing, []act{revoking, again}},
-	{"rotate x redeploy", startRotation, []act{redeploying}},
-	{"rotate x reconcile", startRotation, []act{reconciling}},
-	{"rotate x foreign edit", startRotation, []act{editing}},
-	{"restore, asked x replayed event", revokedBefore, []act{restoring, replaying}},
-	{"restore, opening x replayed event", restoredNext, []act{reconciling, replaying}},
-	{"revoke x forger", nothing, []act{revoking, forging}},
+	{"rotate x revoke", nil, startRotation, []act{revoking}},
+	{"revoke x restore, asked", nil, revokedBefore, []act{revoking, restoring}},
+	{"revoke x restore, opening", nil, restoredNext, []act{revoking, reconciling}},
+	{"revoke x revoke", nil, nothing, []act{revoking, again}},
+	{"rotate x redeploy", nil, startRotation, []act{redeploying}},
+	{"rotate x reconcile", nil, startRotation, []act{reconciling}},
+	{"rotate x foreign edit", nil, startRotation, []act{editing}},
+	{"restore, asked x replayed event", nil, revokedBefore, []act{restoring, replaying}},
+	{"restore, opening x replayed event", nil, restoredNext, []act{reconciling, replaying}},
+	{"revoke x forger", nil, nothing, []act{revoking, forging}},
+	{"rotate x confirm", auto, startRotation, []act{inUse}},
+	{"revoke x confirm", auto, rotatedBefore, []act{revoking, inUse}},
 }
 
 func nothing(*run) error { return nil }
@@ -138,5 +140,35 @@ var forging = act{"forger", func(h *history, ctx context.Context) error {
 	h.knows("looked", h.watch.standing)
 	_ = h.Secrets.Tag(ctx, arn, map[string]string{grant.TagRestored: h.watch.standing})
 	_, _ = h.Reconcile(ctx, h.plan.Grant)
+	return nil
+}}
+
+// auto is the plan of pairs in which somebody confirms.
+func auto(p *grant.Plan) { p.WhenUnconfirmed = grant.UnconfirmedAuto }
+
+// rotatedBefore is a grant whose last rotation nobody has confirmed: the ID before is to stay.
+func rotatedBefore(r *run) error {
+	if err := r.Secrets.Rotate(r.ctx, r.plan.SecretARN, "rotate-00000000000000000000000000000001"); err != nil {
+		return err
+	}
+	if err := r.RunRotations(r.ctx); err != nil {
+		return err
+	}
+	r.Sleep(r.ctx, 3*time.Hour)
+	return r.watch.check()
+}
+
+// inUse is a provider that enters with what it finds current, and confirms that.
+var inUse = act{"fleet", func(h *history, ctx context.Context) error {
+	version, id, err := h.Read(ctx, h.plan.Grant, grant.StageCurrent)
+	if err != nil {
+		return nil
+	}
+	s, err := h.EnterTo(ctx, h.plan.Grant, version, id)
+	h.knows("entered", version, err == nil)
+	if err != nil {
+		return nil
+	}
+	_, _ = h.Confirm(ctx, s, h.plan.Grant, version, "0s")
 	return nil
 }}

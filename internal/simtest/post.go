@@ -115,13 +115,15 @@ type letter struct {
 }
 
 var letterOf = map[events.Type]letter{
-	events.TypeAccessGranted:     {[]string{"access granted"}, []events.Class{events.Action}},
-	events.TypeAccessExpired:     {[]string{"access expired"}, []events.Class{events.Revoke}},
-	events.TypeAccessRevoked:     {[]string{"access revoked"}, []events.Class{events.Revoke}},
-	events.TypeAccessRestored:    {[]string{"access restored"}, []events.Class{events.Action, events.Revoke}},
-	events.TypeExternalIDRotated: {[]string{"new external ID", "reminder"}, []events.Class{events.Action}},
-	events.TypePreviousRetired:   {[]string{"previous external ID ended"}, nil},
-	events.TypeTestRequested:     {[]string{"TEST"}, []events.Class{events.Action, events.Revoke}},
+	events.TypeAccessGranted:       {[]string{"access granted"}, []events.Class{events.Action}},
+	events.TypeAccessExpired:       {[]string{"access expired"}, []events.Class{events.Revoke}},
+	events.TypeAccessRevoked:       {[]string{"access revoked"}, []events.Class{events.Revoke}},
+	events.TypeAccessRestored:      {[]string{"access restored"}, []events.Class{events.Action, events.Revoke}},
+	events.TypeExternalIDRotated:   {[]string{"new external ID", "reminder"}, []events.Class{events.Action}},
+	events.TypeExternalIDConfirmed: {[]string{"external ID confirmed"}, nil},
+	events.TypeRotationUnconfirmed: {[]string{"confirm the new external ID"}, []events.Class{events.Action}},
+	events.TypePreviousRetired:     {[]string{"previous external ID ended"}, nil},
+	events.TypeTestRequested:       {[]string{"TEST"}, []events.Class{events.Action, events.Revoke}},
 }
 
 // wants says whether a destination of the provider's asked to be told of an event. One that says nothing is a person, who hears

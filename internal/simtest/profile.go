@@ -58,6 +58,9 @@ func profileOf(d dice) profile {
 	}
 	p.plan.RotateEvery = pick(d.on("every"), []string{"4h", "4h", "6h", "never"})
 	p.plan.Overlap = grant.Duration(pick(d.on("overlap"), []time.Duration{time.Hour, 2 * time.Hour, 150 * time.Minute}))
+	p.plan.WhenUnconfirmed = pick(d.on("unconfirmed"), []grant.Unconfirmed{
+		grant.UnconfirmedCut, grant.UnconfirmedCut, grant.UnconfirmedCut, grant.UnconfirmedAuto, grant.UnconfirmedAuto, grant.UnconfirmedExtend,
+	})
 	p.plan.Notify = grant.Notify{{Channel: grant.Mail, Address: "jdoe@hestio.example"}}
 	p.plan.Notify[0].On = pick(d.on("mail"), asks)
 	for i, a := range everybody {
@@ -107,7 +110,7 @@ type actor struct {
 }
 
 // crowd is how many there are.
-const crowd = 11
+const crowd = 13
 
 // everybody who takes part.
 var everybody = [crowd]actor{
@@ -115,6 +118,8 @@ var everybody = [crowd]actor{
 	{"reconcile", 1, nil},      // by timer and queue
 	{"notify", 1, nil},         // by queue
 	{"provider", 1, (*acting).provider},
+	{"fleet", 0.5, (*acting).fleet},
+	{"sleeper", 0.3, (*acting).sleeper},
 	{"ann", 0.7, (*acting).operator},
 	{"bob", 0.4, (*acting).operator},
 	{"deploy", 0.5, (*acting).deploy},

@@ -22,7 +22,7 @@ import (
 
 // Create makes what the stack makes for a grant, up to Custom::Grant: the role is born closed.
 func (w *World) Create(p grant.Plan, policies ...sim.Policy) error {
-	if err := w.World.Deploy(p, policies...); err != nil {
+	if err := w.World.Deploy(p, append(policies, ownCalls(p.Grant))...); err != nil {
 		return err
 	}
 	w.Plans[p.Grant], w.Grants[p.Grant], w.Notifier.Grants[p.Grant] = p, p.RoleName(), true
@@ -97,8 +97,11 @@ func (w *World) Ask(ctx context.Context, caller, method, path string, body, answ
 		r.Body = string(b)
 	}
 	function, handle := "operate", w.Operations.Handle
-	if verb := path[strings.LastIndexByte(path, '/')+1:]; verb == "revoke" || verb == "restore" {
+	switch verb := path[strings.LastIndexByte(path, '/')+1:]; verb {
+	case "revoke", "restore":
 		function, handle = "revoke", w.Revoker.Handle
+	case "confirm":
+		function, handle = "confirm", w.Confirming.Handle
 	}
 	var got response
 	err := w.Invoke(ctx, function, func(ctx context.Context) error {
@@ -260,6 +263,7 @@ func Migration() grant.Plan {
 		SecretARN:  "arn:aws:secretsmanager:eu-central-1:" + Customer + ":secret:countersign/migration-Ab12Cd",
 		Prefix:     "hestio",
 		Principals: []string{"arn:aws:iam::111122223333:root"}, RotateEvery: "monthly", Overlap: grant.Duration(24 * time.Hour),
-		Conditions: map[string]map[string][]string{"ArnLike": {"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/Engineers-*"}}},
+		ProviderMay: grant.ProviderActs,
+		Conditions:  map[string]map[string][]string{"ArnLike": {"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/Engineers-*"}}},
 	}
 }

@@ -49,6 +49,7 @@ type watch struct {
 	revocation           // what of it stands
 	asking               // what operators asked for
 	post                 // what destinations were told
+	confirming           // what was confirmed
 	revokes    []revoked // what operators were told
 	forgedTags bool
 
@@ -89,6 +90,7 @@ func newWatch(r *run) *watch {
 		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}},
 		asking:     newAsking(asking{}),
 		post:       newPost(),
+		confirming: newConfirming(confirming{}),
 	}
 }
 
@@ -104,7 +106,7 @@ func (w *watch) remember(o *watch) {
 	}
 	w.valued = maps.Clone(o.valued)
 	w.asked, w.denyRead = maps.Clone(o.asked), map[*sim.Process]string{}
-	w.asking, w.post = newAsking(o.asking), newPost()
+	w.asking, w.post, w.confirming = newAsking(o.asking), newPost(), newConfirming(o.confirming)
 	w.since, w.under = map[*sim.Process]int{}, map[*sim.Process]*look{}
 	w.reads, w.readStale = map[*sim.Process]*verdicts{}, map[*sim.Process]bool{}
 	w.documents, w.promoted, w.revokes = slices.Clip(o.documents), slices.Clip(o.promoted), slices.Clone(o.revokes)
@@ -158,6 +160,9 @@ func (w *watch) labels(actor string, p *sim.Process) {
 		}
 		if actor == "rotate" {
 			w.Rotations++
+			w.owes(w.version(w.current), version, p)
+		} else if actor != "" {
+			w.owed = "" // the forger moved it
 		}
 		if w.plan.OverlapOf(version) == 0 { // a replica may not know it yet, and the one before is no help
 			w.excuse(Propagation)
@@ -221,6 +226,7 @@ func (w *watch) saw(s sim.Seen) {
 	}
 	w.since[s.Process]++
 	w.attempted(s)
+	w.noted(s)
 	w.hinders(s)
 	w.posted(s)
 	switch s.Action {
@@ -256,6 +262,9 @@ func (w *watch) saw(s sim.Seen) {
 		}
 	case "PutParameter":
 		if plan, err := w.Parameters.Standing(w.plan.Grant); s.Done && err == nil {
+			if plan.WhenUnconfirmed != w.plan.WhenUnconfirmed {
+				w.owed, w.replanned = "", true
+			}
 			w.plan, w.planned = plan, w.Steps
 		}
 	case "GetParameter":

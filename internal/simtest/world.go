@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/countersign/countersign/functions/confirm"
 	"github.com/countersign/countersign/functions/notify"
 	"github.com/countersign/countersign/functions/operate"
 	"github.com/countersign/countersign/functions/reconcile"
@@ -72,6 +73,7 @@ type World struct {
 	Reconciler *reconcile.Handler
 	Revoker    *revoke.Handler
 	Operations *operate.Handler
+	Confirming *confirm.Handler
 	Notifier   *notify.Handler
 	Receiver   *sim.Receiver // of all webhooks
 
@@ -117,6 +119,10 @@ func New(cfg Config) *World {
 	w.Operations = &operate.Handler{
 		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out,
 		Now: w.Now, Rand: w.Rand(), Log: log,
+	}
+	w.Confirming = &confirm.Handler{
+		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Secrets: w.Secrets, Queue: w.Queue(CheckQueue), Outbox: out,
+		Now: w.Now, Log: log,
 	}
 	w.Receiver = must(w.NewReceiver(SigningKey))
 	w.Notifier = &notify.Handler{

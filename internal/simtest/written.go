@@ -46,6 +46,7 @@ func (w *watch) written(s sim.Seen) {
 	w.documents = append(w.documents, after.doc.Bytes())
 	w.foreignLost(s, before, after)
 	w.unasked(s, before, after)
+	w.unended(s, after)
 	for _, id := range after.accepted {
 		m := w.ids[id]
 		if m == nil {

@@ -276,7 +276,8 @@ func surplus(s *statement, p Plan, again bool) (string, error) {
 func mended(s, want *statement, p Plan) []string {
 	var drift []string
 	limited := func(s *statement) bool { t, ok := s.limit(); return ok && !t.IsZero() }
-	if s.canonical(phase) != want.canonical(phase) || limited(want) && !limited(s) {
+	lost := limited(want) && !limited(s) && (s.sid != SidPrevious || !p.Previous.Endless)
+	if s.canonical(phase) != want.canonical(phase) || lost {
 		drift = append(drift, s.name()+" was not as the plan asks: "+s.describe()+"; mended")
 	}
 	known := append([]string{p.Current, p.Pending, p.Previous.ID}, p.Retired...)

@@ -303,3 +303,22 @@ func TestLargest(t *testing.T) {
 }
 
 func overlapOf(p trust.Plan) trust.Plan { p.Pending = idNew; return p }
+
+// A previous ID that was accepted until somebody confirms has a deadline once somebody did. Where nobody expects that, a
+// deadline that is gone is drift.
+func TestAPreviousIDGetsADeadline(t *testing.T) {
+	p := promoted()
+	p.Previous.Until = time.Time{}
+	without := apply(t, parse(t, trust.BornDocument), p)
+	allow(t, without, call(engineer, idOld, deadline.AddDate(9, 0, 0)))
+	p.Previous.Until, p.Previous.Endless = deadline, true
+	with, diff := applyDiff(t, without, p)
+	if len(diff.Drift) > 0 || diff.Empty() {
+		t.Errorf("drift %v, changes %v", diff.Drift, diff.Lines)
+	}
+	deny(t, with, call(engineer, idOld, deadline))
+	p.Previous.Endless = false
+	if _, diff := applyDiff(t, without, p); len(diff.Drift) == 0 {
+		t.Error("no drift, although somebody must have taken the deadline out")
+	}
+}

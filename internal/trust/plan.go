@@ -35,6 +35,8 @@ type Conditions map[string]map[string][]string
 type Previous struct {
 	ID    string
 	Until time.Time // UTC, to the second; zero means: until somebody ends it
+	// Endless says that the document may have it without an end although there is one now: then that is no drift.
+	Endless bool
 }
 
 // Plan is the trust policy that is wanted. External IDs are plain strings here because this package writes them into

@@ -62,6 +62,21 @@ func Caller(r Request, account string, roles grant.Roles) (string, error) {
 	return identity.UserArn, nil
 }
 
+// OwnSession is the caller where it is a session of the granted role of that name, and the session's name. ok is false for
+// everybody else. What such a caller may do is the handler's to know: never what an operator may.
+func OwnSession(r Request, account, roleName string) (caller, session string, ok bool) {
+	identity := r.RequestContext.Identity
+	parts := strings.SplitN(identity.UserArn, ":", 6)
+	if identity.AccountID != account || len(parts) != 6 || parts[2] != "sts" || parts[4] != account || roleName == "" {
+		return "", "", false
+	}
+	path := strings.Split(parts[5], "/")
+	if len(path) != 3 || path[0] != "assumed-role" || path[1] != roleName || path[2] == "" {
+		return "", "", false
+	}
+	return identity.UserArn, path[2], true
+}
+
 func accountOf(arn string) string {
 	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
 		return parts[4]
@@ -109,7 +124,7 @@ func Body(r Request, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return Refuse(http.StatusBadRequest, `send JSON like {"reason":"project ended"}`, "the body can't be read as such a request")
+		return Refuse(http.StatusBadRequest, "send JSON, with no other fields than this request has", "the body can't be read as such a request")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Refuse(http.StatusBadRequest, "send one JSON object", "the body goes on behind its end")

@@ -96,6 +96,12 @@ func (c *Client) Rotate(ctx context.Context, name grant.Name, r api.RotateReques
 	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "rotate")
 }
 
+// Confirm says that the current version is in use. grant.ErrConflict where it is not the current one, or confirmed already.
+func (c *Client) Confirm(ctx context.Context, name grant.Name, r api.ConfirmRequest) (api.ConfirmAnswer, error) {
+	var out api.ConfirmAnswer
+	return out, c.call(ctx, Timeout, http.MethodPost, r, &out, "grants", string(name), "confirm")
+}
+
 // Pause holds scheduled rotations back, and tells until when.
 func (c *Client) Pause(ctx context.Context, name grant.Name, r api.PauseRequest) (api.PauseAnswer, error) {
 	var out api.PauseAnswer
