@@ -247,3 +247,36 @@ func TestATagOfAnotherRevocationEndsARestore(t *testing.T) {
 		t.Errorf("announced %+v", e)
 	}
 }
+
+// Who may move labels and invoke rotate calls a grant unborn, by the version that the template made, and an ID that is over
+// pending.
+func TestAGrantThatIsCalledUnbornTakesNoOldID(t *testing.T) {
+	for name, restored := range map[string]bool{"its birth again": false, "its restore again": true} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			old, _ := w.labelled(grant.StageCurrent)
+			if restored {
+				w.revoked()
+				w.Sleep(w.ctx, 5*time.Minute)
+				w.looks()
+				old = w.begun(w.revokeID()).VersionID
+				w.must(w.RunRotations(w.ctx))
+				w.looks()
+				w.Sleep(w.ctx, 48*time.Hour)
+			}
+			cut := "cut-0123456789abcdef0123456789abcdef"
+			w.rotated(cut)
+			w.looks()
+			fresh := w.valueOf(cut)
+			w.lets(fresh)
+			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StageCurrent, w.Secrets.Stored(w.plan.SecretARN)[0].ID, cut))
+			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePending, old, cut))
+			for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
+				_ = w.step(step, old)
+				w.lets(fresh)
+			}
+			_, _ = w.look()
+			w.lets(fresh)
+		})
+	}
+}

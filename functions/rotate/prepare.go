@@ -272,7 +272,7 @@ func (r *rotation) opening(doc *trust.Document, current, made version, retired [
 		return trust.Plan{}, fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
 	}
 	if r.purpose == grant.Birth || r.purpose == grant.Restore && unborn(current) {
-		return r.plan.TrustWith(grant.IDs{Current: made.id}), nil // there is no other
+		return r.only(doc, made)
 	}
 	if current.err != nil {
 		return trust.Plan{}, current.err
@@ -289,6 +289,19 @@ func (r *rotation) opening(doc *trust.Document, current, made version, retired [
 		return trust.Plan{}, fmt.Errorf("the current external ID has a deadline in the trust policy: %w", grant.ErrBackwards)
 	}
 	return r.plan.TrustWith(grant.IDs{Current: current.id, Pending: made.id, Retired: retired}), nil
+}
+
+// only is the trust policy of a grant that has no ID but the new one. That is what the labels say, which others may move: the
+// trust policy itself must let nobody in yet, or be that already.
+func (r *rotation) only(doc *trust.Document, made version) (trust.Plan, error) {
+	t := r.plan.TrustWith(grant.IDs{Current: made.id})
+	if doc.Born() || doc.Closed() {
+		return t, nil
+	}
+	if _, diff, err := trust.Apply(doc, t); err != nil || !diff.Empty() {
+		return trust.Plan{}, fmt.Errorf("the labels say that the grant has no external ID yet, but its trust policy accepts one: %w", grant.ErrBackwards)
+	}
+	return t, nil
 }
 
 // replace writes the trust policy. What was found beside the plan is reconcile's to announce.
