@@ -68,6 +68,11 @@ func (j *judge) of(doc *trust.Document) *verdicts {
 	return v
 }
 
+// same says whether two documents are one. What a run is founded on was judged before others were forgotten.
+func (v *verdicts) same(other *verdicts) bool {
+	return v == other || v != nil && other != nil && bytes.Equal(v.doc.Bytes(), other.doc.Bytes())
+}
+
 // enters lists who gets in at a time.
 func (v *verdicts) enters(now time.Time) []entry {
 	span := 0

@@ -24,7 +24,7 @@ func (w *watch) written(s sim.Seen) {
 		return
 	}
 	switch read := w.reads[s.Process]; {
-	case read == nil || read == before:
+	case read == nil || read.same(before):
 	case w.readStale[s.Process]:
 		w.wrote(s.Actor)
 	default:
