@@ -110,7 +110,7 @@ func (w *watch) looks(deploy bool, act func() error) error {
 // tied says whether the current version and the one before were made in the same second, and the trust policy doesn't accept
 // the current one. AWS dates versions no finer: labels that were swapped look the same, and only a person may say which it is.
 func (w *watch) tied() bool {
-	if slices.Contains(w.views[0].accepted, w.current) {
+	if v := w.views[0]; v == nil || slices.Contains(v.accepted, w.current) { // nil: nothing has been seen yet
 		return false
 	}
 	var at [2]int64
