@@ -75,9 +75,9 @@ func (w *watch) slowed() {
 // somebody else wrote it until the first quiet look, and behind a deploy only for a moment, see soon.
 //
 // In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is; so it
-// does where two versions of the same second leave it to a person which is current. Nor
-// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
-// calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
+// does where two versions of the same second leave it to a person which is current. Nor does anything while the forger has
+// AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag calls the revocation undone that
+// stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
 	p, l, known := w.Running(), &look{began: w.Steps}, len(w.revokes)
 	w.under[p] = l
