@@ -152,8 +152,8 @@ sim-exhaustive: need-go ## every order of pairs of operations, with a crash at e
 	$(GO) run ./internal/simtest/cmd/sim -exhaustive -for 30m
 
 sim-mutants: need-go ## known bugs planted in the functions, one at a time: the simulation must break a promise on each
-	GOGC=400 $(GO) run ./tools/mutants -dir internal/simtest/testdata/mutants -min 25 -parallel 2 -timeout 3m -- \
-	  ./internal/simtest -run '^TestNoRunBreaksAPromise$$' -runs 3000
+	GOGC=400 $(GO) run ./tools/mutants -dir internal/simtest/testdata/mutants -min 25 -parallel 2 -timeout 6m -- \
+	  ./internal/simtest -run '^TestNoRunBreaksAPromise$$' -runs 6000
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...

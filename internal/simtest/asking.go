@@ -125,7 +125,7 @@ func (w *watch) unasked(s sim.Seen, before, after *verdicts) {
 	case before.closed && !after.closed && read != nil && read.closed && !w.denied.IsZero() && !meant:
 		_ = w.violated(w.forged("I3"), "%s opened the trust policy although %s stands", s.Actor, cmp.Or(w.standing, "a revocation"))
 	}
-	if w.forging() || w.hand || !w.denied.IsZero() || read != before || before.closed || after.closed || before.born || after.born || w.ending(after) || w.retired() {
+	if w.forging() || w.hand || !w.denied.IsZero() || !read.same(before) || before.closed || after.closed || before.born || after.born || w.ending(after) || w.retired() {
 		return
 	}
 	for _, id := range before.accepted {

@@ -8,7 +8,11 @@ import (
 )
 
 // Progress is how far a Batch has come.
-type Progress struct{ Runs, Steps, Violations atomic.Uint64 }
+type Progress struct {
+	Runs, Steps, Violations atomic.Uint64
+	// Found is told of each violation at once, by one worker or another. It may be nil.
+	Found func(*Violation)
+}
 
 // Batch runs seeds one after the other, from first on, in workers goroutines: runs of them, or, with runs zero, as many as
 // begin within limit. It stops at many violations, and early, with what it has, when the context ends. so may be nil.
@@ -39,6 +43,9 @@ func Batch(ctx context.Context, first, runs uint64, limit time.Duration, workers
 				so.Steps.Add(uint64(result.Steps))
 				if result.Violation != nil {
 					so.Violations.Add(1)
+					if so.Found != nil {
+						so.Found(result.Violation)
+					}
 				}
 			}
 			mu.Lock()

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -73,9 +74,10 @@ func (w *watch) slowed() {
 // seen what others wrote before it began. One that nothing got in the way of must end well: then the trust policy stands as
 // somebody else wrote it until the first quiet look, and behind a deploy only for a moment, see soon.
 //
-// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is. Nor
-// does anything while the forger has AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag
-// calls the revocation undone that stands: then reconcile leaves all as it is, under the Deny.
+// In a run with the forger a deploy doesn't count: it ends well beside labels that run backwards, and leaves all as it is; so it
+// does where two versions of the same second leave it to a person which is current. Nor does anything while the forger has
+// AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag calls the revocation undone that
+// stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
 	p, l, known := w.Running(), &look{began: w.Steps}, len(w.revokes)
 	w.under[p] = l
@@ -90,14 +92,14 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	if err == nil && l.behind(w.planned) && !l.stale {
 		w.followed = w.planned
 	}
-	mislabelled := w.forging() && (deploy || w.current == "")
+	mislabelled := w.forging() && (deploy || w.current == "") || deploy && w.tied()
 	switch {
 	case !w.hand || mislabelled || l.stale || !l.behind(w.handStep):
 	case err == nil:
 		w.settled()
 	case l.hindered || w.forging() || w.deleted || w.locked:
 	case errors.Is(err, grant.ErrNotYetVisible): // what it read may still be from before a restore
-	case errors.Is(err, grant.ErrBackwards) && w.tied(): // which is younger only a person may say
+	case errors.Is(err, grant.ErrBackwards) && w.tied():
 	case w.plan.Adopted && errors.Is(err, trust.ErrRefused): // its owner took out every ID of ours: where one belongs nobody guesses
 	default:
 		_ = w.violated("I1", "%s wrote the trust policy, and a reconciliation that nothing got in the way of failed: %v", w.handBy, err)
@@ -105,8 +107,12 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	return err
 }
 
-// tied says whether the current version and the one before were made in the same second. AWS dates them no finer.
+// tied says whether the current version and the one before were made in the same second, and the trust policy doesn't accept
+// the current one. AWS dates versions no finer: labels that were swapped look the same, and only a person may say which it is.
 func (w *watch) tied() bool {
+	if v := w.views[0]; v == nil || slices.Contains(v.accepted, w.current) { // nil: nothing has been seen yet
+		return false
+	}
 	var at [2]int64
 	for i, stage := range []string{grant.StageCurrent, grant.StagePrevious} {
 		id, _ := w.Secrets.Labelled(w.plan.SecretARN, stage)

@@ -145,6 +145,8 @@ func (w *watch) converged() error {
 			return w.violated("I6", "closed, and %s gets in", askers[e.who])
 		}
 		return w.announced(said)
+	case w.hand && w.tied():
+		return nil // a person has to decide
 	case w.hand:
 		return w.violated("I6", "no reconciliation has ended well since the trust policy was written at %s", w.handAt.Format(time.DateTime))
 	case w.expired():

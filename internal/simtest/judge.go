@@ -82,6 +82,11 @@ func opensConfirming(doc *trust.Document, id string, until time.Time) bool {
 	return doc.Effect(r) != trust.Deny
 }
 
+// same says whether two documents are one. What a run is founded on was judged before others were forgotten.
+func (v *verdicts) same(other *verdicts) bool {
+	return v == other || v != nil && other != nil && bytes.Equal(v.doc.Bytes(), other.doc.Bytes())
+}
+
 // enters lists who gets in at a time.
 func (v *verdicts) enters(now time.Time) []entry {
 	span := 0

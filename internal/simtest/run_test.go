@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countersign/countersign/internal/simtest"
 )
 
@@ -11,6 +13,17 @@ func TestTheSameSeedDoesTheSame(t *testing.T) {
 	for seed := uint64(1); seed < 30; seed++ {
 		if one, other := simtest.Story(seed, simtest.Options{}), simtest.Story(seed, simtest.Options{}); one != other {
 			t.Errorf("seed %d: two stories", seed)
+		}
+	}
+}
+
+// A worker makes many runs, and keeps what is dear to make. None of it may tell in a run.
+func TestARunDoesTheSameBehindOthers(t *testing.T) {
+	shop := simtest.NewShop()
+	for seed := uint64(1); seed < 250; seed++ {
+		behind, alone := shop.Run(seed, simtest.Options{}), simtest.NewShop().Run(seed, simtest.Options{})
+		if diff := cmp.Diff(alone, behind); diff != "" {
+			t.Fatalf("seed %d (-alone +behind others):\n%s", seed, diff)
 		}
 	}
 }

@@ -24,15 +24,15 @@ func (w *watch) written(s sim.Seen) {
 		return
 	}
 	switch read := w.reads[s.Process]; {
-	case read == nil || read == before:
+	case read == nil || read.same(before):
 	case w.readStale[s.Process]:
 		w.wrote(s.Actor)
 	default:
 		w.overtaken(s)
 	}
-	if w.mislabelled && (before.born || w.hand) && !w.backwards() {
+	if w.mislabelled && (before.born || w.hand || w.misled(before)) && !w.backwards() {
 		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
-		// both were moved.
+		// both were moved. Once that has happened, moving them on is enough.
 		for _, id := range after.accepted {
 			if m := w.ids[id]; m != nil && (m.over || !m.limit().IsZero()) { // over, or soon
 				m.byHand = true
@@ -55,6 +55,10 @@ func (w *watch) written(s sim.Seen) {
 		until, dated := after.doc.Deadline(id)
 		ended := dated && !until.IsZero() && !w.Now().Before(until)
 		switch {
+		case m.over && w.readStale[s.Process] && dated && !until.IsZero() && !until.After(m.promise):
+			// An old reading of IAM gave a previous ID back what it had been promised, and no more.
+			m.over = false
+			w.Returned++
 		case m.over && !m.byHand && !w.hand && !stood(before, id) && !ended:
 			_ = w.violated("I2", "%s wrote the retired external ID of version %s back into the trust policy", s.Actor, m.version)
 		case dated && !until.IsZero() && !m.limit().IsZero() && until.After(m.limit()) && !m.byHand:
@@ -113,4 +117,9 @@ func (w *watch) foreignLost(s sim.Seen, before, after *verdicts) {
 			w.Lost++
 		}
 	}
+}
+
+// misled says whether a trust policy already accepts what moved labels alone had let in.
+func (w *watch) misled(v *verdicts) bool {
+	return slices.ContainsFunc(v.accepted, func(id string) bool { return w.ids[id] != nil && w.ids[id].byHand })
 }

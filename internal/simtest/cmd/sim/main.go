@@ -46,7 +46,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	so := &simtest.Progress{}
+	so := &simtest.Progress{Found: func(v *simtest.Violation) { fmt.Fprintln(os.Stderr, v) }}
 	go now(func() string {
 		return fmt.Sprintf("%d runs, %d steps, %d violations", so.Runs.Load(), so.Steps.Load(), so.Violations.Load())
 	})
