@@ -30,7 +30,9 @@ func (s *ServiceProviderAccess) guard(e access.Entry) map[string]any {
 // guardParts keeps it off Countersign's own parts and those of CDK, reading included: logs name operators, and a role's
 // trust policy tells its external IDs. Of its own role it may read the tags, which say where its secret is.
 func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
-	everywhere := func(service, resource string) string { return arnIn("*", service, resource) }
+	// Names of Countersign and CDK are refused in any partition, Region and account: that takes less room than naming them, and
+	// another account's parts are none of the provider's either.
+	everywhere := func(service, resource string) string { return "arn:*:" + service + ":*:*:" + resource }
 	api := *s.api.Ref()
 	parts := []string{
 		everywhere("lambda", "function:"+partName+"-*"),
@@ -47,7 +49,7 @@ func (s *ServiceProviderAccess) guardParts(e access.Entry) []statement {
 		everywhere("logs", "log-group:/aws/events/"+partName+"*"),
 		"arn:" + partition + ":apigateway:" + region + "::/restapis/" + api + "*",
 
-		"arn:" + partition + ":s3:::" + cdkName + "*",
+		"arn:*:s3:::" + cdkName + "*",
 		everywhere("ecr", "repository/"+cdkName+"*"),
 		everywhere("ssm", "parameter/cdk-bootstrap/*"),
 		arnIn("", "iam", "role/"+cdkName+"*"),
