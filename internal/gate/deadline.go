@@ -32,6 +32,9 @@ func (e End) Before(o End) bool {
 	return !e.Until.IsZero() && (o.Until.IsZero() || e.Until.Before(o.Until))
 }
 
+// longestRun is Lambda's limit: so old may be the time that somebody who looks takes for now.
+const longestRun = 15 * time.Minute
+
 // Deadline is until when a document may accept the previous ID, to the second.
 //
 // What the document says is only ever shortened. An ID with a deadline keeps it, and never gets to be one without. The step
@@ -53,6 +56,10 @@ func Deadline(doc *trust.Document, p Promotion, now time.Time) End {
 		return End{}
 	case p.Extended && p.RetireAt.IsZero():
 		return end
+	case p.Extended && p.RetireAt.Before(full.Add(longestRun)):
+		// That it names is no later than an overlap behind the confirmation, which may have come while this was looking: with each
+		// look the same end.
+		end.Until, full = p.RetireAt, p.RetireAt
 	case p.Extended, p.Now && p.Previous.AcceptedBy(doc):
 		end.Until = full
 	default:

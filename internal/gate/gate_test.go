@@ -346,6 +346,7 @@ func TestDeadlinesAreKeptOrShortened(t *testing.T) {
 		{"confirmed, to end at once", dated("2026-02-05T03:00:25Z"), gate.Promotion{RetireAt: now}, ""},
 		{"confirmed, extended", dated(""), gate.Promotion{Extended: true, RetireAt: retire}, "2026-02-04T12:15:00Z"},
 		{"confirmed, extended, to end later than an overlap from now", dated(""), gate.Promotion{Extended: true, RetireAt: date("2099-01-01T00:00:00Z")}, "2026-02-05T12:00:00Z"},
+		{"confirmed, extended, while this was looking", dated(""), gate.Promotion{Extended: true, RetireAt: date("2026-02-05T12:00:10Z")}, "2026-02-05T12:00:10Z"},
 		{"confirmed, extended, over, an older document was put back", inCurrent, gate.Promotion{Extended: true, RetireAt: created}, ""},
 		{"confirmed, the birth document was put back", bornDoc, gate.Promotion{RetireAt: retire}, ""},
 		{"confirmed, extended, the birth document was put back", bornDoc, gate.Promotion{Extended: true, RetireAt: date("2099-01-01T00:00:00Z")}, ""},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
@@ -129,7 +129,7 @@ func (a *acting) forger() error {
 				key, value = grant.TagRestored, a.watch.standing
 			}
 			_ = a.Secrets.Tag(a.ctx, arn, map[string]string{key: value})
-			a.watch.forgedTags = a.watch.forgedTags || strings.HasSuffix(key, "-announced")
+			a.watch.mistagged = a.watch.mistagged || slices.Contains([]string{grant.FactConfirmed.Tag(), grant.TagExtended, grant.FactRetired.AnnouncedTag()}, key)
 		case 1, 2:
 			stage := pick(d.nth(2), []string{grant.StageCurrent, grant.StagePending, grant.StagePrevious})
 			from, _ := a.Secrets.Labelled(arn, stage)

@@ -130,6 +130,9 @@ func (w *watch) converged() error {
 	w.view()
 	tags := w.Secrets.Tags(w.plan.SecretARN)
 	closure := grant.ClosureOf(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, 0), w.documentOf(), tags)
+	if !closure.Closed() && w.hand && w.tied() {
+		return nil // a person has to decide, and is told of nothing else before
+	}
 	for _, f := range []grant.Fact{grant.FactGranted, grant.FactRotated, grant.FactFailed, grant.FactRetired, grant.FactRevoked, grant.FactRestored, grant.FactExpired, grant.FactDrift} {
 		change := f.Unannounced(tags)
 		overtaken := f == grant.FactRotated && change != w.version(w.current)
@@ -145,8 +148,6 @@ func (w *watch) converged() error {
 			return w.violated("I6", "closed, and %s gets in", askers[e.who])
 		}
 		return w.announced(said)
-	case w.hand && w.tied():
-		return nil // a person has to decide
 	case w.hand:
 		return w.violated("I6", "no reconciliation has ended well since the trust policy was written at %s", w.handAt.Format(time.DateTime))
 	case w.expired():

@@ -51,7 +51,7 @@ type watch struct {
 	post                 // what destinations were told
 	confirming           // what was confirmed
 	revokes    []revoked // what operators were told
-	forgedTags bool
+	mistagged  bool      // the forger tagged what only tags tell: who confirmed, and what was to stay until somebody does
 
 	reads     map[*sim.Process]*verdicts // the trust policy that each process read last
 	readStale map[*sim.Process]bool

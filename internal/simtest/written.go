@@ -40,6 +40,15 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
+	if w.mistagged && (before.born || w.hand || w.misled(before)) {
+		// Known limit: with the trust policy gone, or an older one back, only tags say that somebody confirmed.
+		for _, id := range after.accepted {
+			if m := w.ids[id]; m != nil && id == w.before && !m.limit().IsZero() {
+				m.byHand = true
+				w.Mistagged++
+			}
+		}
+	}
 	if before.closed && !after.closed {
 		w.excuse(Propagation)
 	}
