@@ -123,3 +123,31 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 		}
 	}
 }
+
+// A cut ends the ID before the current one first, and may be given up then. Whoever puts an older document back brings that ID
+// back, which no deadline ends.
+func TestWhatIsNotedToBeRetiredStaysOut(t *testing.T) {
+	id := func(s string) grant.ID {
+		id, err := grant.ParseID(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	undated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, ""})
+	for _, announced := range []string{"", first} {
+		f := facts{
+			plan: grant.Plan{
+				Grant: "migration", Provider: "hestio", Principals: []string{"111122223333"}, SecretARN: "s", Overlap: grant.Duration(24 * time.Hour),
+				WhenUnconfirmed: grant.UnconfirmedAuto,
+			},
+			now: now, doc: undated, pending: version{err: grant.ErrNotFound},
+			tags:     map[string]string{grant.TagExtended: second, grant.FactRetired.Tag(): first, grant.FactRetired.AnnouncedTag(): announced},
+			current:  version{versionID: second, created: now.Add(-9 * time.Hour), id: id(b)},
+			previous: version{versionID: first, created: now.Add(-720 * time.Hour), id: id(a)},
+		}
+		if d := decide(f); d.trust == nil || d.trust.Previous.ID != "" || d.end.Keep {
+			t.Errorf("announced %q: it is let in: %+v", announced, d.end)
+		}
+	}
+}

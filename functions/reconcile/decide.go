@@ -133,7 +133,7 @@ func wanted(f facts) (grant.IDs, gate.End) {
 		return ids, gate.End{}
 	}
 	end := gate.Deadline(f.doc, f.promotion(), f.now)
-	if !f.previous.id.AcceptedBy(f.doc) && f.overBefore() {
+	if f.overBefore() {
 		end = gate.End{} // the document that said so is gone
 	}
 	if written, known := f.ends[f.previous.id]; known && written.Before(end) {
@@ -148,11 +148,11 @@ func wanted(f facts) (grant.IDs, gate.End) {
 	return ids, end
 }
 
-// overBefore says whether the previous ID is over, which a document that was put back doesn't say: a cut is under way, which ends
-// it first; or it was announced to be retired.
+// overBefore says whether the previous ID is over, which a document that was put back doesn't say: it was noted to be retired; or
+// a cut is under way, which ends it first.
 func (f facts) overBefore() bool {
-	return f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0 ||
-		f.tags[grant.FactRetired.AnnouncedTag()] == f.previous.versionID
+	cut := f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0
+	return f.tags[grant.FactRetired.Tag()] == f.previous.versionID || cut && !f.previous.id.AcceptedBy(f.doc)
 }
 
 // promotion is what decides about the previous ID, besides the trust policy.
