@@ -80,7 +80,7 @@ var (
 // ReadRevocation reads the policy; nil is none. One that can't be read counts as a Deny: what we don't understand must
 // not open. An intent counts only where the policy says nothing else.
 func ReadRevocation(inline []byte) Revocation {
-	if len(inline) == 0 {
+	if len(inline) == 0 || string(inline) == OpenRevocation { // which says nothing
 		return Revocation{}
 	}
 	statements, ok := readIdentityPolicy(inline)

@@ -143,10 +143,8 @@ func (b *Bus) Replay(name string, choose func(events.Envelope) bool, to ...strin
 
 // accountOf is the account in an ARN, "" where there is none.
 func accountOf(arn string) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
-		return parts[4]
-	}
-	return ""
+	parts, _ := arnParts(arn)
+	return parts[4]
 }
 
 func rolesOf(detail []byte) []string {

@@ -94,10 +94,18 @@ var (
 	unmarker = strings.NewReplacer(string(literalStar), "*", string(literalMark), "?")
 )
 
-func unmark(s string) string { return unmarker.Replace(s) }
+func unmark(s string) string {
+	if strings.IndexByte(s, string(literalStar)[0]) < 0 { // both begin with it, and hardly anything else does
+		return s
+	}
+	return unmarker.Replace(s)
+}
 
 // wildcard matches * and ?.
 func wildcard(pattern, s string) bool {
+	if pattern == "*" {
+		return true
+	}
 	p, t := []rune(pattern), []rune(s)
 	star, mark := -1, 0
 	i, j := 0, 0
@@ -124,9 +132,10 @@ func wildcard(pattern, s string) bool {
 
 // arnLike matches each of the six parts of an ARN.
 func arnLike(pattern, arn string) bool {
-	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
-	if len(have) != 6 || len(want) != 6 {
-		return pattern == "*" && len(have) == 6
+	want, whole := arnParts(pattern)
+	have, ok := arnParts(arn)
+	if !ok || !whole {
+		return pattern == "*" && ok
 	}
 	for i := range want {
 		if !wildcard(want[i], have[i]) {
@@ -134,6 +143,17 @@ func arnLike(pattern, arn string) bool {
 		}
 	}
 	return true
+}
+
+// arnParts are the six parts of an ARN. ok is false, and there are none, where there are fewer.
+func arnParts(arn string) (parts [6]string, ok bool) {
+	for i := range 5 {
+		if parts[i], arn, ok = strings.Cut(arn, ":"); !ok {
+			return [6]string{}, false
+		}
+	}
+	parts[5] = arn
+	return parts, true
 }
 
 func inNetwork(want, have string) bool {

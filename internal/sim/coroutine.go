@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"iter"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -38,6 +39,7 @@ type death struct{ of *Process }
 func (w *World) Go(ctx context.Context, name string, run func(context.Context) error) *Process {
 	p := &Process{Name: name, w: w}
 	p.next, p.stop = iter.Pull(func(yield func(pending) bool) {
+		roomy()
 		p.yield = yield
 		defer func() {
 			if r := recover(); r != nil {
@@ -52,6 +54,15 @@ func (w *World) Go(ctx context.Context, name string, run func(context.Context) e
 	w.processes = append(w.processes, p)
 	p.proceed()
 	return p
+}
+
+// roomy grows the stack at once to what most processes come to need: grown step by step, all frames of a deep stack are
+// copied each time.
+//
+//go:noinline
+func roomy() {
+	var frame [16 << 10]byte
+	runtime.KeepAlive(&frame)
 }
 
 // Call is what the process stands before; false where it waits for the clock or has ended.

@@ -15,9 +15,12 @@ func (m *IAM) shown(s *stored) []byte {
 		return s.shown
 	}
 	var out bytes.Buffer
-	out.WriteString(`{"Version":` + quoted(s.policy.version))
+	out.Grow(len(s.policy.source) + 100)
+	out.WriteString(`{"Version":`)
+	quote(&out, s.policy.version)
 	if s.policy.id != "" {
-		out.WriteString(`,"Id":` + quoted(s.policy.id))
+		out.WriteString(`,"Id":`)
+		quote(&out, s.policy.id)
 	}
 	out.WriteString(`,"Statement":[`)
 	for i, st := range s.policy.statements {
@@ -36,10 +39,14 @@ func (m *IAM) shown(s *stored) []byte {
 func (m *IAM) showStatement(out *bytes.Buffer, s *stored, st statement) {
 	out.WriteByte('{')
 	if st.sid != "" {
-		out.WriteString(`"Sid":` + quoted(st.sid) + `,`)
+		out.WriteString(`"Sid":`)
+		quote(out, st.sid)
+		out.WriteByte(',')
 	}
-	out.WriteString(`"Effect":` + quoted(st.effect) + `,`)
-	out.WriteString(negated("Principal", st.notPrinc))
+	out.WriteString(`"Effect":`)
+	quote(out, st.effect)
+	out.WriteByte(',')
+	showElement(out, "Principal", st.notPrinc)
 	if _, star := st.principals["*"]; star {
 		out.WriteString(`"*"`)
 	} else {
@@ -55,22 +62,24 @@ func (m *IAM) showStatement(out *bytes.Buffer, s *stored, st statement) {
 				values = slices.Compact(values)
 			}
 			comma(out, i)
-			out.WriteString(quoted(kind) + ":")
+			showName(out, kind)
 			showList(out, reversed(values))
 		}
 		out.WriteByte('}')
 	}
-	out.WriteString("," + negated("Action", st.notAction))
+	out.WriteByte(',')
+	showElement(out, "Action", st.notAction)
 	showList(out, reversed(st.actions))
 	if len(st.conditions) > 0 {
 		out.WriteString(`,"Condition":{`)
 		for i, operator := range reversed(sortedKeys(st.conditions)) {
 			comma(out, i)
-			out.WriteString(quoted(operator) + ":{")
+			showName(out, operator)
+			out.WriteByte('{')
 			keys := st.conditions[operator]
 			for i, key := range reversed(sortedKeys(keys)) {
 				comma(out, i)
-				out.WriteString(quoted(key) + ":")
+				showName(out, key)
 				showList(out, reversed(keys[key]))
 			}
 			out.WriteByte('}')
@@ -86,36 +95,42 @@ func comma(out *bytes.Buffer, i int) {
 	}
 }
 
-func negated(element string, not bool) string {
+func showElement(out *bytes.Buffer, element string, not bool) {
 	if not {
 		element = "Not" + element
 	}
-	return quoted(element) + ":"
+	showName(out, element)
+}
+
+// showName writes a member's name and the colon.
+func showName(out *bytes.Buffer, name string) {
+	quote(out, name)
+	out.WriteByte(':')
 }
 
 func showList(out *bytes.Buffer, values []string) {
 	if len(values) == 1 {
-		out.WriteString(quoted(values[0]))
+		quote(out, values[0])
 		return
 	}
 	out.WriteByte('[')
 	for i, v := range values {
 		comma(out, i)
-		out.WriteString(quoted(v))
+		quote(out, v)
 	}
 	out.WriteByte(']')
 }
 
-// quoted is a JSON string, without the escapes that encoding/json adds for HTML.
-func quoted(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return `"` + s + `"` // as almost all are
+// quote writes a JSON string, without the escapes that encoding/json adds for HTML.
+func quote(out *bytes.Buffer, s string) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) { // as almost all are
+		out.WriteByte('"')
+		out.WriteString(s)
+		out.WriteByte('"')
+		return
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	if enc.Encode(s) != nil {
-		return `""`
-	}
-	return string(bytes.TrimSpace(out.Bytes()))
+	_ = enc.Encode(s)           // a string always encodes
+	out.Truncate(out.Len() - 1) // the line feed
 }

@@ -17,16 +17,20 @@ func (m *IAM) Shown(roleName string, replica int) *trust.Document {
 	if err != nil {
 		return nil
 	}
-	s := r.trust.at(m.w, replica)
+	d, _ := m.document(r.trust.at(m.w, replica))
+	return d
+}
+
+// document is a trust policy as package trust reads it. The same document is the same pointer.
+func (m *IAM) document(s *stored) (*trust.Document, error) {
 	if s.document != nil && !m.deleted(s) {
-		return s.document
+		return s.document, nil
 	}
 	d, err := m.w.cfg.Policies.document(m.shown(s))
-	if err != nil {
-		return nil
+	if err == nil {
+		s.document = d
 	}
-	s.document = d
-	return d
+	return d, err
 }
 
 // ShownPolicy is the body of a role's inline policy as a replica shows it now, nil where there is none. It must not be changed.
@@ -39,6 +43,24 @@ func (m *IAM) ShownPolicy(roleName, policyName string, replica int) []byte {
 		return p.source
 	}
 	return nil
+}
+
+// ShownRevocation is what a role's CountersignRevocation says, as a replica shows it now. It is asked after every step, of
+// the same few policies.
+func (m *IAM) ShownRevocation(roleName string, replica int) grant.Revocation {
+	r, err := m.find(roleName)
+	if err != nil || r.inline[grant.RevocationPolicy] == nil {
+		return grant.Revocation{}
+	}
+	p := r.inline[grant.RevocationPolicy].at(m.w, replica)
+	if p == nil {
+		return grant.Revocation{}
+	}
+	if p.revocation == nil {
+		revocation := grant.ReadRevocation(p.source)
+		p.revocation = &revocation
+	}
+	return *p.revocation
 }
 
 // RoleTags are a role's tags. They must not be changed.

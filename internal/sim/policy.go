@@ -19,6 +19,8 @@ type policy struct {
 	version    string
 	id         string
 	statements []statement
+
+	revocation *grant.Revocation // as which package grant reads it, once somebody asked
 }
 
 type statement struct {

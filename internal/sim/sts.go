@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"strings"
 	"time"
 
@@ -37,10 +36,15 @@ type Assume struct {
 	Replica        int                 // of IAM, see Outcome; zero: the first
 }
 
-var (
-	externalIDForm  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
-	sessionNameForm = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-)
+// sessionNameForm says whether a text has the form of a session's name, or of a source identity.
+func sessionNameForm(s string) bool {
+	return len(s) >= 2 && len(s) <= 64 && madeOf(s, "_+=,.@-")
+}
+
+// madeOf says whether a text is of ASCII letters, digits and the characters of more.
+func madeOf(s, more string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return notAlphanumeric(r) && !strings.ContainsRune(more, r) })
+}
 
 // replica is the IAM replica that STS and sessions ask: the one that the call was sent to, else the first.
 func (w *World) replica(asked int) int {
@@ -68,15 +72,18 @@ func (s *STS) AssumeRole(ctx context.Context, principalARN, roleARN, externalID,
 		if err := checkAssume(externalID, sessionName, o); err != nil {
 			return nil, err
 		}
-		denied := refuse(grant.ErrDenied, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", principalARN, roleARN)
-		if o.From != nil && o.From.evaluate("sts:AssumeRole", roleARN, nil, s.w.replica(o.Replica)) != nil {
-			return nil, denied
+		denied := func() error {
+			return refuse(grant.ErrDenied, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", principalARN, roleARN)
 		}
-		switch v := s.Verdict(principalARN, roleARN, externalID, sessionName, o); v.Effect {
+		if o.From != nil && o.From.evaluate("sts:AssumeRole", roleARN, nil, s.w.replica(o.Replica)) != nil {
+			return nil, denied()
+		}
+		switch s.effect(principalARN, roleARN, externalID, sessionName, o) {
 		case trust.Allow:
 		case trust.Deny:
-			return nil, denied
+			return nil, denied()
 		default:
+			v := s.Verdict(principalARN, roleARN, externalID, sessionName, o)
 			return nil, refuse(grant.ErrDenied, "Undecided", "nobody here can tell what AWS would say to this trust policy: %s", strings.Join(v.Why, "; "))
 		}
 		r := s.role(roleARN)
@@ -105,11 +112,11 @@ func chained(from *Session, keys map[string][]string) map[string][]string {
 
 func checkAssume(externalID, sessionName string, o Assume) error {
 	switch {
-	case externalID != "" && (len(externalID) > 1224 || !externalIDForm.MatchString(externalID)):
+	case externalID != "" && (len(externalID) < 2 || len(externalID) > 1224 || !madeOf(externalID, "_+=,.@:/-")):
 		return refuse(nil, "ValidationError", "an external ID has 2 to 1,224 letters, digits and _+=,.@:/-")
-	case !sessionNameForm.MatchString(sessionName):
+	case !sessionNameForm(sessionName):
 		return refuse(nil, "ValidationError", "a role session name has 2 to 64 letters, digits and _+=,.@-")
-	case o.SourceIdentity != "" && !sessionNameForm.MatchString(o.SourceIdentity):
+	case o.SourceIdentity != "" && !sessionNameForm(o.SourceIdentity):
 		return refuse(nil, "ValidationError", "a source identity has 2 to 64 letters, digits and _+=,.@-")
 	case o.Duration != 0 && (o.Duration < 15*time.Minute || o.Duration > 12*time.Hour):
 		return refuse(nil, "ValidationError", "a session lasts 15 minutes to 12 hours")
@@ -122,11 +129,21 @@ func checkAssume(externalID, sessionName string, o Assume) error {
 // Verdict is what a role's trust policy, as the replica shows it, says to an AssumeRole. It is no call: invariants ask it
 // after each step. A role that doesn't exist denies. Unknown means that package trust can't tell what AWS would say.
 func (s *STS) Verdict(principalARN, roleARN, externalID, sessionName string, o Assume) trust.Verdict {
+	return s.judge((*trust.Document).Evaluate, principalARN, roleARN, externalID, sessionName, o)
+}
+
+// effect is Verdict without the explanation, which takes longer than the rest.
+func (s *STS) effect(principalARN, roleARN, externalID, sessionName string, o Assume) trust.Effect {
+	effect := func(d *trust.Document, r trust.Request) trust.Verdict { return trust.Verdict{Effect: d.Effect(r)} }
+	return s.judge(effect, principalARN, roleARN, externalID, sessionName, o).Effect
+}
+
+func (s *STS) judge(ask func(*trust.Document, trust.Request) trust.Verdict, principalARN, roleARN, externalID, sessionName string, o Assume) trust.Verdict {
 	r := s.role(roleARN)
 	if r == nil {
 		return trust.Verdict{Effect: trust.Deny, Why: []string{"no such role"}}
 	}
-	d, err := s.w.cfg.Policies.document(s.w.IAM.shown(r.trust.at(s.w, s.w.replica(o.Replica))))
+	d, err := s.w.IAM.document(r.trust.at(s.w, s.w.replica(o.Replica)))
 	if err != nil {
 		return trust.Verdict{Effect: trust.Unknown, Why: []string{err.Error()}}
 	}
@@ -134,7 +151,7 @@ func (s *STS) Verdict(principalARN, roleARN, externalID, sessionName string, o A
 	maps.Copy(keys, o.Keys)
 	if o.SourceIdentity != "" {
 		keys["sts:SourceIdentity"] = []string{o.SourceIdentity}
-		v := d.Evaluate(trust.Request{Principal: principalARN, Action: "sts:SetSourceIdentity", At: s.w.now, Context: keys})
+		v := ask(d, trust.Request{Principal: principalARN, Action: "sts:SetSourceIdentity", At: s.w.now, Context: keys})
 		if v.Effect != trust.Allow {
 			return v
 		}
@@ -142,7 +159,7 @@ func (s *STS) Verdict(principalARN, roleARN, externalID, sessionName string, o A
 	if externalID != "" {
 		keys["sts:ExternalId"] = []string{externalID}
 	}
-	return d.Evaluate(trust.Request{Principal: principalARN, At: s.w.now, Context: keys})
+	return ask(d, trust.Request{Principal: principalARN, At: s.w.now, Context: keys})
 }
 
 // role finds a role by its whole ARN, path included.

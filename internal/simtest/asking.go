@@ -47,7 +47,7 @@ func (w *watch) attempted(s sim.Seen) {
 	w.pauses(s)
 	switch {
 	case s.Actor != "revoke": // the next request, or the last one is answered
-		w.tried[s.Process] = false
+		delete(w.tried, s.Process)
 	case s.Action == "PutRolePolicy":
 		w.tried[s.Process] = true
 	}

@@ -149,7 +149,7 @@ func (e *explorer) begin(tell func(Line)) (*run, *history, error) {
 	if e.pair.plan != nil {
 		e.pair.plan(&p.plan)
 	}
-	r := &run{Options: Options{Tell: tell}, shop: e.shop, ctx: context.Background(), profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
+	r := &run{Options: Options{Tell: tell}, shop: e.shop, ctx: context.Background(), profile: p, plan: p.plan, started: map[string]int{}}
 	for _, a := range e.pair.acts {
 		r.profile.forged = r.profile.forged || a.name == "forger"
 	}

@@ -30,7 +30,7 @@ func (r *run) found() error {
 	key := foundation{p.plan.Adopted, p.late, p.webhook, p.plan.RotateEvery, time.Duration(p.plan.Overlap).String(), p.plan.WhenUnconfirmed, fmt.Sprint(p.plan.Notify[0].On, p.asks)}
 	f := r.shop.founded[key]
 	if f == nil {
-		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, turns: map[*sim.Process]*turn{}, started: map[string]int{}}
+		first := &run{shop: r.shop, ctx: r.ctx, profile: p, plan: p.plan, started: map[string]int{}}
 		first.World = New(Config{
 			AWS: sim.Config{
 				Replicas: replicas, Lag: first.lag, Observe: func(s sim.Seen) { first.watch.saw(s) }, Forget: true, Policies: r.shop.policies,

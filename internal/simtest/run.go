@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/grant"
@@ -39,13 +40,12 @@ type Shop struct {
 	policies *sim.PolicyCache
 	judge    judge
 	founded  map[foundation]*founded
-	denials  map[string]grant.Revocation // revocation policies that were read already
 }
 
 // NewShop makes an empty one.
 func NewShop() *Shop {
 	return &Shop{
-		policies: sim.NewPolicyCache(), judge: judge{map[*trust.Document]*verdicts{}}, denials: map[string]grant.Revocation{},
+		policies: sim.NewPolicyCache(), judge: judge{map[*trust.Document]*verdicts{}},
 		founded: map[foundation]*founded{},
 	}
 }
@@ -57,19 +57,6 @@ func (s *Shop) trim() {
 	if len(s.judge.known) > most {
 		clear(s.judge.known)
 	}
-	if len(s.denials) > most {
-		clear(s.denials)
-	}
-}
-
-// revocation reads a revocation policy.
-func (s *Shop) revocation(inline []byte) grant.Revocation {
-	r, known := s.denials[string(inline)]
-	if !known {
-		r = grant.ReadRevocation(inline)
-		s.denials[string(inline)] = r
-	}
-	return r
 }
 
 // run is one run under way.
@@ -83,7 +70,7 @@ type run struct {
 	plan    grant.Plan
 	weather weather
 	watch   *watch
-	turns   map[*sim.Process]*turn
+	turns   []*turn
 	started map[string]int // processes of a name so far
 	writes  int            // of IAM, for their lags
 	began   time.Time      // when the actors came
@@ -107,7 +94,7 @@ type turn struct {
 // Run runs a seed.
 func (s *Shop) Run(seed uint64, o Options) Result {
 	s.trim()
-	r := &run{Options: o, dice: dice(seed), shop: s, ctx: context.Background(), turns: map[*sim.Process]*turn{}, started: map[string]int{}}
+	r := &run{Options: o, dice: dice(seed), shop: s, ctx: context.Background(), started: map[string]int{}}
 	r.profile = profileOf(r.dice)
 	r.plan = r.profile.plan
 	r.World = New(Config{
@@ -217,7 +204,7 @@ func (r *run) start(name string, act func(context.Context) error) {
 	t := &turn{actor: actorOf(name), name: fmt.Sprintf("%s#%d", name, r.started[name])}
 	t.mark = r.on(t.name)
 	t.process = r.Go(r.ctx, name, act)
-	r.turns[t.process] = t
+	r.turns = append(r.turns, t)
 	t.next()
 }
 
@@ -266,8 +253,8 @@ func (r *run) play() error {
 // choose is whose turn it is: of those who can go on the one with the lowest card. With nobody there the clock moves to wake.
 func (r *run) choose(end time.Time) (t *turn, wake time.Time) {
 	wake = end
-	for p, one := range r.turns {
-		switch until, waits := p.Waits(); {
+	for _, one := range r.turns {
+		switch until, waits := one.process.Waits(); {
 		case waits && until.After(r.Now()):
 			if until.Before(wake) {
 				wake = until
@@ -282,7 +269,7 @@ func (r *run) choose(end time.Time) (t *turn, wake time.Time) {
 		}
 		return nil, wake
 	}
-	if r.profile.sticky > 0 && r.last != nil && r.turns[r.last.process] == r.last && r.last.mark.nth(r.last.calls).on("stay").chance(r.profile.sticky) {
+	if r.profile.sticky > 0 && r.last != nil && slices.Contains(r.turns, r.last) && r.last.mark.nth(r.last.calls).on("stay").chance(r.profile.sticky) {
 		if until, waits := r.last.process.Waits(); !waits || !until.After(r.Now()) {
 			t = r.last
 		}
@@ -322,7 +309,7 @@ func (r *run) step(t *turn) error {
 	t.process.Resume(outcome)
 	t.next()
 	if ended, _ := t.process.Ended(); ended {
-		delete(r.turns, t.process)
+		r.turns = slices.DeleteFunc(r.turns, func(one *turn) bool { return one == t })
 	}
 	if r.watch.violation != nil {
 		return r.watch.violation

@@ -73,8 +73,8 @@ func told(c sim.Call) string {
 // tell puts a call into words.
 func (w *watch) tell(s sim.Seen) {
 	l := Line{Step: w.Steps, At: w.Now(), As: s.Actor, What: strings.TrimSpace(cmp.Or(words[s.Action], "calls "+s.Service+":"+s.Action) + " " + told(s.Call))}
-	if t := w.turns[s.Process]; t != nil {
-		l.Who = t.name
+	if i := slices.IndexFunc(w.turns, func(t *turn) bool { return t.process == s.Process }); i >= 0 {
+		l.Who = w.turns[i].name
 	} else if s.Process != nil {
 		l.Who = s.Process.Name
 	}

@@ -34,6 +34,7 @@ type watch struct {
 	violation *Violation
 
 	plan    grant.Plan // as the parameter has it
+	role    string     // name of the plan's role, which no deploy changes
 	open    bool       // the grant was opened
 	views   [1 + replicas]*verdicts
 	lapses  [1 + replicas]time.Time // until when a view may lag behind something that excuses it
@@ -84,7 +85,7 @@ func (m *made) limit() time.Time { return later(m.ends, m.promise) }
 
 func newWatch(r *run) *watch {
 	return &watch{
-		run: r, plan: r.plan, ids: map[string]*made{}, valued: map[string]string{},
+		run: r, plan: r.plan, role: r.plan.RoleName(), ids: map[string]*made{}, valued: map[string]string{},
 		reads: map[*sim.Process]*verdicts{}, readStale: map[*sim.Process]bool{}, since: map[*sim.Process]int{},
 		byHand:     byHand{under: map[*sim.Process]*look{}},
 		revocation: revocation{asked: map[string]bool{}, denyRead: map[*sim.Process]string{}},
@@ -196,7 +197,7 @@ func later(a, b time.Time) time.Time {
 // view looks at the trust policy as the control plane and each replica show it.
 func (w *watch) view() {
 	for i := range w.views {
-		doc := w.IAM.Shown(w.plan.RoleName(), i)
+		doc := w.IAM.Shown(w.role, i)
 		if w.views[i] == nil || w.views[i].doc != doc {
 			w.views[i] = w.shop.judge.of(doc)
 		}
@@ -210,7 +211,7 @@ func (w *watch) closed() bool {
 
 // deny is the revocation policy as a view shows it.
 func (w *watch) deny(view int) grant.Revocation {
-	return w.shop.revocation(w.IAM.ShownPolicy(w.plan.RoleName(), grant.RevocationPolicy, view))
+	return w.IAM.ShownRevocation(w.role, view)
 }
 
 // denies says whether the Deny of a revocation stands, as a view shows it.
@@ -233,7 +234,7 @@ func (w *watch) saw(s sim.Seen) {
 	case "GetRole":
 		if s.Done {
 			w.since[s.Process] = 0
-			w.reads[s.Process] = w.shop.judge.of(w.IAM.Shown(w.plan.RoleName(), s.Replica))
+			w.reads[s.Process] = w.shop.judge.of(w.IAM.Shown(w.role, s.Replica))
 			w.readStale[s.Process] = s.Replica > 0
 		}
 	case "UpdateAssumeRolePolicy":

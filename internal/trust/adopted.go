@@ -168,7 +168,7 @@ func (a *adoption) touched(c *condition) bool {
 		if slices.Contains(c.values, id) {
 			return true
 		}
-		f := &facts{keys: map[string][]string{keyExternalID: {id}}}
+		f := &facts{keys: []fact{{keyExternalID, []string{id}}}}
 		return c.holds(f, a.d.policy.variables()) != no
 	})
 }

@@ -215,7 +215,7 @@ func (s *statement) limits() (accounts []string, organization, other bool) {
 		case keyPrincipalAccount, keyPrincipalARN:
 			named := make([]string, 0, len(c.values))
 			for _, v := range c.values {
-				if parts := strings.SplitN(v, ":", 6); c.lower == keyPrincipalARN && len(parts) == 6 {
+				if parts, ok := arnParts(v); ok && c.lower == keyPrincipalARN {
 					v = parts[4]
 				}
 				if isAccountID(v) {

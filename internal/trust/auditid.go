@@ -249,7 +249,7 @@ func (a *audit) patterns(s *statement) {
 		}
 		for _, v := range c.values {
 			account, resource := "*", "*"
-			if parts := strings.SplitN(v, ":", 6); len(parts) == 6 {
+			if parts, ok := arnParts(v); ok {
 				account, resource = parts[4], parts[5]
 			}
 			if !strings.ContainsAny(account+resource, "*?") || account == a.o.Account && account != "" ||

@@ -8,8 +8,10 @@ import (
 
 // draft is a document in the making. It shares what it doesn't edit with the document that it comes from.
 type draft struct {
+	of         *Document
 	root       hujson.Value // with members of its own
 	statements []draftStatement
+	edited     bool
 }
 
 // draftStatement is one statement of a draft. origin is what it was read as, nil once it was edited.
@@ -21,7 +23,7 @@ type draftStatement struct {
 func (d *Document) draft() *draft {
 	root := *d.tree.Value.(*hujson.Object)
 	root.Members = slices.Clone(root.Members)
-	e := &draft{root: d.tree}
+	e := &draft{of: d, root: d.tree}
 	e.root.Value = &root
 	v := e.slot()
 	elements := []hujson.Value{{Value: v.Value}}
@@ -60,6 +62,7 @@ func (e *draft) copyOf(i int) *hujson.Object {
 
 // edit gives statement i for editing.
 func (e *draft) edit(i int) *hujson.Object {
+	e.edited = true
 	s := &e.statements[i]
 	if s.origin != nil {
 		s.Value.Value, s.origin = copied(s.Value.Value), nil
@@ -69,11 +72,13 @@ func (e *draft) edit(i int) *hujson.Object {
 
 // replace puts another statement in the place of statement i.
 func (e *draft) replace(i int, v hujson.ValueTrimmed) {
+	e.edited = true
 	e.statements[i].Value.Value, e.statements[i].origin = v, nil
 }
 
 // add appends a statement in the white space of the one before.
 func (e *draft) add(v hujson.ValueTrimmed) {
+	e.edited = true
 	s := draftStatement{Value: hujson.Value{Value: v}}
 	if n := len(e.statements); n > 0 {
 		s.BeforeExtra = e.statements[n-1].BeforeExtra
@@ -83,6 +88,7 @@ func (e *draft) add(v hujson.ValueTrimmed) {
 
 // drop removes statement i; what stands before the first statement stays before the first.
 func (e *draft) drop(i int) {
+	e.edited = true
 	if i == 0 && len(e.statements) > 1 {
 		e.statements[1].BeforeExtra = e.statements[0].BeforeExtra
 	}
@@ -94,6 +100,7 @@ func (e *draft) drop(i int) {
 
 // setVersion gives the document the Version that this package writes.
 func (e *draft) setVersion() {
+	e.edited = true
 	root := e.root.Value.(*hujson.Object)
 	if member(root, named("Version")) == nil {
 		first := hujson.ObjectMember{Name: hujson.Value{BeforeExtra: root.Members[0].Name.BeforeExtra, Value: hujson.String("Version")}}
@@ -103,8 +110,11 @@ func (e *draft) setVersion() {
 	setMember(root, "Version", hujson.String("2012-10-17"))
 }
 
-// document closes the draft.
+// document closes the draft. One that nobody edited is the document that it comes from.
 func (e *draft) document() (*Document, error) {
+	if !e.edited {
+		return e.of, nil
+	}
 	v := e.slot()
 	origins := make([]*statement, len(e.statements))
 	list := &hujson.Array{Elements: make([]hujson.Value, len(e.statements))}

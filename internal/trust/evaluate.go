@@ -56,18 +56,50 @@ type facts struct {
 	action string
 	role   string // ARN of the caller's role, where it is one
 	noPath bool   // that role is taken to have no path, because nobody told
-	keys   map[string][]string
+	at     time.Time
+	keys   []fact   // few: a map would be slower
 	silent bool     // nobody wants to know why
 	given  []string // external IDs of the request, whatever the action
 }
 
+// fact is a condition key, in lower case, with its values.
+type fact struct {
+	key    string
+	values []string
+}
+
+// lookup gives a key's values. What the time implies is worked out when somebody asks: most policies name no date.
 func (f *facts) lookup(lower string) (values []string, present bool) {
-	values, present = f.keys[lower]
-	return values, present && len(values) > 0
+	for i := range f.keys {
+		if f.keys[i].key == lower {
+			return f.keys[i].values, len(f.keys[i].values) > 0
+		}
+	}
+	if f.at.IsZero() {
+		return nil, false
+	}
+	switch lower {
+	case keyCurrentTime:
+		f.set(lower, []string{f.at.UTC().Format(time.RFC3339)})
+	case keyEpochTime:
+		f.set(lower, []string{strconv.FormatInt(f.at.Unix(), 10)})
+	default:
+		return nil, false
+	}
+	return f.lookup(lower)
+}
+
+func (f *facts) set(lower string, values []string) {
+	f.drop(lower)
+	f.keys = append(f.keys, fact{lower, values})
+}
+
+func (f *facts) drop(lower string) {
+	f.keys = slices.DeleteFunc(f.keys, func(one fact) bool { return one.key == lower })
 }
 
 func newFacts(r Request) *facts {
-	f := &facts{caller: readPrincipal(r.Principal), action: r.Action, keys: make(map[string][]string, len(r.Context)+4)}
+	f := &facts{caller: readPrincipal(r.Principal), action: r.Action, at: r.At, keys: make([]fact, 0, len(r.Context)+4)}
 	if f.action == "" {
 		f.action = ActionAssumeRole
 	}
@@ -84,24 +116,20 @@ func newFacts(r Request) *facts {
 		}
 	}
 	if f.caller.account != "" {
-		f.keys[keyPrincipalARN] = []string{arn}
-		f.keys[keyPrincipalAccount] = []string{f.caller.account}
-	}
-	if !r.At.IsZero() {
-		f.keys[keyCurrentTime] = []string{r.At.UTC().Format(time.RFC3339)}
-		f.keys[keyEpochTime] = []string{strconv.FormatInt(r.At.Unix(), 10)}
+		f.set(keyPrincipalARN, []string{arn})
+		f.set(keyPrincipalAccount, []string{f.caller.account})
 	}
 	f.noPath = f.caller.kind == principalSession
 	for k, v := range r.Context {
-		f.keys[strings.ToLower(k)] = v
+		f.set(strings.ToLower(k), v)
 		f.noPath = f.noPath && !strings.EqualFold(k, keyPrincipalARN)
 	}
-	f.given = f.keys[keyExternalID]
-	if arns := f.keys[keyPrincipalARN]; f.caller.kind == principalSession && len(arns) == 1 {
+	f.given, _ = f.lookup(keyExternalID)
+	if arns, _ := f.lookup(keyPrincipalARN); f.caller.kind == principalSession && len(arns) == 1 {
 		f.role = arns[0]
 	}
 	if !strings.EqualFold(f.action, ActionAssumeRole) {
-		delete(f.keys, keyExternalID) // the key exists for AssumeRole only
+		f.drop(keyExternalID) // the key exists for AssumeRole only
 	}
 	return f
 }
@@ -109,13 +137,13 @@ func newFacts(r Request) *facts {
 // give makes the request one with another external ID; "" is none.
 func (f *facts) give(id string) {
 	f.given = nil
-	delete(f.keys, keyExternalID)
+	f.drop(keyExternalID)
 	if id == "" {
 		return
 	}
 	f.given = []string{id}
 	if strings.EqualFold(f.action, ActionAssumeRole) {
-		f.keys[keyExternalID] = f.given
+		f.set(keyExternalID, f.given)
 	}
 }
 

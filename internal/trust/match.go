@@ -55,11 +55,12 @@ func otherPath(pattern, role string) bool {
 
 // arnLike compares two ARNs part by part, wildcards within each of the six parts.
 func arnLike(pattern, s string, escaped bool) truth {
-	want, have := strings.SplitN(pattern, ":", 6), strings.SplitN(s, ":", 6)
-	if len(want) != 6 {
+	want, ok := arnParts(pattern)
+	if !ok {
 		return maybe
 	}
-	if len(have) != 6 {
+	have, ok := arnParts(s)
+	if !ok {
 		return no
 	}
 	for i := range want {
@@ -68,6 +69,17 @@ func arnLike(pattern, s string, escaped bool) truth {
 		}
 	}
 	return yes
+}
+
+// arnParts are the six parts of an ARN. ok is false where there are fewer.
+func arnParts(arn string) (parts [6]string, ok bool) {
+	for i := range 5 {
+		if parts[i], arn, ok = strings.Cut(arn, ":"); !ok {
+			return parts, false
+		}
+	}
+	parts[5] = arn
+	return parts, true
 }
 
 // expand puts the request's values in place of ${key} and ${key, 'default'}. In patterns, what is put in is taken

@@ -64,8 +64,8 @@ func readPrincipal(raw string) principal {
 		p.kind = principalDeleted
 		return p
 	}
-	parts := strings.SplitN(raw, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[1] != "aws" && !partition.MatchString(parts[1]) || parts[3] != "" || !isAccountID(parts[4]) {
+	parts, ok := arnParts(raw)
+	if !ok || parts[0] != "arn" || parts[1] != "aws" && !partition.MatchString(parts[1]) || parts[3] != "" || !isAccountID(parts[4]) {
 		return p
 	}
 	kind, rest, _ := strings.Cut(parts[5], "/")

@@ -84,6 +84,9 @@ func (p principal) sample(context map[string][]string) string {
 	return ""
 }
 
+// anyText puts a character in place of each wildcard.
+var anyText = strings.NewReplacer("*", "x", "?", "x")
+
 // sample is a value that meets the condition, as far as one value of the policy tells.
 func (c *condition) sample() (string, bool) {
 	if c.operator.negated || len(c.values) == 0 {
@@ -95,7 +98,7 @@ func (c *condition) sample() (string, bool) {
 	}
 	switch c.operator.family {
 	case familyLike, familyARN:
-		return strings.NewReplacer("*", "x", "?", "x").Replace(v), true
+		return anyText.Replace(v), true
 	case familyIP:
 		v, _, _ = strings.Cut(v, "/")
 	case familyNumeric:
