@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/trust"
 )
 
@@ -80,6 +81,12 @@ func opensConfirming(doc *trust.Document, id string, until time.Time) bool {
 		"sts:RoleSessionName": {"confirm-00000000000000000000000000000000"}, "sts:ExternalId": {id},
 	}}
 	return doc.Effect(r) != trust.Deny
+}
+
+// ownEnd is until when the document accepts an ID as a previous one; zero without an end but the grant's own.
+func (v *verdicts) ownEnd(id string) (until time.Time, previous bool) {
+	until, previous = v.doc.Deadline(id)
+	return gate.OwnEnd(v.doc, until), previous
 }
 
 // same says whether two documents are one. What a run is founded on was judged before others were forgotten.

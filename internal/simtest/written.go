@@ -61,7 +61,7 @@ func (w *watch) written(s sim.Seen) {
 		if m == nil {
 			continue
 		}
-		until, dated := after.doc.Deadline(id)
+		until, dated := after.ownEnd(id)
 		ended := dated && !until.IsZero() && !w.Now().Before(until)
 		switch {
 		case m.over && w.readStale[s.Process] && dated && !until.IsZero() && !until.After(m.promise):
