@@ -75,7 +75,7 @@ func (s *story) destroy(t *testing.T) {
 			t.Errorf("secret %s is left", *secret.Name)
 		}
 	}
-	for _, grant := range []string{"migration", "nightly", "platform", "legacy"} {
+	for _, grant := range []string{"migration", "nightly", "platform", "legacy", "telemetry", "snapshots"} {
 		wantDenied(t, "entering "+grant, s.enters(t, s.engineer, grant, "hestio-00000000000000000000000000000000"))
 	}
 }

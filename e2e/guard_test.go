@@ -80,7 +80,7 @@ func (s *story) ownParts(t *testing.T, who aws.Config) {
 	for _, path := range []string{"/grants", "/grants/migration"} {
 		s.wantRefused(t, "the API", &who, http.MethodGet, path, "")
 	}
-	for _, path := range []string{"/grants/migration/revoke", "/grants/migration/rotate"} {
+	for _, path := range []string{"/grants/migration/revoke", "/grants/migration/restore", "/grants/nightly/pause"} {
 		s.wantRefused(t, "the API", &who, http.MethodPost, path, `{"reason":"mine"}`)
 	}
 

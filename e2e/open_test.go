@@ -189,7 +189,7 @@ func (s *story) plans(t *testing.T) {
 	for _, g := range plan.Grants {
 		got[g.Grant] = g.Change
 	}
-	want := map[string]string{"migration": "unchanged", "nightly": "changed", "platform": "unchanged", "later": "new", "legacy": "removed"}
+	want := map[string]string{"migration": "unchanged", "nightly": "changed", "platform": "unchanged", "later": "new", "legacy": "removed", "telemetry": "unchanged", "snapshots": "unchanged"}
 	if !maps.Equal(got, want) {
 		t.Errorf("plan %v, want %v", got, want)
 	}
@@ -207,7 +207,7 @@ func (s *story) shows(t *testing.T) {
 		names = append(names, g.Grant)
 	}
 	slices.Sort(names)
-	if want := []string{"legacy", "migration", "nightly", "platform"}; !slices.Equal(names, want) {
+	if want := []string{"legacy", "migration", "nightly", "platform", "snapshots", "telemetry"}; !slices.Equal(names, want) {
 		t.Errorf("grants %v, want %v", names, want)
 	}
 	var status api.Status

@@ -171,7 +171,7 @@ func (s *story) deployChanged(t *testing.T) {
 
 // deployWatched deploys while somebody tries the closed role all the time, and compares the IDs before and after.
 func (s *story) deployWatched(t *testing.T, template string) {
-	grants := []string{"migration", "nightly", "platform"}
+	grants := []string{"migration", "nightly", "platform", "telemetry", "snapshots"}
 	before := map[string]lab.Version{}
 	for _, grant := range grants {
 		before[grant] = s.current(t, grant)

@@ -24,15 +24,15 @@ import (
 func (s *story) everyID(t *testing.T) []string {
 	t.Helper()
 	var ids []string
-	for _, grant := range []string{"migration", "nightly", "platform"} {
+	for _, grant := range []string{"migration", "nightly", "platform", "telemetry", "snapshots"} {
 		for _, v := range must[[]lab.Version](t)(s.Versions(t.Context(), grant)) {
 			if v.ExternalID != "" {
 				ids = append(ids, v.ExternalID)
 			}
 		}
 	}
-	if len(ids) < 8 {
-		t.Fatalf("%d IDs: three births, four rotations and one while revoked make 8 at least", len(ids))
+	if len(ids) != 16 {
+		t.Fatalf("%d IDs: five births, nine rotations, another one while revoked and a restore make 16", len(ids))
 	}
 	return ids
 }
@@ -99,7 +99,8 @@ func (s *story) wantEvents(t *testing.T) {
 		if surface.Name != "archived events" {
 			continue
 		}
-		for _, event := range []events.Type{events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeDeliverySucceeded} {
+		for _, event := range []events.Type{events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeDeliverySucceeded,
+			events.TypeExternalIDConfirmed, events.TypeRotationUnconfirmed, events.TypeRotationFailed} {
 			if !strings.Contains(surface.Text, string(event)) {
 				t.Errorf("the archive holds no event %q", event)
 			}

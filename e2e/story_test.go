@@ -28,6 +28,7 @@ type story struct {
 
 	operator aws.Config // user of the customer's account, listed under operators
 	clerk    aws.Config // user of the customer's account who may do nothing here
+	backend  aws.Config // user of the provider's account who may do nothing but sts:AssumeRole
 	engineer aws.Config // session of the provider's role Engineers-jdoe
 	outsider aws.Config // user of the provider's account who matches no pattern
 	stranger aws.Config // user of a third account
@@ -62,6 +63,8 @@ func TestCountersign(t *testing.T) {
 		s.part(t, "rotate-secret runs the function's four steps and everybody is told", s.rotateSecret)
 		s.part(t, "the provider reads its ID from its own account", s.pickUp)
 		s.part(t, "a leaked ID ends at once", s.leaked)
+		s.part(t, "a provider that may only assume roles follows two rotations and confirms", s.follows)
+		s.part(t, "a provider that never confirms is not locked out", s.sleeps)
 		s.part(t, "the command-line tool shows the grants", s.shows)
 		s.part(t, "a plan tells what a deploy would change", s.plans)
 	})
@@ -118,6 +121,7 @@ func (s *story) prepare(t *testing.T) {
 	}
 	s.operator = user(lab.Customer, "operator", mayAll)
 	s.clerk = user(lab.Customer, "clerk", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
+	s.backend = user(lab.Provider, "backend", mayAssume)
 	s.outsider = user(lab.Provider, "visitor", mayAssume)
 	s.stranger = user(lab.Stranger, "stranger", mayAssume)
 	engineers := must[string](t)(s.NewRole(ctx, lab.Provider, "Engineers-jdoe", mayAll))

@@ -46,7 +46,7 @@ var layers = []struct {
 	{"internal/redrive", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/sandbox", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
-		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/notify", "functions/internal/door",
+		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
 		"internal/simtest",
 	}},
 	{"provider", []string{"events", "internal/trust", "internal/grant"}},

@@ -23,7 +23,7 @@ func (s *ServiceProviderAccess) createPickUp() {
 	roles := arnIn("", "iam", "role/*")
 	secret := arn("secretsmanager", "secret:"+grant.SecretPrefix+own+"-??????")
 	s.pickUp = awsiam.NewCfnManagedPolicy(s.Construct, new("PickUp"), &awsiam.CfnManagedPolicyProps{
-		Description: new("Countersign: a provider's session reads its own grant's external ID"),
+		Description: new(grant.PickUpDescription),
 		PolicyDocument: document(
 			allow("Secret", readSecret...).on(secret),
 			allow("Key", "kms:Decrypt").on(*s.key.AttrArn()).

@@ -103,9 +103,14 @@ func (f *fakeAWS) serveQuery(w http.ResponseWriter, form url.Values) {
 			"<CreateDate>2026-01-05T09:00:00Z</CreateDate><AssumeRolePolicyDocument>" + url.QueryEscape(f.trust) + "</AssumeRolePolicyDocument></Role>"
 	case "ListAttachedRolePolicies":
 		result = "<AttachedPolicies><member><PolicyArn>arn:aws:iam::aws:policy/AmazonS3FullAccess</PolicyArn></member>" +
-			"<member><PolicyArn>arn:aws:iam::444455556666:policy/made</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>"
+			"<member><PolicyArn>arn:aws:iam::444455556666:policy/made</PolicyArn></member>" +
+			"<member><PolicyArn>arn:aws:iam::444455556666:policy/picks-up</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>"
 	case "GetPolicy":
-		result = "<Policy><DefaultVersionId>v1</DefaultVersionId><Description>" + grant.PolicyDescription("read.json", "migration") + "</Description></Policy>"
+		description := grant.PolicyDescription("read.json", "migration")
+		if strings.HasSuffix(form.Get("PolicyArn"), "/picks-up") {
+			description = grant.PickUpDescription
+		}
+		result = "<Policy><DefaultVersionId>v1</DefaultVersionId><Description>" + description + "</Description></Policy>"
 	case "GetPolicyVersion":
 		result = "<PolicyVersion><Document>" + url.QueryEscape(strings.ReplaceAll(readJSON, " ", "")) + "</Document></PolicyVersion>"
 	case "TagRole":

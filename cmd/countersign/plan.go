@@ -70,10 +70,11 @@ type standing struct {
 	policies []attached
 }
 
-// attached is a managed policy of a role. Of one that the stack made from a file, File and document are set.
+// attached is a managed policy of a role. Of one that the stack made from a file, file and document are set.
 type attached struct {
 	arn, file string
 	document  []byte
+	pickUp    bool // the stack's own, by which a session reads its grant's secret
 }
 
 // standing reads every deployed grant, in the order of the stacks. Where nothing is deployed there is none.
@@ -144,6 +145,7 @@ func readPolicies(ctx context.Context, client *iam.Client, p grant.Plan, wanted 
 			if err != nil {
 				return nil, fmt.Errorf("reading policy %s: %w", arn, err)
 			}
+			policy.pickUp = made.Description == grant.PickUpDescription
 			if policy.file = grant.PolicyFile(made.Description, p.Grant); policy.file != "" {
 				if policy.document, err = client.PolicyDocument(ctx, arn, made.Version); err != nil {
 					return nil, fmt.Errorf("reading policy %s: %w", arn, err)

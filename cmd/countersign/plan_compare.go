@@ -106,6 +106,10 @@ func becomes(e access.Entry, s standing, stack string) change {
 	c := changeOf(unchanged, p)
 	before, after := permissions(e.Grant.Permissions, s.policies, site.Partition)
 	c.Fields = fieldsOf(s.plan, p, before, after)
+	read := slices.ContainsFunc(s.policies, func(a attached) bool { return a.pickUp }) // what its account reads stands in the secret's policy
+	if reads := e.Grant.PickUp.Session; read != reads {
+		c.Fields = append(c.Fields, field{"pickUp", list(inSession(read)), list(inSession(reads)), "reads"})
+	}
 	if s.bus != e.Provider.Bus { // it stands in no plan: a rule of the stack has it
 		c.Fields = append(c.Fields, field{"bus", list(one(s.bus)), list(one(e.Provider.Bus)), "bus"})
 	}
@@ -282,6 +286,14 @@ var planFields = []struct {
 	{"trustPolicyQuota", "quota", func(p grant.Plan) []string { return one(fmt.Sprint(cmp.Or(p.Quota, trust.DefaultQuota))) }},
 }
 
+// inSession says that a session may read its own grant's secret.
+func inSession(reads bool) []string {
+	if !reads {
+		return nil
+	}
+	return one("a new external ID in its session")
+}
+
 func one(s string) []string {
 	if s == "" {
 		return nil
@@ -310,10 +322,13 @@ func fieldsOf(before, after grant.Plan, could, can []string) []field {
 	return out
 }
 
-// permissions names the policies that a role has and will have. A file whose content changes stands under two names.
+// permissions names the policies that a role has and will have, the stack's own aside. A file whose content changes stands under two names.
 func permissions(wanted []access.Permission, has []attached, partition string) (before, after []string) {
 	contents := map[string][]byte{}
 	for _, a := range has {
+		if a.pickUp {
+			continue
+		}
 		name := cmp.Or(a.file, policyName(a.arn))
 		contents[name] = a.document
 		before = append(before, name)

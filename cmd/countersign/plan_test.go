@@ -68,6 +68,7 @@ func deployedAs(t *testing.T, yaml string) []standing {
 		out = append(out, standing{stack: access.StackName(defaultStack, e.Shard), plan: p, doc: doc, policies: []attached{
 			{arn: "arn:aws:iam::aws:policy/AmazonS3FullAccess"},
 			{arn: "arn:aws:iam::444455556666:policy/made", file: "read.json", document: []byte(strings.ReplaceAll(readJSON, " ", ""))},
+			{arn: "arn:aws:iam::444455556666:policy/picks-up", pickUp: true},
 		}})
 	}
 	return out
@@ -131,7 +132,8 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   rotates   not any more: monthly
   overlap   not any more: 24 h
   confirms  not any more: auto
-  may ask   not any more: confirm, rotate`},
+  may ask   not any more: confirm, rotate
+  reads     not any more: a new external ID in its session`},
 		"another way with what nobody confirmed": {yaml: []string{"overlap: 24h", "overlap: 24h\n        whenUnconfirmed: cut"}, want: `
 migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   confirms  cut; was auto
@@ -210,6 +212,12 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
     bus: arn:aws:events:eu-central-1:111122223333:event-bus/countersign`}, stand: func(s *standing) {
 			s.bus = "arn:aws:events:eu-central-1:111122223333:event-bus/countersign"
 		}, want: ""},
+		"picked up from its account only": {yaml: []string{"overlap: 24h", "overlap: 24h\n        pickUp: [account]"}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  reads     not any more: a new external ID in its session`},
+		"picked up in session, too": {stand: func(s *standing) { s.policies = s.policies[:2] }, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  reads     a new external ID in its session`},
 		"born": {stand: func(s *standing) { s.doc = mustParse(t, trust.BornDocument) }, want: ""},
 		"no room": {yaml: []string{"[role/Engineers-*]", "[" + roomy(9) + "]"},
 			stand: func(s *standing) {

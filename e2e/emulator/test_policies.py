@@ -6,7 +6,8 @@ import unittest
 os.environ.setdefault("AUTH", "true")
 os.environ.setdefault("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
-from ministack.core import iam_actions, iam_evaluator  # noqa: E402  settings are read at import
+from ministack import app  # noqa: E402  settings are read at import
+from ministack.core import iam_actions, iam_evaluator  # noqa: E402
 from ministack.core.responses import request_scope  # noqa: E402
 from ministack.services import iam  # noqa: E402
 
@@ -18,7 +19,7 @@ SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/rotator/one"
 
 
 def setUpModule():
-    for part in (identity, variables, resources):
+    for part in (identity, variables, resources, addresses):
         part.install()
     iam._roles.set_scoped(ACCOUNT, None, "rotator", {"RoleName": "rotator", "Arn": ROLE, "Tags": [{"Key": "Countersign:Grant", "Value": "nightly"}]})
 
@@ -89,6 +90,11 @@ class Addresses(unittest.TestCase):
         self.assertEqual(addresses.reachable("https://ab12cd34.execute-api.us-east-1.amazonaws.com/v1/"),
                          os.environ["AWS_ENDPOINT_URL"] + "/_aws/execute-api/ab12cd34/v1/")
         self.assertEqual(addresses.reachable("https://example.com/"), "https://example.com/")
+
+    def test_an_api_is_called_by_aws_name_too(self):
+        for host in ("ab12cd34.execute-api.us-east-1.amazonaws.com", f"ab12cd34.execute-api.{app._MINISTACK_HOST}:4566"):
+            self.assertEqual(app._parse_execute_api_url(host, "/v1/grants"), ("ab12cd34", "v1", "/grants"))
+        self.assertIsNone(app._parse_execute_api_url("example.com", "/v1/grants"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ func TestTheAccessFilesAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(a.Entries()); got != 4 {
-		t.Errorf("%d grants, want 4", got)
+	if got := len(a.Entries()); got != 6 {
+		t.Errorf("%d grants, want 6", got)
 	}
 }

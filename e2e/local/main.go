@@ -92,6 +92,8 @@ Deployed. In another terminal, in this folder:
   bin/countersign grants
   bin/countersign show migration
   bin/countersign rotate nightly --reason "to see it"
+  bin/countersign rotate telemetry --reason "to see it"
+  bin/countersign confirm telemetry --reason "seen in CloudTrail"
   bin/countersign revoke migration --reason "project ended"
 
   curl -s %[1]s/_ministack/ses/messages              the mails

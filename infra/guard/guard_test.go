@@ -124,7 +124,7 @@ func identity(t *testing.T, tmpl *infratest.Template, name grant.Name, guarded b
 
 // pickUp is the stack's policy by which granted roles read their own grant's secret.
 func pickUp(t *testing.T, tmpl *infratest.Template) policy {
-	p := tmpl.One(t, "AWS::IAM::ManagedPolicy", "Description", "Countersign: a provider's session reads its own grant's external ID")
+	p := tmpl.One(t, "AWS::IAM::ManagedPolicy", "Description", grant.PickUpDescription)
 	return policy{"PickUp", json.RawMessage(tmpl.Text(p.Properties["PolicyDocument"]))}
 }
 

@@ -67,10 +67,11 @@ type Year struct {
 	report Report
 	scene  *Scene
 
-	ids      []string       // every external ID that ever was, the current one last
-	holds    string         // the one that Hestio uses
-	sessions []*sim.Session // those that must be dead while the grant is closed, and stay dead
-	revokeID string         // of the revocation that stands
+	ids       []string       // every external ID that ever was, the current one last
+	holds     string         // the one that Hestio uses
+	confirmed string         // the version that it confirmed last
+	sessions  []*sim.Session // those that must be dead while the grant is closed, and stay dead
+	revokeID  string         // of the revocation that stands
 	watch
 }
 
@@ -101,12 +102,15 @@ var scenes = []struct {
 	{"BORN", (*Year).born},
 	{"GRANTED", (*Year).granted},
 	{"ROTATED", (*Year).rotated},
-	{"TOLD", (*Year).told},
-	{"DEADLINE", (*Year).deadline},
+	{"ASLEEP", (*Year).asleep},
 	{"OUTSIDERS", (*Year).outsiders},
+	{"WAITS", (*Year).waits},
 	{"EDITED", (*Year).edited},
+	{"TOLD", (*Year).woken},
+	{"CONFIRMED", (*Year).confirmedEarly},
 	{"DEPLOYED", (*Year).redeployed},
 	{"CRASHED", (*Year).crashed},
+	{"DEADLINE", (*Year).deadline},
 	{"LEAKED", (*Year).leaked},
 	{"REVOKED", (*Year).revoked},
 	{"ROTATED", (*Year).rotatedWhileRevoked},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countersign/countersign/functions/confirm"
 	"github.com/countersign/countersign/functions/reconcile"
 	"github.com/countersign/countersign/functions/revoke"
 	"github.com/countersign/countersign/functions/rotate"
@@ -56,7 +57,7 @@ func TestTheYearIsAsPromised(t *testing.T) {
 					}
 				}
 			}
-			if len(r.Scenes) != len(scenes) || r.Checks < 80 || r.Calls < 40_000 || r.Failed != 0 {
+			if len(r.Scenes) != len(scenes) || r.Checks < 90 || r.Calls < 40_000 || r.Failed != 0 {
 				t.Errorf("%d scenes, %d checks, %d calls, %d failed", len(r.Scenes), r.Checks, r.Calls, r.Failed)
 			}
 			holdsNoID(t, y, r)
@@ -94,6 +95,8 @@ type (
 	closesNothing struct{ revoke.Roles }
 	mendsNothing  struct{ reconcile.Roles }
 	endsNothing   struct{ rotate.Roles }
+	waitsForNone  struct{ rotate.Plans }
+	hearsNothing  struct{ confirm.Secrets }
 	talkative     struct {
 		rotate.Secrets
 		log *slog.Logger
@@ -105,8 +108,16 @@ func (closesNothing) PutInlinePolicy(context.Context, string, string, []byte) er
 func (mendsNothing) SetTrust(context.Context, string, []byte) error { return nil }
 
 func (r endsNothing) SetTrust(ctx context.Context, role string, document []byte) error {
-	return r.Roles.SetTrust(ctx, role, bytes.ReplaceAll(document, []byte("2026-02-05"), []byte("2026-03-05")))
+	return r.Roles.SetTrust(ctx, role, bytes.ReplaceAll(document, []byte("2026-04-06"), []byte("2026-05-06")))
 }
+
+func (p waitsForNone) Plan(ctx context.Context, name grant.Name) (grant.Plan, error) {
+	plan, err := p.Plans.Plan(ctx, name)
+	plan.WhenUnconfirmed = grant.UnconfirmedCut
+	return plan, err
+}
+
+func (hearsNothing) Tag(context.Context, string, map[string]string) error { return nil }
 
 func (s talkative) Version(ctx context.Context, secretARN, versionID string) (grant.Version, error) {
 	v, err := s.Secrets.Version(ctx, secretARN, versionID)
@@ -120,7 +131,9 @@ func TestTheYearNoticesABrokenFunction(t *testing.T) {
 		breakIt func(*simtest.World)
 		failing string
 	}{
-		{"the previous ID lives on for a month", func(w *simtest.World) { w.Rotator.Roles = endsNothing{w.Rotator.Roles} }, "ROTATED"},
+		{"the previous ID lives on for a month", func(w *simtest.World) { w.Rotator.Roles = endsNothing{w.Rotator.Roles} }, "CONFIRMED"},
+		{"who never confirmed is locked out", func(w *simtest.World) { w.Rotator.Plans = waitsForNone{w.Rotator.Plans} }, "ASLEEP"},
+		{"a confirmation isn't noted", func(w *simtest.World) { w.Confirming.Secrets = hearsNothing{w.Confirming.Secrets} }, "TOLD"},
 		{"no reconcile mends", func(w *simtest.World) { w.Reconciler.Roles = mendsNothing{w.Reconciler.Roles} }, "EDITED"},
 		{"a revoke writes no Deny", func(w *simtest.World) { w.Revoker.Roles = closesNothing{w.Revoker.Roles} }, "REVOKED"},
 		{"a function logs an ID", func(w *simtest.World) { w.Rotator.Secrets = talkative{w.Rotator.Secrets, w.Rotator.Log} }, "SEARCHED"},

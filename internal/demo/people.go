@@ -41,13 +41,18 @@ func (a attempt) String() string {
 func (a attempt) because() string { return a.String() + " (" + together(a.why) + ")" }
 
 // in asks the trust policy about somebody who must get in.
-func (y *Year) in(label, who, id string) attempt { return y.enters(label, who, id, true) }
+func (y *Year) in(label, who, id string) attempt { return y.enters(label, who, id, "session", true) }
 
 // out asks the trust policy about somebody who must stay out.
-func (y *Year) out(label, who, id string) attempt { return y.enters(label, who, id, false) }
+func (y *Year) out(label, who, id string) attempt { return y.enters(label, who, id, "session", false) }
 
-func (y *Year) enters(label, who, id string, want bool) attempt {
-	v := y.World.STS.Verdict(who, y.plan.RoleARN, id, "session", sim.Assume{})
+// confirms asks whether an ID opens a session in which Hestio can confirm the current version.
+func (y *Year) confirms(label, id string, want bool) attempt {
+	return y.enters(label, hestio, id, grant.ConfirmSession(strings.Repeat("0", 32)), want)
+}
+
+func (y *Year) enters(label, who, id, session string, want bool) attempt {
+	v := y.World.STS.Verdict(who, y.plan.RoleARN, id, session, sim.Assume{})
 	what := "stays out"
 	if want {
 		what = "gets in"
@@ -101,7 +106,7 @@ func (y *Year) learn(ctx context.Context) error {
 	return nil
 }
 
-// pickUp makes Hestio read its external ID, as it does every few hours.
+// pickUp lets Hestio have the current ID by another way than a session: from its own account, or from a person.
 func (y *Year) pickUp(ctx context.Context) error {
 	if err := y.learn(ctx); err != nil {
 		return err
@@ -123,14 +128,14 @@ func (y *Year) idAt(fromEnd int) string {
 	return y.ids[len(y.ids)-fromEnd]
 }
 
-// refresh is how often Hestio reads its external ID.
+// refresh is how often Hestio looks for another external ID.
 const refresh = 6 * time.Hour
 
-// pass lets time pass, in which Hestio reads its ID every few hours.
+// pass lets time pass, in which Hestio follows every few hours.
 func (y *Year) pass(ctx context.Context, until time.Time) error {
 	for y.World.Now().Before(until) {
 		y.World.Sleep(ctx, min(refresh, until.Sub(y.World.Now())))
-		if err := y.pickUp(ctx); err != nil {
+		if err := y.follow(ctx); err != nil {
 			return err
 		}
 	}

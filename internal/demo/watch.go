@@ -35,7 +35,7 @@ type watch struct {
 }
 
 // ours are Countersign's functions.
-var ours = map[string]bool{"rotate": true, "reconcile": true, "revoke": true, "operate": true, "notify": true}
+var ours = map[string]bool{"rotate": true, "reconcile": true, "revoke": true, "operate": true, "confirm": true, "notify": true}
 
 // see is asked before each AWS call of anybody.
 func (y *Year) see(c sim.Call) sim.Outcome {

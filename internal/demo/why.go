@@ -39,6 +39,8 @@ func short(v trust.Verdict) string {
 			better(4, "only before "+instant(m[3]))
 		case m != nil && strings.EqualFold(m[1], "aws:PrincipalArn"):
 			better(3, "only "+m[3][strings.LastIndexByte(m[3], ':')+1:])
+		case m != nil && strings.EqualFold(m[1], "sts:RoleSessionName"):
+			better(3, "not as "+m[3])
 		case m != nil && strings.EqualFold(m[1], "sts:ExternalId"):
 			better(2, "needs "+m[3])
 		case reason == "names other principals":

@@ -14,6 +14,7 @@ func TestReasonsAreShortened(t *testing.T) {
 		noID    = "statement 1 (CountersignCurrent): condition StringEquals sts:ExternalId fails: the request has nothing, the policy names #222222"
 		over    = "statement 2 (CountersignPrevious): condition DateLessThan aws:CurrentTime fails: the request has 2026-02-05T10:00:00Z, the policy names 2026-02-05T09:38:48Z"
 		who     = "statement 1 (CountersignCurrent): condition ArnLike aws:PrincipalArn fails: the request has arn:aws:iam::111122223333:role/Max, the policy names arn:aws:iam::111122223333:role/Engineers-*"
+		name    = "statement 2 (CountersignPrevious): condition StringNotLike sts:RoleSessionName fails: the request has confirm-1, the policy names confirm-*"
 		denied  = "statement 1 (CountersignBorn): denies it"
 	)
 	for _, tt := range []struct {
@@ -23,6 +24,7 @@ func TestReasonsAreShortened(t *testing.T) {
 		{"CountersignBorn denies it", []string{denied, others, "denied: a Deny stands above every Allow"}},
 		{"only before 5 Feb 09:38:48", []string{otherID, over}},
 		{"only role/Engineers-*", []string{who}},
+		{"not as confirm-*", []string{otherID, name}},
 		{"needs #222222", []string{noID, others}},
 		{"names other principals", []string{others}},
 		{"no statement allows it", []string{"denied: no statement allows it"}},

@@ -44,6 +44,9 @@ func (n Name) Secret() string { return SecretPrefix + string(n) }
 // DefaultRole is the role's name where access.yaml gives none.
 func (n Name) DefaultRole() string { return DefaultRolePrefix + string(n) }
 
+// PickUpDescription is the description of the stack's managed policy that lets a session read its own grant's secret.
+const PickUpDescription = "Countersign: a provider's session reads its own grant's external ID"
+
 // PolicyDescription is the description of the managed policy that is made from a file of access.yaml.
 func PolicyDescription(file string, n Name) string {
 	return "Countersign: " + file + " of grant " + string(n)
