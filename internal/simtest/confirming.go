@@ -49,7 +49,7 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 	}
 	followed := w.confirmed[from] == grant.ByProvider && plan.OverlapOf(from) > 0
 	noted := w.Secrets.Tags(w.plan.SecretARN)[grant.TagExtended] == to
-	if noted && followed && !w.mistagged && plan.WhenUnconfirmed == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
+	if noted && followed && !w.mistagged && !w.mislabelled && plan.WhenUnconfirmed == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
 		_ = w.violated("I2", "the ID of version %s is to stay until somebody confirms, and the provider confirmed that version", from)
 	}
 	if plan.WhenUnconfirmed == grant.UnconfirmedExtend || !followed || noted {
