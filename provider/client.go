@@ -142,15 +142,15 @@ func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, se
 	return v, err
 }
 
-// find completes what is known of where the secret is, and where to confirm, with the tags of the customer's role.
-func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Customer, s *State) (secretARN string, err error) {
+// find completes what is known of where the secret is, and where to confirm if that is asked for, with the tags of the customer's role.
+func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Customer, s *State, api bool) (secretARN string, err error) {
 	if s.SecretARN != "" && customer.checkSecret(s.SecretARN) != nil {
 		s.SecretARN, s.ConfirmURL = "", ""
 	}
 	if customer.SecretARN != "" {
 		s.SecretARN = customer.SecretARN
 	}
-	if s.SecretARN != "" && (c.DoNotConfirm || customer.ConfirmURL+s.ConfirmURL != "") {
+	if s.SecretARN != "" && (!api || customer.ConfirmURL+s.ConfirmURL != "") {
 		return s.SecretARN, nil
 	}
 	name := roleName(customer.RoleARN)

@@ -30,6 +30,8 @@ var (
 	ErrNotAccepted = errors.New("this is not what was accepted")
 	// ErrOlder says that the secret shows an older version than was used before.
 	ErrOlder = errors.New("an older version than the one in use")
+	// ErrTooSoon says that the customer's side wants to be asked later.
+	ErrTooSoon = errors.New("asked too soon")
 	// ErrDenied says that the role lets nobody in with the external IDs that are known here: the customer has revoked the access,
 	// or rotated while nobody looked.
 	ErrDenied = errors.New("AWS refuses every external ID that is known here")

@@ -116,7 +116,7 @@ func (v *verification) current(ctx context.Context, s *State, session aws.Creden
 	cfg, arn := v.cfg.Copy(), v.customer.SecretARN
 	if !byAccount {
 		var err error
-		if arn, err = v.find(ctx, session, v.customer, s); err != nil {
+		if arn, err = v.find(ctx, session, v.customer, s, !v.DoNotConfirm); err != nil {
 			return version{}, err
 		}
 		cfg = v.as(session, "")
