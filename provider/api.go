@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // Refused is an answer of the customer's API that isn't 2xx. It changed nothing. errors.Is finds ErrOlder where another version is
@@ -54,6 +55,26 @@ func passing(err error) bool {
 	return !errors.As(err, &no) || no.code == codeNotCurrent || no.Status == http.StatusTooManyRequests || no.Status >= 500
 }
 
+// patience is how long a customer's API may take.
+const patience = 30 * time.Second
+
+// staying makes of a client that calls AWS one that follows no redirect: where a customer's API sends us on may be within our own
+// network. A client of another type answers for itself.
+func staying(client aws.HTTPClient) aws.HTTPClient {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	switch c := client.(type) {
+	case nil:
+		return &http.Client{CheckRedirect: stay}
+	case *http.Client:
+		own := *c
+		own.CheckRedirect = stay
+		return &own
+	case *awshttp.BuildableClient:
+		return &http.Client{Transport: c.GetTransport(), Timeout: c.GetTimeout(), CheckRedirect: stay}
+	}
+	return client
+}
+
 // post sends a request about the grant to the customer's API, signed with a session's credentials.
 func (c *Client) post(ctx context.Context, customer Customer, s State, verb string, in any, creds aws.Credentials) ([]byte, error) {
 	url, secret := customer.ConfirmURL, customer.SecretARN
@@ -69,6 +90,8 @@ func (c *Client) post(ctx context.Context, customer Customer, s State, verb stri
 	if err := customer.checkConfirm(url, secret, c.endpoint()); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, err

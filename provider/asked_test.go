@@ -12,7 +12,9 @@ import (
 )
 
 // between answers a Client's requests about a grant, or lets them through: nil.
-type between struct{ answer func(*http.Request) *http.Response }
+type between struct {
+	answer func(*http.Request) *http.Response
+}
 
 func (b between) Do(r *http.Request) (*http.Response, error) {
 	if strings.Contains(r.URL.Path, "/grants/") {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,10 +50,7 @@ type Client struct {
 // New makes a Client that calls AWS as cfg says; cfg's credentials are those of the principal whom customers let in, and need
 // nothing but sts:AssumeRole.
 func New(cfg aws.Config, store Store, o Options) *Client {
-	c := &Client{cfg: cfg, sts: sts.NewFromConfig(cfg), store: store, http: cfg.HTTPClient, Options: o}
-	if c.http == nil {
-		c.http = &http.Client{Timeout: 30 * time.Second}
-	}
+	c := &Client{cfg: cfg, sts: sts.NewFromConfig(cfg), store: store, http: staying(cfg.HTTPClient), Options: o}
 	if c.SessionName == "" {
 		c.SessionName = "countersign"
 	}
