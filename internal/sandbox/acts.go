@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
+	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/simtest"
 )
 
 // The acts of the customer and of AWS.
@@ -75,7 +78,7 @@ func (s *Server) Expire(ctx context.Context) error {
 func (s *Server) Wait(ctx context.Context, d time.Duration) error {
 	return s.act(ctx, func() error {
 		if d < 0 || d > 366*24*time.Hour {
-			return errors.New("a wait is from 0s to 8784h, a year")
+			return badOrder("a wait is from 0s to 8784h, a year")
 		}
 		s.world.Sleep(ctx, d)
 		return nil
@@ -100,11 +103,11 @@ func (s *Server) Deploy(ctx context.Context, when grant.Unconfirmed, may []grant
 		case grant.UnconfirmedAuto, grant.UnconfirmedCut, grant.UnconfirmedExtend:
 			p.WhenUnconfirmed = when
 		default:
-			return fmt.Errorf("whenUnconfirmed is auto, cut or extend, not %.20q", when)
+			return badOrder("whenUnconfirmed is auto, cut or extend, not %.20q", when)
 		}
 		for _, act := range may {
 			if !slices.Contains(grant.ProviderActs, act) {
-				return fmt.Errorf("providerMay holds confirm and rotate, not %.20q", act)
+				return badOrder("providerMay holds confirm and rotate, not %.20q", act)
 			}
 		}
 		if may != nil {
@@ -118,11 +121,16 @@ func (s *Server) Deploy(ctx context.Context, when grant.Unconfirmed, may []grant
 func (s *Server) Lag(ctx context.Context, d time.Duration) error {
 	return s.act(ctx, func() error {
 		if d < 0 || d > time.Hour {
-			return fmt.Errorf("a lag is from 0s to 1h")
+			return badOrder("a lag is from 0s to 1h")
 		}
 		s.lag = d
 		return nil
 	})
+}
+
+// badOrder refuses what can't be meant.
+func badOrder(format string, args ...any) error {
+	return &simtest.Refused{Status: http.StatusBadRequest, Problem: api.Problem{Error: fmt.Sprintf(format, args...)}}
 }
 
 // act does something and tells why it was refused.

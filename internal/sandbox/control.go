@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -78,7 +77,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, body []byte) {
 		d, wrong := time.ParseDuration(in.For)
 		switch {
 		case wrong != nil:
-			err = fmt.Errorf("%.40q is no duration, such as 30s or 2h", in.For)
+			err = badOrder("%.40q is no duration, such as 30s or 2h", in.For)
 		case verb == "lag":
 			err = s.Lag(ctx, d)
 		default:

@@ -68,6 +68,7 @@ type Facts struct {
 	Until    time.Time `json:"previousUntil,omitzero"`
 	Kept     bool      `json:"previousKept,omitempty"`
 	Why      string    `json:"why,omitempty"` // it is kept, or ends, while nobody has confirmed
+	When     string    `json:"whenUnconfirmed"`
 	Revoked  bool      `json:"revoked"`
 	RevokeID string    `json:"revokeId,omitempty"`
 	Clock    time.Time `json:"clock"` // the account's
@@ -145,7 +146,7 @@ func (s *Server) facts(ctx context.Context) Facts {
 	p := s.world.Plans[Grant]
 	f := Facts{
 		Account: p.Account, Grant: Grant, RoleARN: p.RoleARN, Prefix: p.Prefix, SecretARN: p.SecretARN, ConfirmURL: p.ConfirmURL,
-		Clock: s.world.Now(), Lag: s.lag.String(),
+		When: string(p.WhenUnconfirmed), Clock: s.world.Now(), Lag: s.lag.String(),
 	}
 	if status, err := s.world.Status(ctx, Grant); err == nil {
 		f.VersionID, f.RevokeID, f.Revoked = status.VersionID, status.RevokeID, status.State == "closed"
