@@ -105,6 +105,14 @@ func denied(err error) bool {
 	return errors.As(err, &answered) && (answered.ErrorCode() == "AccessDenied" || answered.ErrorCode() == "AccessDeniedException")
 }
 
+// brief is what AWS answered, without the SDK's words around it.
+func brief(err error) error {
+	if answered := smithy.APIError(nil); errors.As(err, &answered) {
+		return answered
+	}
+	return err
+}
+
 // as is the configuration with a session's credentials, in a Region.
 func (c *Client) as(creds aws.Credentials, region string) aws.Config {
 	cfg := c.cfg.Copy()
@@ -124,7 +132,10 @@ type version struct {
 func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, secretARN string) (version, error) {
 	cfg.Region = regionOf(secretARN)
 	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN})
-	if err != nil {
+	switch {
+	case denied(err):
+		return version{}, fmt.Errorf("customer %s: %w: %w", customer.Name, ErrUnread, brief(err))
+	case err != nil:
 		return version{}, fmt.Errorf("customer %s: reading its secret: %w", customer.Name, err)
 	}
 	v := version{id: aws.ToString(got.VersionId), created: aws.ToTime(got.CreatedDate).UTC()}

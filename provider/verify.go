@@ -157,6 +157,7 @@ func (v *verification) refusals(ctx context.Context) error {
 // enters enters with the current ID, as soon as AWS takes it.
 func (v *verification) enters(ctx context.Context, current version) error {
 	const pause = 5 * time.Second
+	v.o.Progress("trying " + string(CheckCurrent))
 	for waited := time.Duration(0); ; waited += pause {
 		opens, err := v.try(ctx, current.value, v.SessionName)
 		if err != nil {

@@ -121,15 +121,8 @@ func (c *cli) sandbox(ctx context.Context, listen, customers string) error {
 	}
 	facts := server.Facts(ctx)
 	if customers != "" {
-		id, err := server.FirstID()
-		if err == nil {
-			err = provider.OpenFile(customers).Accept(provider.Customer{
-				Name: "acme", Account: facts.Account, RoleARN: facts.RoleARN, Grant: facts.Grant, Prefix: facts.Prefix,
-				SecretARN: facts.SecretARN, ConfirmURL: facts.ConfirmURL,
-			}, id)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("writing %s: %w", customers, err), listener.Close())
+		if err := writeCustomer(customers, server, facts); err != nil {
+			return errors.Join(err, listener.Close())
 		}
 	}
 	if c.json {
@@ -146,6 +139,26 @@ func (c *cli) sandbox(ctx context.Context, listen, customers string) error {
 	defer stop()
 	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// writeCustomer writes the account's customer into a file of customers, and over nobody else's.
+func writeCustomer(path string, server *sandbox.Server, facts sandbox.Facts) error {
+	acme := provider.Customer{
+		Name: "acme", Account: facts.Account, RoleARN: facts.RoleARN, Grant: facts.Grant, Prefix: facts.Prefix,
+		SecretARN: facts.SecretARN, ConfirmURL: facts.ConfirmURL,
+	}
+	file := provider.OpenFile(path)
+	if there, err := file.Customer(acme.Name); err == nil && there.RoleARN != acme.RoleARN {
+		return fail(exitRefused, "--customers another file", "%s holds a customer %s already, with role %s", path, acme.Name, there.RoleARN)
+	}
+	id, err := server.FirstID()
+	if err == nil {
+		err = file.Accept(acme, id)
+	}
+	if err != nil {
+		return fail(exitInput, "", "--customers: %w", err)
 	}
 	return nil
 }
@@ -215,7 +228,11 @@ func (c *cli) askSandbox(ctx context.Context, at, method, verb string, o sandbox
 		return sandbox.Facts{}, fail(exitFailed, "countersign sandbox starts one.", "%w at %s", errNoSandbox, at)
 	}
 	if out.Error != "" {
-		return sandbox.Facts{}, fail(exitRefused, sentence(out.Next), "%s", out.Error)
+		code := exitRefused
+		if response.StatusCode == http.StatusBadRequest {
+			code = exitInput
+		}
+		return sandbox.Facts{}, fail(code, sentence(out.Next), "%s", out.Error)
 	}
 	return out.Facts, nil
 }
