@@ -30,11 +30,23 @@ func (s *Server) Rotate(ctx context.Context, leaked bool) error {
 	})
 }
 
-// passOverlap lets the clock go on to the end of the external ID before, if it has one.
+// passOverlap lets the clock go on to the end of the external ID before, if it has one: by the trust policy, or by a confirmation,
+// which a deploy doesn't bring back into the trust policy.
 func (s *Server) passOverlap(ctx context.Context) {
-	if until := s.facts(ctx).Until; !until.IsZero() {
+	until := s.facts(ctx).Until
+	if status, err := s.world.Status(ctx, Grant); err == nil && status.Confirmation != nil && status.Confirmation.VersionID == status.VersionID {
+		until = latest(until, status.Confirmation.RetireAt)
+	}
+	if until.After(s.world.Now()) {
 		s.world.Sleep(ctx, until.Sub(s.world.Now())+time.Second)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Revoke takes the access away, live sessions included.
