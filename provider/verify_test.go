@@ -168,3 +168,27 @@ func TestVerifyAfterALeakReadsByAccount(t *testing.T) {
 		t.Errorf("%v %q", err, said(r))
 	}
 }
+
+// A trust policy in which the ID before opens any session would let whoever has that one confirm.
+func TestVerifyTellsOfAPreviousIDThatConfirms(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	s.Rotate()
+	s.ring(t)
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	st := s.state(t)
+	s.Trust(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole",
+		"Condition":{"StringEquals":{"sts:ExternalId":["` + st.ID.Reveal() + `","` + st.Previous.Reveal() + `"]}}}]}`)
+	confirms := s.count("Confirm")
+	r, err := s.verify(t, provider.VerifyOptions{Confirm: true})
+	if !errors.Is(err, provider.ErrOpen) || r.Confirmed || s.count("Confirm") != confirms {
+		t.Errorf("%v %q", err, said(r))
+	}
+	if got := said(r); got[len(got)-1] != "the external ID before, in a session that confirms: opens, and that is wrong" {
+		t.Errorf("%q", got)
+	}
+}
