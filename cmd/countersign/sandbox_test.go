@@ -237,3 +237,41 @@ func TestTriggerRings(t *testing.T) {
 	p.countersign(2, "trigger", "Test Requested", "--to", endpoint.URL, "--key", triggerKey)
 	p.countersign(2, "trigger", "Test Requested", "--to", endpoint.URL, "--as", "mail")
 }
+
+// Interrupted while it waits for IAM, verify --confirm has stored and confirmed nothing, and says so.
+func TestAnInterruptedVerifyHasChangedNothing(t *testing.T) {
+	p := newProviderSide(t)
+	p.countersign(0, "verify", "acme", "--customers", p.customers, "--confirm")
+	p.countersign(0, "sandbox", "lag", "10m")
+	p.countersign(0, "sandbox", "rotate")
+	was, err := os.ReadFile(p.customers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	said := &watched{text: "waiting for IAM to show version rotate-", seen: cancel}
+	var out bytes.Buffer
+	code := run(ctx, []string{"verify", "acme", "--customers", p.customers, "--confirm"}, nil, &out, said, os.Getenv)
+	if code != exitFailed || !strings.Contains(said.String(), "Interrupted: ") || strings.Contains(out.String(), "Confirmed") {
+		t.Errorf("ended with %d:\n%s%s", code, out.String(), said.String())
+	}
+	if now, err := os.ReadFile(p.customers); err != nil || !bytes.Equal(was, now) {
+		t.Errorf("the customers' file has changed: %v", err)
+	}
+	p.wants(p.countersign(0, "sandbox", "show"), "accepted until somebody confirms")
+}
+
+// watched is a stream that tells when something was written to it.
+type watched struct {
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if strings.Contains(w.String(), w.text) {
+		w.seen()
+	}
+	return n, err
+}
