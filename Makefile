@@ -138,7 +138,7 @@ trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: i
 
 .PHONY: provider-mutants
 provider-mutants: need-go ## each check of package provider dropped, one at a time: its tests must notice each
-	$(GO) run ./tools/mutants -dir provider/testdata/mutants -min 70 -parallel 2 -- ./provider
+	$(GO) run ./tools/mutants -dir provider/testdata/mutants -min 75 -parallel 2 -- ./provider
 
 .PHONY: trust-corpus
 trust-corpus: need-go ## trust policies found in public repositories, judged as testdata/corpus.tsv says (CORPUS=<folder of them>)

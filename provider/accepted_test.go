@@ -56,7 +56,7 @@ func TestAnOlderVersionIsRefusedByAccount(t *testing.T) {
 	if _, err := s.enter(t); !errors.Is(err, provider.ErrOlder) {
 		t.Errorf("Enter: %v", err)
 	}
-	if _, err := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Confirm: true}); !errors.Is(err, provider.ErrOlder) {
+	if _, err := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Confirm: true, Wait: atOnce}); !errors.Is(err, provider.ErrOlder) {
 		t.Errorf("Verify: %v", err)
 	}
 	if now := s.state(t); !now.ID.Equal(was.ID) || now.VersionID != was.VersionID {
@@ -115,7 +115,7 @@ func TestAPoisonedStateIsNotFollowed(t *testing.T) {
 	if _, err := s.enter(t); !errors.Is(err, provider.ErrNotAccepted) {
 		t.Errorf("by account: %v", err)
 	}
-	if _, err := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{}); !errors.Is(err, provider.ErrNotAccepted) {
+	if _, err := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Wait: atOnce}); !errors.Is(err, provider.ErrNotAccepted) {
 		t.Errorf("Verify by account: %v", err)
 	}
 	if n := s.count("GetSecretValue"); n != 0 {
@@ -151,7 +151,7 @@ func TestNothingIsAskedForACustomerThatIsNone(t *testing.T) {
 	e := provider.Event{Type: "External ID Rotated", Grant: "migration", Account: "777788889999", RoleARN: mine}
 	s.customer.SecretARN, s.customer.ConfirmURL = "", ""
 	_, entered := s.client.Enter(t.Context(), s.customer)
-	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{})
+	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Wait: atOnce})
 	_, rotated := s.client.Rotate(t.Context(), s.customer, "")
 	for way, err := range map[string]error{"Enter": entered, "Verify": verified, "Rotate": rotated, "Ring": s.client.Ring(t.Context(), s.customer, e)} {
 		if !errors.Is(err, provider.ErrNotAccepted) {
@@ -199,6 +199,7 @@ func TestACustomerIsWhole(t *testing.T) {
 		"a short account":         func(c *provider.Customer) { c.Account = "4444" },
 		"a user":                  func(c *provider.Customer) { c.RoleARN = strings.Replace(mine, ":role/", ":user/", 1) },
 		"no grant":                func(c *provider.Customer) { c.Grant = "" },
+		"a grant that is a path":  func(c *provider.Customer) { c.Grant, c.SecretARN = "../nightly", "" },
 		"a prefix with a hyphen":  func(c *provider.Customer) { c.Prefix = "hes-tio" },
 		"another grant's secret":  func(c *provider.Customer) { c.Grant = "nightly" },
 		"another tenant's secret": func(c *provider.Customer) { c.SecretARN = strings.Replace(secret, "4444", "7777", 1) },

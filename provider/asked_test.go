@@ -117,6 +117,9 @@ func TestAProviderThatNeverConfirmsGetsIn(t *testing.T) {
 	if _, err := s.enter(t); err != nil {
 		t.Errorf("it is locked out: %v", err)
 	}
+	if n := s.count("Confirm"); n != 0 {
+		t.Errorf("it was told not to confirm, and did %d times", n)
+	}
 	s.Confirm()
 	s.Expire()
 	if _, err := s.enter(t); !errors.Is(err, provider.ErrDenied) {

@@ -124,7 +124,7 @@ func both(t *testing.T, s *side) map[string]error {
 	if entered != nil {
 		t.Errorf("the ID in use doesn't enter any more: %v", entered)
 	}
-	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Confirm: true})
+	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Confirm: true, Wait: atOnce})
 	return map[string]error{"Enter": errors.Join(s.problems...), "Verify": verified}
 }
 

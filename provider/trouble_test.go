@@ -179,7 +179,7 @@ func TestAnErrorOfAWSThatQuotesTheIDIsNotPassedOn(t *testing.T) {
 		return http.StatusBadRequest, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>1 validation error: Value '` + id + `' at 'externalId' failed</Message></Error></ErrorResponse>`
 	}}, provider.Options{})
 	_, entered := s.enter(t)
-	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{})
+	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Wait: atOnce})
 	for way, err := range map[string]error{"Enter": entered, "Verify": verified} {
 		if err == nil || strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), "ValidationError") {
 			t.Errorf("%s passes on what AWS said, or nothing", way)

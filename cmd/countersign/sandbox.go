@@ -42,8 +42,8 @@ file that only you can read; countersign verify reads it.
 
 The other commands act on a sandbox that runs, as the customer would: on the one
 at --url, or AWS_ENDPOINT_URL. A rotation takes no time here: the account's
-clock goes ahead. Commands for the customer's operators, such as show and
-confirm, work there too, with AWS_ACCESS_KEY_ID=OPERATOR.`,
+clock goes ahead. With AWS_ACCESS_KEY_ID=OPERATOR the customer's own commands
+work there too: grants, show, rotate, confirm, pause, resume, revoke, restore.`,
 		Example: `countersign sandbox --customers customers.json &
 countersign sandbox rotate
 countersign sandbox lag 30s`,
