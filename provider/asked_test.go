@@ -133,14 +133,14 @@ func TestAProviderAsksForARotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := s.Version()
-	refused := func(what string, status int) *provider.Refused {
+	refused := func(what string, status int) provider.Refused {
 		t.Helper()
 		version, err := s.client.Rotate(t.Context(), s.customer, "one of ours left")
 		no := (*provider.Refused)(nil)
 		if !errors.As(err, &no) || no.Status != status || version != "" || errors.Is(err, provider.ErrTooSoon) != (status == 429) {
 			t.Fatalf("%s: %q %v", what, version, err)
 		}
-		return no
+		return *no
 	}
 	if no := refused("within the hour", 429); no.Until.Before(s.Clock()) || no.Until.After(s.Clock().Add(time.Hour)) || s.Version() != was {
 		t.Errorf("%+v", no)

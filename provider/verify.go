@@ -221,7 +221,7 @@ func (v *verification) confirmed(ctx context.Context, s *State, current version)
 	if err := v.save(ctx, s); err != nil {
 		return err
 	}
-	answer, err := v.Client.confirm(ctx, v.customer, s, proof)
+	answer, err := v.confirm(ctx, v.customer, s, proof)
 	if err != nil {
 		return err
 	}
