@@ -20,7 +20,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
 
 # ---- what there must be already
 
@@ -135,6 +135,10 @@ trust-fuzz: need-go ## fuzz the trust policy engine, FUZZTIME (20m) for each of 
 trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: its tests must notice each
 	$(GO) run ./tools/mutants -dir internal/trust/testdata/mutants -min 90 -parallel 2 -- \
 	  ./internal/trust -rapid.checks=30 -rapid.nofailfile -rapid.shrinktime=1ms
+
+.PHONY: provider-mutants
+provider-mutants: need-go ## each check of package provider dropped, one at a time: its tests must notice each
+	$(GO) run ./tools/mutants -dir provider/testdata/mutants -min 75 -parallel 2 -- ./provider
 
 .PHONY: trust-corpus
 trust-corpus: need-go ## trust policies found in public repositories, judged as testdata/corpus.tsv says (CORPUS=<folder of them>)

@@ -184,8 +184,8 @@ func TestAWrongConfirmationChangesNothing(t *testing.T) {
 		{"a session of another name", session(w.plan.RoleName(), "session"), "POST", "/grants/migration/confirm", good, 403, "only one called confirm-"},
 		{"a session named after another version", session(w.plan.RoleName(), "confirm-"+before), "POST", "/grants/migration/confirm", good, 403, "another version"},
 		{"a session's name with a slash", own + "/x", "POST", "/grants/migration/confirm", good, 403, "granted role"},
-		{"an old version", session(w.plan.RoleName(), "confirm-"+before), "POST", "/grants/migration/confirm", body(before, ""), 409, "not the current one any more"},
-		{"a version that isn't there", session(w.plan.RoleName(), "confirm-"+token(9)), "POST", "/grants/migration/confirm", body(token(9), ""), 409, "not the current one"},
+		{"an old version", session(w.plan.RoleName(), "confirm-"+before), "POST", "/grants/migration/confirm", body(before, ""), 409, `any more","next":"read the secret again: its current version is the one to confirm","code":"not-current"`},
+		{"a version that isn't there", session(w.plan.RoleName(), "confirm-"+token(9)), "POST", "/grants/migration/confirm", body(token(9), ""), 409, `"code":"not-current"`},
 		{"no version", own, "POST", "/grants/migration/confirm", "", 403, "no version id"},
 		{"no JSON", own, "POST", "/grants/migration/confirm", "{", 400, "can't be read"},
 		{"another field", own, "POST", "/grants/migration/confirm", `{"versionId":"x","leaked":true}`, 400, "can't be read"},
@@ -218,7 +218,7 @@ func TestAWrongConfirmationChangesNothing(t *testing.T) {
 	w.confirms("")
 	noted := w.tags()[grant.FactConfirmed.Tag()]
 	status, answer := w.call(w.Confirming.Handle, "POST", "/grants/migration/confirm", good, own)
-	if status != http.StatusConflict || !strings.Contains(answer, "confirmed already") || !strings.Contains(answer, `"until"`) {
+	if status != http.StatusConflict || !strings.Contains(answer, `is confirmed already","next":"nothing has to be done","code":"confirmed"`) || !strings.Contains(answer, `"until"`) {
 		t.Errorf("again: %d %s", status, answer)
 	}
 	if w.tags()[grant.FactConfirmed.Tag()] != noted {

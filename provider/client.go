@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,10 +50,7 @@ type Client struct {
 // New makes a Client that calls AWS as cfg says; cfg's credentials are those of the principal whom customers let in, and need
 // nothing but sts:AssumeRole.
 func New(cfg aws.Config, store Store, o Options) *Client {
-	c := &Client{cfg: cfg, sts: sts.NewFromConfig(cfg), store: store, http: cfg.HTTPClient, Options: o}
-	if c.http == nil {
-		c.http = &http.Client{Timeout: 30 * time.Second}
-	}
+	c := &Client{cfg: cfg, sts: sts.NewFromConfig(cfg), store: store, http: staying(cfg.HTTPClient), Options: o}
 	if c.SessionName == "" {
 		c.SessionName = "countersign"
 	}
@@ -109,6 +105,14 @@ func denied(err error) bool {
 	return errors.As(err, &answered) && (answered.ErrorCode() == "AccessDenied" || answered.ErrorCode() == "AccessDeniedException")
 }
 
+// brief is what AWS answered, without the SDK's words around it.
+func brief(err error) error {
+	if answered := smithy.APIError(nil); errors.As(err, &answered) {
+		return answered
+	}
+	return err
+}
+
 // as is the configuration with a session's credentials, in a Region.
 func (c *Client) as(creds aws.Credentials, region string) aws.Config {
 	cfg := c.cfg.Copy()
@@ -128,7 +132,10 @@ type version struct {
 func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, secretARN string) (version, error) {
 	cfg.Region = regionOf(secretARN)
 	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN})
-	if err != nil {
+	switch {
+	case denied(err):
+		return version{}, fmt.Errorf("customer %s: %w: %w", customer.Name, ErrUnread, brief(err))
+	case err != nil:
 		return version{}, fmt.Errorf("customer %s: reading its secret: %w", customer.Name, err)
 	}
 	v := version{id: aws.ToString(got.VersionId), created: aws.ToTime(got.CreatedDate).UTC()}
@@ -142,15 +149,15 @@ func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, se
 	return v, err
 }
 
-// find completes what is known of where the secret is, and where to confirm, with the tags of the customer's role.
-func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Customer, s *State) (secretARN string, err error) {
+// find completes what is known of where the secret is, and where to confirm if that is asked for, with the tags of the customer's role.
+func (c *Client) find(ctx context.Context, creds aws.Credentials, customer Customer, s *State, api bool) (secretARN string, err error) {
 	if s.SecretARN != "" && customer.checkSecret(s.SecretARN) != nil {
 		s.SecretARN, s.ConfirmURL = "", ""
 	}
 	if customer.SecretARN != "" {
 		s.SecretARN = customer.SecretARN
 	}
-	if s.SecretARN != "" && (c.DoNotConfirm || customer.ConfirmURL+s.ConfirmURL != "") {
+	if s.SecretARN != "" && (!api || customer.ConfirmURL+s.ConfirmURL != "") {
 		return s.SecretARN, nil
 	}
 	name := roleName(customer.RoleARN)

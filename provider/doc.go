@@ -30,9 +30,14 @@ var (
 	ErrNotAccepted = errors.New("this is not what was accepted")
 	// ErrOlder says that the secret shows an older version than was used before.
 	ErrOlder = errors.New("an older version than the one in use")
+	// ErrTooSoon says that the customer's side wants to be asked later.
+	ErrTooSoon = errors.New("asked too soon")
 	// ErrDenied says that the role lets nobody in with the external IDs that are known here: the customer has revoked the access,
 	// or rotated while nobody looked.
 	ErrDenied = errors.New("AWS refuses every external ID that is known here")
+	// ErrUnread says that the role opened, and AWS let nobody read the secret: the customer revoked the access, or restored it minutes
+	// ago, or lets it be read the other way only.
+	ErrUnread = errors.New("AWS lets nobody read the secret")
 	// ErrOpen says that the role opens without an external ID, or with any: the customer's misconfiguration.
 	ErrOpen = errors.New("the role opens without the external ID")
 	// ErrUnknown says that a Store has nothing of a customer.

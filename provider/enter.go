@@ -133,7 +133,7 @@ func (e *entry) check(s State, v version) error {
 // follow reads the secret in a session and goes over to what is current there. The credentials are those of a session with a
 // new ID; empty where there is none.
 func (e *entry) follow(ctx context.Context, s State, creds aws.Credentials) (aws.Credentials, error) {
-	arn, err := e.find(ctx, creds, e.customer, &s)
+	arn, err := e.find(ctx, creds, e.customer, &s, !e.DoNotConfirm)
 	if err != nil {
 		return aws.Credentials{}, errors.Join(err, e.looked(ctx, s, e.Now()))
 	}
@@ -173,8 +173,11 @@ func (e *entry) take(ctx context.Context, s *State, v version) (aws.Credentials,
 	if e.DoNotConfirm || s.Confirmed == v.id {
 		return creds, nil
 	}
-	if err := e.confirm(ctx, s, proof); err != nil {
-		return creds, err
+	if _, err := e.confirm(ctx, e.customer, s, proof); err != nil {
+		if passing(err) {
+			s.Checked = e.Now().Add(soon - e.Every)
+		}
+		return creds, errors.Join(err, e.save(ctx, s))
 	}
 	return creds, e.save(ctx, s)
 }

@@ -153,6 +153,7 @@ func TestThePreviousIDIsTriedOnAccessDeniedAlone(t *testing.T) {
 
 func TestANewIDThatIAMDoesNotShowYetIsTriedLater(t *testing.T) {
 	s := newSide(t, provider.Options{})
+	s.WhenUnconfirmed("cut")
 	if _, err := s.enter(t); err != nil {
 		t.Fatal(err)
 	}

@@ -167,3 +167,22 @@ func TestWhenANewIDIsTriedAgain(t *testing.T) {
 		}
 	}
 }
+
+// AWS's ValidationError quotes the parameter: what Enter and Verify say doesn't.
+func TestAnErrorOfAWSThatQuotesTheIDIsNotPassedOn(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	id := s.state(t).ID.Reveal()
+	s.over(wire{answer: func(form url.Values) (int, string) {
+		if form.Get("Action") != "AssumeRole" {
+			return 0, ""
+		}
+		return http.StatusBadRequest, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>1 validation error: Value '` + id + `' at 'externalId' failed</Message></Error></ErrorResponse>`
+	}}, provider.Options{})
+	_, entered := s.enter(t)
+	_, verified := s.client.Verify(t.Context(), s.customer, provider.VerifyOptions{Wait: atOnce})
+	for way, err := range map[string]error{"Enter": entered, "Verify": verified} {
+		if err == nil || strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), "ValidationError") {
+			t.Errorf("%s passes on what AWS said, or nothing", way)
+		}
+	}
+}

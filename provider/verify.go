@@ -116,7 +116,7 @@ func (v *verification) current(ctx context.Context, s *State, session aws.Creden
 	cfg, arn := v.cfg.Copy(), v.customer.SecretARN
 	if !byAccount {
 		var err error
-		if arn, err = v.find(ctx, session, v.customer, s); err != nil {
+		if arn, err = v.find(ctx, session, v.customer, s, !v.DoNotConfirm); err != nil {
 			return version{}, err
 		}
 		cfg = v.as(session, "")
@@ -157,6 +157,7 @@ func (v *verification) refusals(ctx context.Context) error {
 // enters enters with the current ID, as soon as AWS takes it.
 func (v *verification) enters(ctx context.Context, current version) error {
 	const pause = 5 * time.Second
+	v.o.Progress("trying " + string(CheckCurrent))
 	for waited := time.Duration(0); ; waited += pause {
 		opens, err := v.try(ctx, current.value, v.SessionName)
 		if err != nil {
@@ -220,7 +221,7 @@ func (v *verification) confirmed(ctx context.Context, s *State, current version)
 	if err := v.save(ctx, s); err != nil {
 		return err
 	}
-	answer, err := v.Client.confirm(ctx, v.customer, s, proof)
+	answer, err := v.confirm(ctx, v.customer, s, proof)
 	if err != nil {
 		return err
 	}

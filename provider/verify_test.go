@@ -32,8 +32,14 @@ func said(r provider.Receipt) (out []string) {
 	return out
 }
 
+// atOnce waits for nothing.
+func atOnce(context.Context, time.Duration) error { return nil }
+
 func (s *side) verify(t *testing.T, o provider.VerifyOptions) (provider.Receipt, error) {
 	t.Helper()
+	if o.Wait == nil {
+		o.Wait = atOnce
+	}
 	r, err := s.client.Verify(t.Context(), s.customer, o)
 	fitsSchema(t, r)
 	return r, err
@@ -77,19 +83,19 @@ func TestVerifyChangesNothingUnlessItConfirms(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Rotate()
-	was, confirms, until := s.state(t), s.count("Confirm"), s.Until()
+	was, confirms := s.state(t), s.count("Confirm")
 	r, err := s.verify(t, provider.VerifyOptions{})
 	want := []string{"no external ID: refused", "a random external ID: refused", "the current external ID: opens", "the external ID before: opens",
 		"the external ID before, in a session that confirms: refused"}
 	if err != nil || !slices.Equal(said(r), want) || r.Confirmed || r.VersionID != s.Version() || r.Statement != provider.Statement {
 		t.Errorf("%v %q %+v", err, said(r), r)
 	}
-	if s.state(t) != was || s.count("Confirm") != confirms || !s.Until().Equal(until) {
+	if s.state(t) != was || s.count("Confirm") != confirms || !s.Kept() {
 		t.Error("it changed something")
 	}
 	r, err = s.verify(t, provider.VerifyOptions{Confirm: true})
-	if err != nil || !r.Confirmed || s.state(t).Confirmed != s.Version() || !s.Until().Before(until) {
-		t.Errorf("not confirmed: %v, the ID before stays until %s, first until %s", err, s.Until(), until)
+	if err != nil || !r.Confirmed || s.state(t).Confirmed != s.Version() || s.Kept() || s.Until().IsZero() || !s.Until().Equal(r.RetireAt) {
+		t.Errorf("not confirmed: %v, the ID before stays until %s, said %s", err, s.Until(), r.RetireAt)
 	}
 	s.Expire()
 	r, err = s.verify(t, provider.VerifyOptions{})
@@ -100,6 +106,7 @@ func TestVerifyChangesNothingUnlessItConfirms(t *testing.T) {
 
 func TestVerifyWaitsUntilIAMShowsTheID(t *testing.T) {
 	s := newSide(t, provider.Options{})
+	s.WhenUnconfirmed("cut")
 	if _, err := s.enter(t); err != nil {
 		t.Fatal(err)
 	}
@@ -165,5 +172,29 @@ func TestVerifyAfterALeakReadsByAccount(t *testing.T) {
 	r, err := s.verify(t, provider.VerifyOptions{Confirm: true})
 	if err != nil || !r.Confirmed {
 		t.Errorf("%v %q", err, said(r))
+	}
+}
+
+// A trust policy in which the ID before opens any session would let whoever has that one confirm.
+func TestVerifyTellsOfAPreviousIDThatConfirms(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	s.Rotate()
+	s.ring(t)
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	st := s.state(t)
+	s.Trust(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole",
+		"Condition":{"StringEquals":{"sts:ExternalId":["` + st.ID.Reveal() + `","` + st.Previous.Reveal() + `"]}}}]}`)
+	confirms := s.count("Confirm")
+	r, err := s.verify(t, provider.VerifyOptions{Confirm: true})
+	if !errors.Is(err, provider.ErrOpen) || r.Confirmed || s.count("Confirm") != confirms {
+		t.Errorf("%v %q", err, said(r))
+	}
+	if got := said(r); got[len(got)-1] != "the external ID before, in a session that confirms: opens, and that is wrong" {
+		t.Errorf("%q", got)
 	}
 }

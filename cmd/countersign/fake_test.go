@@ -29,7 +29,7 @@ const (
 // keeps what is written, and counts what is asked. It checks no signature's value.
 type fakeAWS struct {
 	url  string
-	mode map[string]string // api: ok, down, hang, denied, overlap; iam, stack: ok, denied, none; sts: ok, denied; ses: ok, sandbox, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow, given; notify: on; bus: an ARN; post: see serveQueues
+	mode map[string]string // api: ok, down, hang, denied, overlap, kept; iam, stack: ok, denied, none; sts: ok, denied; ses: ok, sandbox, denied; blind: on; trail: ok, denied, gone, none, absent; replay: ok, denied, fails, hangs; test: ok, nobody, bad, slow, given; notify: on; bus: an ARN; post: see serveQueues
 
 	mu     sync.Mutex
 	calls  []string
@@ -218,7 +218,14 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 	case "grants/migration/rotate":
 		var in api.RotateRequest
 		_ = json.Unmarshal(body, &in)
-		if f.mode["api"] == "overlap" && !in.Leaked {
+		switch {
+		case f.revoked():
+			answer(http.StatusConflict, api.Problem{Error: "grant migration is revoked: a rotation opens nothing", Next: "to let it in: countersign restore migration"})
+			return
+		case f.mode["api"] == "kept" && !in.Leaked:
+			answer(http.StatusConflict, api.Problem{Error: "the previous external ID of migration is accepted until somebody confirms the current one", Next: "ask hestio to confirm"})
+			return
+		case f.mode["api"] == "overlap" && !in.Leaked:
 			answer(http.StatusConflict, api.Problem{Error: "the previous external ID is still accepted", Next: "wait, or say that it leaked", Until: time.Now().Add(23 * time.Hour).Truncate(time.Second)})
 			return
 		}
@@ -254,7 +261,7 @@ func (f *fakeAWS) serveAPI(w http.ResponseWriter, r *http.Request, body []byte) 
 	case "grants/migration/restore":
 		f.restore(body, answer)
 	default:
-		answer(http.StatusNotFound, api.Problem{Error: "no grant of this name"})
+		answer(http.StatusNotFound, api.Problem{Error: "there is no grant of this name in this stack", Next: "list the grants: countersign grants"})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/countersign/countersign/internal/api"
 	"github.com/countersign/countersign/internal/aws/awstest"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // confirm is functions/confirm: once, for the current version.
@@ -17,14 +18,20 @@ func (f *fakeAWS) confirm(body []byte, answer func(int, any)) {
 	in.Reason = ""
 	d, err := time.ParseDuration(in.RetireIn)
 	switch {
+	case f.revoked():
+		answer(http.StatusConflict, api.Problem{Error: "grant migration is revoked", Next: "nothing has to be done: nobody gets in"})
 	case in.VersionID != f.token || err != nil:
-		answer(http.StatusConflict, api.Problem{Error: "version " + in.VersionID + " is not the current one of migration", Next: "read the secret again"})
+		answer(http.StatusConflict, api.Problem{Error: "version " + in.VersionID + " is not the current one of migration", Next: "read the secret again", Code: api.NotCurrent})
 	case f.tags["confirmed"] == in.VersionID:
-		answer(http.StatusConflict, api.Problem{Error: "version " + in.VersionID + " is confirmed already", Next: "nothing has to be done", Until: time.Now().Add(5 * time.Minute).Truncate(time.Second)})
+		answer(http.StatusConflict, api.Problem{Error: "version " + in.VersionID + " is confirmed already", Next: "nothing has to be done", Code: api.Confirmed, Until: time.Now().Add(5 * time.Minute).Truncate(time.Second)})
 	default:
 		f.tags["confirmed"] = in.VersionID
 		answer(http.StatusAccepted, api.ConfirmAnswer{Grant: "migration", VersionID: in.VersionID, RetireAt: time.Now().Add(d).Truncate(time.Second)})
 	}
+}
+
+func (f *fakeAWS) revoked() bool {
+	return f.tags[grant.TagRevoked] != "" && f.tags[grant.TagRevoked] != f.tags[grant.TagRestored]
 }
 
 // confirmation is what functions/operate says of it.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sandbox"
 	"github.com/countersign/countersign/provider"
 )
@@ -30,9 +31,10 @@ func newSandboxCommand(c *cli) *cobra.Command {
 		Use:   "sandbox",
 		Short: "Be a customer's account here, for your tests",
 		Long: `Be a customer's account on this machine, until interrupted: AWS STS, Secrets
-Manager's GetSecretValue, IAM's ListRoleTags and Countersign's confirm endpoint,
-for any AWS SDK with AWS_ENDPOINT_URL. Behind it run Countersign's own functions
-on an embedded AWS: the role lets in who has the ID, rotations take their steps.
+Manager's GetSecretValue, IAM's ListRoleTags and Countersign's API, for any AWS
+SDK with AWS_ENDPOINT_URL. Behind it run Countersign's own functions on an
+embedded AWS: the role lets in who has the ID, rotations take their steps, and
+confirmations are taken and refused as a customer's account does.
 
 stdout is what to put into the environment of your program. --customers writes
 what you would keep of the customer, with the external ID to begin with, into a
@@ -40,7 +42,8 @@ file that only you can read; countersign verify reads it.
 
 The other commands act on a sandbox that runs, as the customer would: on the one
 at --url, or AWS_ENDPOINT_URL. A rotation takes no time here: the account's
-clock goes ahead.`,
+clock goes ahead. With AWS_ACCESS_KEY_ID=OPERATOR the customer's own commands
+work there too: grants, show, rotate, confirm, pause, resume, revoke, restore.`,
 		Example: `countersign sandbox --customers customers.json &
 countersign sandbox rotate
 countersign sandbox lag 30s`,
@@ -51,8 +54,8 @@ countersign sandbox lag 30s`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.sandbox(cmd.Context(), listen, customers) }
 	var at string
 	cmd.PersistentFlags().StringVar(&at, "url", "", "where the sandbox is, if not at AWS_ENDPOINT_URL")
-	add := func(use, short string, args cobra.PositionalArgs, order func(args []string) (method, verb string, o sandbox.Order)) *cobra.Command {
-		sub := &cobra.Command{Use: use, Short: short, Args: args, Example: "countersign sandbox " + strings.Replace(use, "DURATION", "30s", 1)}
+	add := func(use, short, long string, args cobra.PositionalArgs, order func(args []string) (method, verb string, o sandbox.Order)) *cobra.Command {
+		sub := &cobra.Command{Use: use, Short: short, Long: long, Args: args, Example: "countersign sandbox " + strings.Replace(use, "DURATION", "30s", 1)}
 		sub.RunE = func(cmd *cobra.Command, args []string) error {
 			method, verb, o := order(args)
 			return c.orderSandbox(cmd.Context(), at, method, verb, o)
@@ -63,17 +66,39 @@ countersign sandbox lag 30s`,
 	post := func(verb string) func([]string) (string, string, sandbox.Order) {
 		return func([]string) (string, string, sandbox.Order) { return http.MethodPost, verb, sandbox.Order{} }
 	}
+	lasting := func(verb string) func([]string) (string, string, sandbox.Order) {
+		return func(args []string) (string, string, sandbox.Order) {
+			return http.MethodPost, verb, sandbox.Order{For: args[0]}
+		}
+	}
 	leaked := false
-	add("rotate", "Rotate the external ID", cobra.NoArgs, func([]string) (string, string, sandbox.Order) {
+	add("rotate", "Rotate the external ID", `Rotate the external ID, as the customer's schedule does. First the clock goes on
+to where the ID before ends. While that one is kept, because nobody has
+confirmed the current one, a rotation is refused, as in a customer's account:
+confirm, or have the customer's operator do it (countersign sandbox confirm).`, cobra.NoArgs, func([]string) (string, string, sandbox.Order) {
 		return http.MethodPost, "rotate", sandbox.Order{Leaked: leaked}
 	}).Flags().BoolVar(&leaked, "leaked", false, "the ID before ends at once")
-	add("revoke", "Take the access away, live sessions included", cobra.NoArgs, post("revoke"))
-	add("restore", "Give it back with a new external ID", cobra.NoArgs, post("restore"))
-	add("expire", "Go on to where the ID before the current one ends", cobra.NoArgs, post("expire"))
-	add("lag DURATION", "Have IAM show later changes that much later", cobra.ExactArgs(1), func(args []string) (string, string, sandbox.Order) {
-		return http.MethodPost, "lag", sandbox.Order{Lag: args[0]}
+	add("confirm", "Confirm by hand, as the customer's operator", "", cobra.NoArgs, post("confirm"))
+	add("revoke", "Take the access away, live sessions included", "", cobra.NoArgs, post("revoke"))
+	add("restore", "Give it back with a new external ID", "", cobra.NoArgs, post("restore"))
+	add("expire", "Go on to where the ID before the current one ends", "", cobra.NoArgs, post("expire"))
+	add("wait DURATION", "Let the account's clock go on", "", cobra.ExactArgs(1), lasting("wait"))
+	add("lag DURATION", "Have IAM show later changes that much later", "", cobra.ExactArgs(1), lasting("lag"))
+	var when string
+	var may []string
+	deploy := add("deploy", "Have the customer deploy other settings", `Have the customer deploy its access.yaml with other settings. The sandbox begins
+with whenUnconfirmed: auto, and with a provider that may confirm and ask for
+rotations.`, cobra.NoArgs, func([]string) (string, string, sandbox.Order) {
+		o := sandbox.Order{WhenUnconfirmed: grant.Unconfirmed(when)}
+		for _, act := range may {
+			o.ProviderMay = append(o.ProviderMay, grant.ProviderAct(act))
+		}
+		return http.MethodPost, "deploy", o
 	})
-	add("show", "Say how things stand", cobra.NoArgs, func([]string) (string, string, sandbox.Order) {
+	deploy.Flags().StringVar(&when, "when-unconfirmed", "", "auto, cut or extend")
+	deploy.Flags().StringSliceVar(&may, "provider-may", nil, "confirm, or confirm,rotate")
+	deploy.Example = "countersign sandbox deploy --when-unconfirmed cut --provider-may confirm"
+	add("show", "Say how things stand", "", cobra.NoArgs, func([]string) (string, string, sandbox.Order) {
 		return http.MethodGet, "", sandbox.Order{}
 	})
 	return cmd
@@ -96,15 +121,8 @@ func (c *cli) sandbox(ctx context.Context, listen, customers string) error {
 	}
 	facts := server.Facts(ctx)
 	if customers != "" {
-		id, err := server.FirstID()
-		if err == nil {
-			err = provider.OpenFile(customers).Accept(provider.Customer{
-				Name: "acme", Account: facts.Account, RoleARN: facts.RoleARN, Grant: facts.Grant, Prefix: facts.Prefix,
-				SecretARN: facts.SecretARN, ConfirmURL: facts.ConfirmURL,
-			}, id)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("writing %s: %w", customers, err), listener.Close())
+		if err := writeCustomer(customers, server, facts); err != nil {
+			return errors.Join(err, listener.Close())
 		}
 	}
 	if c.json {
@@ -125,6 +143,26 @@ func (c *cli) sandbox(ctx context.Context, listen, customers string) error {
 	return nil
 }
 
+// writeCustomer writes the account's customer into a file of customers, and over nobody else's.
+func writeCustomer(path string, server *sandbox.Server, facts sandbox.Facts) error {
+	acme := provider.Customer{
+		Name: "acme", Account: facts.Account, RoleARN: facts.RoleARN, Grant: facts.Grant, Prefix: facts.Prefix,
+		SecretARN: facts.SecretARN, ConfirmURL: facts.ConfirmURL,
+	}
+	file := provider.OpenFile(path)
+	if there, err := file.Customer(acme.Name); err == nil && there.RoleARN != acme.RoleARN {
+		return fail(exitRefused, "--customers another file", "%s holds a customer %s already, with role %s", path, acme.Name, there.RoleARN)
+	}
+	id, err := server.FirstID()
+	if err == nil {
+		err = file.Accept(acme, id)
+	}
+	if err != nil {
+		return fail(exitInput, "", "--customers: %w", err)
+	}
+	return nil
+}
+
 // orderSandbox has a running sandbox do something, and prints how things stand then.
 func (c *cli) orderSandbox(ctx context.Context, at, method, verb string, o sandbox.Order) error {
 	facts, err := c.askSandbox(ctx, at, method, verb, o)
@@ -141,7 +179,10 @@ func (c *cli) orderSandbox(ctx context.Context, at, method, verb string, o sandb
 	}
 	b.head(facts.Grant, state)
 	b.row("version", facts.VersionID)
-	if !facts.Until.IsZero() {
+	switch {
+	case facts.Kept:
+		b.row("previous", "accepted until somebody confirms: "+facts.Why)
+	case !facts.Until.IsZero():
 		b.row("previous", "accepted until "+facts.Until.Format(time.RFC3339))
 	}
 	b.row("clock", facts.Clock.Format(time.RFC3339)+", IAM's lag "+facts.Lag)
@@ -181,13 +222,17 @@ func (c *cli) askSandbox(ctx context.Context, at, method, verb string, o sandbox
 	}
 	var out struct {
 		sandbox.Facts
-		Error string `json:"error"`
+		sandbox.Problem
 	}
 	if json.Unmarshal(answer, &out) != nil || out.Error == "" && out.RoleARN == "" {
 		return sandbox.Facts{}, fail(exitFailed, "countersign sandbox starts one.", "%w at %s", errNoSandbox, at)
 	}
 	if out.Error != "" {
-		return sandbox.Facts{}, fail(exitRefused, "", "%s", out.Error)
+		code := exitRefused
+		if response.StatusCode == http.StatusBadRequest {
+			code = exitInput
+		}
+		return sandbox.Facts{}, fail(code, sentence(out.Next), "%s", out.Error)
 	}
 	return out.Facts, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/countersign/countersign/events"
@@ -157,6 +157,35 @@ func TestTheSandboxIsForThisMachine(t *testing.T) {
 	p.countersign(1, "sandbox", "show")
 }
 
+// fitsEvent holds an event to its schema, which wants https of the confirm URL; a sandbox has http.
+func fitsEvent(t *testing.T, kind events.Type, body []byte) {
+	t.Helper()
+	src, err := events.Schema(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("urn:event", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("urn:event")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.Replace(body, []byte("http://127"), []byte("https://127"), 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(event); err != nil {
+		t.Errorf("%s: %v", kind, err)
+	}
+}
+
 // What trigger sends is what package provider takes for a doorbell, in both forms.
 func TestTriggerRings(t *testing.T) {
 	p := newProviderSide(t)
@@ -178,7 +207,10 @@ func TestTriggerRings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"webhook", "eventbridge"} {
-		for _, kind := range []events.Type{events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessGranted, events.TypeTestRequested} {
+		for _, kind := range events.Types() {
+			if !kind.Concerns(events.Provider) {
+				continue
+			}
 			p.wants(p.countersign(0, "trigger", string(kind), "--to", endpoint.URL, "--as", form), string(kind)+" taken: event ")
 			e, err := provider.ParseEvent(body)
 			if err == nil {
@@ -190,8 +222,11 @@ func TestTriggerRings(t *testing.T) {
 			if err := hook.Verify(body, header); (err == nil) != (form == "webhook") {
 				t.Errorf("%s as %s: signature %v", kind, form, err)
 			}
-			if !json.Valid(body) {
-				t.Errorf("%s", body)
+			if form == "eventbridge" {
+				fitsEvent(t, kind, body)
+			}
+			if bytes.Contains(body, []byte("0001-01-01")) {
+				t.Errorf("%s tells of no moment: %s", kind, body)
 			}
 		}
 	}
@@ -201,4 +236,42 @@ func TestTriggerRings(t *testing.T) {
 	p.countersign(2, "trigger", "Test Requested", "--to", "http://hooks.example.com")
 	p.countersign(2, "trigger", "Test Requested", "--to", endpoint.URL, "--key", triggerKey)
 	p.countersign(2, "trigger", "Test Requested", "--to", endpoint.URL, "--as", "mail")
+}
+
+// Interrupted while it waits for IAM, verify --confirm has stored and confirmed nothing, and says so.
+func TestAnInterruptedVerifyHasChangedNothing(t *testing.T) {
+	p := newProviderSide(t)
+	p.countersign(0, "verify", "acme", "--customers", p.customers, "--confirm")
+	p.countersign(0, "sandbox", "lag", "10m")
+	p.countersign(0, "sandbox", "rotate")
+	was, err := os.ReadFile(p.customers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	said := &watched{text: "waiting for IAM to show version rotate-", seen: cancel}
+	var out bytes.Buffer
+	code := run(ctx, []string{"verify", "acme", "--customers", p.customers, "--confirm"}, nil, &out, said, os.Getenv)
+	if code != exitFailed || !strings.Contains(said.String(), "Interrupted: ") || strings.Contains(out.String(), "Confirmed") {
+		t.Errorf("ended with %d:\n%s%s", code, out.String(), said.String())
+	}
+	if now, err := os.ReadFile(p.customers); err != nil || !bytes.Equal(was, now) {
+		t.Errorf("the customers' file has changed: %v", err)
+	}
+	p.wants(p.countersign(0, "sandbox", "show"), "accepted until somebody confirms")
+}
+
+// watched is a stream that tells when something was written to it.
+type watched struct {
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if strings.Contains(w.String(), w.text) {
+		w.seen()
+	}
+	return n, err
 }

@@ -132,7 +132,7 @@ func (c *cli) trigger(ctx context.Context, kind events.Type, to, form, at string
 		}
 	}
 	if err := deliver.Post(http.DefaultClient, request); err != nil {
-		return fail(exitFailed, "", "%s", deliver.Reason(err))
+		return fail(exitFailed, "See that it runs, and takes POST there with a body of JSON.", "nobody took it at %s: %s", to, deliver.Reason(err))
 	}
 	if c.json {
 		return writeJSON(c.stdout, result)
@@ -148,13 +148,16 @@ func (c *cli) notification(ctx context.Context, kind events.Type, form, at strin
 		return nil, triggered{}, err
 	}
 	id := hex.EncodeToString(random)
-	plan, version := c.spokenOf(ctx, at)
-	now := c.now().UTC().Truncate(time.Second)
+	plan, f := c.spokenOf(ctx, at)
+	version, now := f.VersionID, c.now().UTC().Truncate(time.Second)
 	result := triggered{Event: kind, EventID: id, RoleARN: plan.RoleARN, VersionID: version}
 	facts := deliver.Facts{EventID: id, Kind: kind, At: now, Now: now}
 	switch kind {
-	case events.TypeExternalIDRotated:
+	case events.TypeExternalIDRotated, events.TypeExternalIDConfirmed, events.TypeRotationUnconfirmed:
 		facts.VersionID, facts.PreviousUntil = version, now.Add(24*time.Hour)
+		if !f.Until.IsZero() {
+			facts.PreviousUntil = f.Until
+		}
 	case events.TypeAccessGranted, events.TypeAccessRestored, events.TypePreviousRetired:
 		facts.VersionID = version
 	}
@@ -166,14 +169,14 @@ func (c *cli) notification(ctx context.Context, kind events.Type, form, at strin
 		body, err := deliver.NewBody(plan, facts)
 		return body, result, err
 	case "eventbridge":
-		body, err := envelope(kind, plan, facts)
+		body, err := envelope(kind, plan, facts, f.Kept)
 		return body, result, err
 	}
 	return nil, result, fail(exitInput, "--as webhook, or --as eventbridge", "%.40q is no form", form)
 }
 
 // envelope is the example of an event with what is spoken of in its place.
-func envelope(kind events.Type, plan grant.Plan, f deliver.Facts) ([]byte, error) {
+func envelope(kind events.Type, plan grant.Plan, f deliver.Facts, kept bool) ([]byte, error) {
 	src, err := events.Example(kind)
 	if err != nil {
 		return nil, err
@@ -198,15 +201,18 @@ func envelope(kind events.Type, plan grant.Plan, f deliver.Facts) ([]byte, error
 	if _, there := data["previousUntil"]; there {
 		data["previousUntil"] = f.PreviousUntil.Format(time.RFC3339)
 	}
+	if kind == events.TypeExternalIDRotated || kind == events.TypeRotationUnconfirmed {
+		data["extended"] = kept
+	}
 	return json.Marshal(e)
 }
 
 // spokenOf is the grant of a sandbox that runs, or else that of the events' examples.
-func (c *cli) spokenOf(ctx context.Context, at string) (plan grant.Plan, version string) {
+func (c *cli) spokenOf(ctx context.Context, at string) (plan grant.Plan, f sandbox.Facts) {
 	plan = grant.Plan{Provider: "hestio", ProviderAccount: "111122223333", KeyARN: "arn:aws:kms:eu-west-1:444455556666:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"}
 	f, err := c.askSandbox(ctx, at, http.MethodGet, "", sandbox.Order{})
 	if err == nil {
-		plan.Region = sandbox.Region
+		plan.Region, plan.WhenUnconfirmed = sandbox.Region, grant.Unconfirmed(f.When)
 		plan.KeyARN = "arn:aws:kms:" + plan.Region + ":" + f.Account + ":key/00000000-0000-4000-8000-000000000000"
 	} else {
 		f = sandbox.Facts{
@@ -219,5 +225,5 @@ func (c *cli) spokenOf(ctx context.Context, at string) (plan grant.Plan, version
 		c.tell("no sandbox answers: this speaks of the example of the docs\n")
 	}
 	plan.Account, plan.Grant, plan.RoleARN, plan.SecretARN, plan.ConfirmURL = f.Account, grant.Name(f.Grant), f.RoleARN, f.SecretARN, f.ConfirmURL
-	return plan, f.VersionID
+	return plan, f
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,24 +75,40 @@ func (c *cli) verify(ctx context.Context, f verifyFlags, name string) error {
 	receipt, err := client.Verify(ctx, customer, provider.VerifyOptions{
 		Confirm: f.confirm, Patience: f.patience, Wait: c.wait, Progress: func(line string) { p.step("%s", line) },
 	})
-	if told := c.tellReceipt(receipt, f.receipt); told != nil {
+	if told := c.tellReceipt(receipt, f.receipt, err); told != nil {
 		return errors.Join(told, err)
 	}
+	return verifyError(err)
+}
+
+// verifyError gives what Verify found its exit code and what to try.
+func verifyError(err error) error {
+	no := (*provider.Refused)(nil)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled):
+		return fail(exitFailed, "Interrupted: run it again; what was stored and confirmed stays so.", "%w", err)
 	case errors.Is(err, provider.ErrOpen):
 		return fail(exitRefused, "Don't use this role. Ask the customer to mend its trust policy: this is the customer's misconfiguration.", "%w", err)
 	case errors.Is(err, provider.ErrNotAccepted):
 		return fail(exitRefused, "Nothing was done with it. Ask the customer what changed.", "%w", err)
 	case errors.Is(err, provider.ErrDenied):
 		return fail(exitDenied, "The customer revoked the access, or rotated while nobody looked: try --by-account, or ask the customer.", "%w", err)
+	case errors.Is(err, provider.ErrUnread):
+		return fail(exitDenied, "The customer revoked the access, or restored it minutes ago, or its pickUp has no session: try again later, or --by-account.", "%w", err)
+	case errors.Is(err, provider.ErrOlder):
+		return fail(exitFailed, "A rotation came in between: run it again.", "%w", err)
+	case errors.Is(err, provider.ErrTooSoon):
+		return fail(exitFailed, "Run it again in a minute.", "%w", err)
+	case errors.As(err, &no):
+		return fail(exitRefused, cmp.Or(sentence(no.Next), "The ID works, and is stored. Ask the customer whether its grant lets you confirm, and whether it has revoked it."), "%w", err)
 	}
 	return fail(exitFailed, "", "%w", err)
 }
 
 // tellReceipt prints what was found, and writes the receipt where it is wanted.
-func (c *cli) tellReceipt(r provider.Receipt, file string) error {
+func (c *cli) tellReceipt(r provider.Receipt, file string, failed error) error {
 	line, err := r.JSON()
 	if err != nil {
 		return err
@@ -105,7 +122,16 @@ func (c *cli) tellReceipt(r provider.Receipt, file string) error {
 		_, err := c.stdout.Write(line)
 		return err
 	}
-	rows := [][]string{{"TRIED", "AWS", ""}}
+	_, err = io.WriteString(c.stdout, receiptText(r, failed))
+	return err
+}
+
+// receiptText is a receipt for people. What failed is told elsewhere; it has no closing line.
+func receiptText(r provider.Receipt, failed error) string {
+	if len(r.Checks) == 0 {
+		return ""
+	}
+	rows, before := [][]string{{"TRIED", "AWS", ""}}, "" // what the ID before does
 	for _, check := range r.Checks {
 		verdict, good := "refuses it", "ok"
 		if check.Opens {
@@ -114,15 +140,25 @@ func (c *cli) tellReceipt(r provider.Receipt, file string) error {
 		if !check.Good {
 			good = "WRONG"
 		}
+		if check.Name == provider.CheckRetired {
+			before = verdict
+		}
 		rows = append(rows, []string{string(check.Name), verdict, good})
 	}
 	out := table(rows)
-	if r.Confirmed {
-		out += fmt.Sprintf("Confirmed version %s.\n", r.VersionID)
-		if !r.RetireAt.IsZero() {
-			out += fmt.Sprintf("The ID before ends at %s.\n", r.RetireAt.Format(time.RFC3339))
-		}
+	if failed != nil {
+		return out
 	}
-	_, err = io.WriteString(c.stdout, out)
-	return err
+	b := block{}
+	switch {
+	case r.Confirmed && before != "" && !r.RetireAt.IsZero():
+		b.wrapFlat(fmt.Sprintf("Confirmed version %s. The ID before ends at %s.", r.VersionID, r.RetireAt.Format(time.RFC3339)))
+	case r.Confirmed:
+		b.wrapFlat("Confirmed version " + r.VersionID + ".")
+	case before == "lets it in":
+		b.wrapFlat("Nothing was changed: --confirm stores the current ID and confirms it, so that the one before ends.")
+	default:
+		b.wrapFlat("Nothing was changed: --confirm stores the current ID and confirms it.")
+	}
+	return out + b.String()
 }

@@ -164,20 +164,25 @@ func (h *Handler) Confirm(ctx context.Context, name grant.Name, who caller, r ap
 // mayConfirm refuses what would change nothing.
 func mayConfirm(name grant.Name, secret grant.Secret, known grant.Confirmation, by grant.Confirmer, versionID string) error {
 	const read = "read the secret again: its current version is the one to confirm"
+	notCurrent := func(next, format string, args ...any) error {
+		refusal := door.Refuse(http.StatusConflict, next, format, args...)
+		refusal.Problem.Code = api.NotCurrent
+		return refusal
+	}
 	switch {
 	case grant.ClosureOf(nil, nil, secret.Tags).Closed():
 		return door.Refuse(http.StatusConflict, "nothing has to be done: nobody gets in", "grant %s is revoked", name)
 	case !grant.IsVersionID(versionID):
 		return door.Refuse(http.StatusBadRequest, read, "versionId %.80q is no version id: 32 to 64 letters, digits and hyphens", versionID)
 	case secret.At(grant.StageCurrent) != versionID && secret.At(grant.StagePrevious) == versionID:
-		return door.Refuse(http.StatusConflict, read, "version %s is not the current one any more", versionID)
+		return notCurrent(read, "version %s is not the current one any more", versionID)
 	case secret.At(grant.StageCurrent) != versionID && secret.At(grant.StagePending) == versionID:
-		return door.Refuse(http.StatusConflict, "wait until its rotation has ended", "version %s is not current yet", versionID)
+		return notCurrent("wait until its rotation has ended", "version %s is not current yet", versionID)
 	case secret.At(grant.StageCurrent) != versionID:
-		return door.Refuse(http.StatusConflict, read, "version %s is not the current one of %s", versionID, name)
+		return notCurrent(read, "version %s is not the current one of %s", versionID, name)
 	case known.Of(versionID) && (known.By == grant.ByProvider || by == grant.ByOperator):
 		refusal := door.Refuse(http.StatusConflict, "nothing has to be done", "version %s is confirmed already", versionID)
-		refusal.Problem.Until = known.RetireAt
+		refusal.Problem.Code, refusal.Problem.Until = api.Confirmed, known.RetireAt
 		return refusal
 	}
 	return nil

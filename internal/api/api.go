@@ -168,5 +168,15 @@ type ConfirmAnswer struct {
 type Problem struct {
 	Error string    `json:"error"`
 	Next  string    `json:"next,omitempty"` // what to try
+	Code  Code      `json:"code,omitempty"` // for programs: why a confirmation changes nothing
 	Until time.Time `json:"until,omitzero"` // 409: when the overlap ends; 429: when to ask again
 }
+
+// Code says why a confirmation changes nothing.
+type Code string
+
+// The codes, of answers with status 409.
+const (
+	Confirmed  Code = "confirmed"   // this version is confirmed already: nothing has to be done
+	NotCurrent Code = "not-current" // the secret's current version is another one: read it again
+)

@@ -1,106 +1,76 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"io"
 	"net/http"
-	"strings"
+	"regexp"
 	"time"
 
-	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
-	"github.com/countersign/countersign/internal/trust"
+	"github.com/countersign/countersign/internal/simtest"
 )
 
-// api answers POST /v1/grants/{grant}/confirm, the one request of the API that is a provider's.
+// Countersign's API: API Gateway is embedded, the functions behind it are Countersign's own.
+
+// routes are the API's.
+var routes = regexp.MustCompile(`^(?:GET /v1(/grants(?:/[^/]+)?)|POST /v1(/grants/[^/]+/(?:revoke|restore|rotate|pause|resume|test|confirm)))$`)
+
+// api answers a request to the API.
 func (s *Server) api(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) {
-	status, answer, err := http.StatusAccepted, any(nil), error(nil)
-	parts := strings.Split(r.URL.EscapedPath(), "/")
-	p, known := grant.Plan{}, false
-	if len(parts) == 5 && parts[2] == "grants" && parts[4] == "confirm" && r.Method == http.MethodPost {
-		p, known = s.world.Plans[grant.Name(parts[3])]
+	status, answer, err := s.request(ctx, r, body)
+	if err != nil { // API Gateway's own answer
+		why := refused(err)
+		said, _ := json.Marshal(map[string]string{"message": why.message})
+		status, answer = why.status, string(said)
+	} else if status >= 300 {
+		err = &refusal{status, http.StatusText(status), ""}
 	}
-	who, signed := s.caller(r, body, "execute-api")
-	switch {
-	case signed != nil:
-		err = signed
-	case !known || who.Session == nil || who.Session.Do(sim.As(ctx, "provider"), "execute-api:Invoke", endpoint(p)) != nil:
-		err = &refusal{http.StatusForbidden, "AccessDenied", "User is not authorized to access this resource"}
-	default:
-		answer, err = s.confirm(sim.As(ctx, "confirm"), p, who.Session, body)
-	}
-	s.note(Call{Action: "Confirm", On: r.URL.Path}, err)
-	if no := (*refusal)(nil); errors.As(err, &no) {
-		status, answer = no.status, map[string]string{"error": no.message}
-		if no.code == "AccessDenied" || signed != nil {
-			answer = map[string]string{"message": no.message} // as API Gateway itself says it
-		}
-	} else if err != nil {
-		status, answer = http.StatusInternalServerError, map[string]string{"error": err.Error()}
-	}
+	s.note(Call{Action: action(r), On: r.URL.Path}, err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	_, _ = io.WriteString(w, answer)
 }
 
-// confirm takes a confirmation: of the current version, from the session that its ID opened.
-func (s *Server) confirm(ctx context.Context, p grant.Plan, session *sim.Session, body []byte) (any, error) {
-	var in struct{ VersionID, RetireIn string }
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return nil, &refusal{http.StatusBadRequest, "BadRequest", "the body can't be read as a confirmation"}
+// action is what Calls call a request.
+func action(r *http.Request) string {
+	switch m := regexp.MustCompile(`/(confirm|rotate)$`).FindStringSubmatch(r.URL.Path); {
+	case m == nil:
+		return r.Method
+	case m[1] == "confirm":
+		return "Confirm"
 	}
-	retire := 15 * time.Minute
-	if in.RetireIn != "" {
-		d, err := time.ParseDuration(in.RetireIn)
-		if err != nil || d < 0 {
-			return nil, &refusal{http.StatusBadRequest, "BadRequest", "retireIn is a duration such as 15m or 0s"}
-		}
-		retire = d
-	}
-	current, value := s.world.Secrets.Labelled(p.SecretARN, grant.StageCurrent)
-	switch {
-	case session.Name != "confirm-"+in.VersionID:
-		return nil, &refusal{http.StatusForbidden, "Forbidden", fmt.Sprintf("confirm from a session named confirm-%.64s: this one proves nothing", in.VersionID)}
-	case in.VersionID != current:
-		return nil, &refusal{http.StatusConflict, "Conflict", "version " + in.VersionID + " is not the current one"}
-	case s.confirmed[p.Grant] == current:
-		return nil, &refusal{http.StatusConflict, "Conflict", "version " + current + " is confirmed already"}
-	}
-	at := s.world.Now().Add(retire).UTC().Truncate(time.Second)
-	if err := s.retire(ctx, p, value, &at); err != nil {
-		return nil, err
-	}
-	s.confirmed[p.Grant] = current
-	return map[string]any{"grant": p.Grant, "versionId": current, "retireAt": at}, nil
+	return "Rotate"
 }
 
-// retire brings the deadline of the ID before forward to a moment; never back.
-func (s *Server) retire(ctx context.Context, p grant.Plan, current []byte, at *time.Time) error {
-	id, err := p.DecodeValue(current)
+// request asks IAM as API Gateway does, hands a request to its function, and lets what that began run to its end.
+func (s *Server) request(ctx context.Context, r *http.Request, body []byte) (status int, answer string, err error) {
+	who, err := s.caller(r, body, "execute-api")
 	if err != nil {
-		return err
+		return 0, "", err
 	}
-	_, before := s.world.Secrets.Labelled(p.SecretARN, grant.StagePrevious)
-	previous, err := p.DecodeValue(before)
+	m := routes.FindStringSubmatch(r.Method + " " + r.URL.EscapedPath())
+	if m == nil {
+		return 0, "", &refusal{http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"}
+	}
+	path := m[1] + m[2]
+	if who.Session != nil {
+		who.ARN = who.Session.ARN
+		err = s.world.MayInvoke(sim.As(ctx, "provider"), who.Session, r.Method, path)
+	} else if who.ARN != simtest.Operator {
+		err = &refusal{http.StatusForbidden, "AccessDenied", "another account"}
+	}
+	if err != nil && refused(err).code == "AccessDenied" {
+		err = &refusal{http.StatusForbidden, "AccessDenied", "User: " + who.ARN + " is not authorized to perform: execute-api:Invoke on " + r.Method + " " + path}
+	}
 	if err != nil {
-		return nil // there is none
+		return 0, "", err
 	}
-	doc := s.world.IAM.Shown(p.RoleName(), 0)
-	until, dated := previous.DeadlineIn(doc)
-	switch {
-	case !dated:
-		return nil // it has ended
-	case until.Before(*at):
-		*at = until
-	}
-	after, _, err := trust.Apply(doc, p.TrustWith(grant.IDs{Current: id, Previous: previous, Until: *at}))
+	status, answer, err = s.world.Send(ctx, who.ARN, r.Method, path, string(body))
 	if err != nil {
-		return err
+		return 0, "", &refusal{http.StatusBadGateway, "InternalServerError", "Internal server error"}
 	}
-	return s.world.IAM.SetTrust(ctx, p.RoleName(), after.Bytes())
+	s.world.Sleep(ctx, time.Second)
+	return status, answer, nil
 }

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/simtest"
 )
 
 const (
 	stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 	iamNamespace = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+	cloudformationNamespace = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 )
 
 type assumed struct {
@@ -52,6 +55,24 @@ type tag struct {
 	Value string `xml:"Value"`
 }
 
+type described struct {
+	XMLName   xml.Name `xml:"DescribeStacksResponse"`
+	Namespace string   `xml:"xmlns,attr"`
+	Name      string   `xml:"DescribeStacksResult>Stacks>member>StackName"`
+	Status    string   `xml:"DescribeStacksResult>Stacks>member>StackStatus"`
+	Created   string   `xml:"DescribeStacksResult>Stacks>member>CreationTime"`
+	Outputs   []output `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
+	RequestID string   `xml:"ResponseMetadata>RequestId"`
+}
+
+type output struct {
+	Key   string `xml:"OutputKey"`
+	Value string `xml:"OutputValue"`
+}
+
+// stackName is what the CDK app calls its stack.
+const stackName = "ServiceProviderAccess"
+
 const requestID = "00000000-0000-4000-8000-000000000000"
 
 // answer does what a query asks for.
@@ -71,8 +92,22 @@ func (s *Server) answer(ctx context.Context, who sim.Caller, service string, for
 		return identity{Namespace: stsNamespace, ARN: arn, UserID: "AROASANDBOX", Account: strings.Split(arn, ":")[4], RequestID: requestID}, nil
 	case "iam:ListRoleTags":
 		return s.roleTags(ctx, who, form.Get("RoleName"))
+	case "cloudformation:DescribeStacks":
+		return s.outputs(who, form.Get("StackName"))
 	}
-	return nil, &refusal{http.StatusBadRequest, "InvalidAction", "the sandbox knows AssumeRole, GetCallerIdentity and ListRoleTags"}
+	return nil, &refusal{http.StatusBadRequest, "InvalidAction", "the sandbox knows AssumeRole, GetCallerIdentity, ListRoleTags and, for operators, DescribeStacks"}
+}
+
+// outputs are the stack's, by which countersign's own commands find the API.
+func (s *Server) outputs(who sim.Caller, stack string) (any, error) {
+	switch {
+	case who.ARN != simtest.Operator:
+		return nil, &refusal{http.StatusForbidden, "AccessDenied", "the stack is in another account"}
+	case stack != stackName:
+		return nil, &refusal{http.StatusBadRequest, "ValidationError", "Stack with id " + stack + " does not exist"}
+	}
+	return described{Namespace: cloudformationNamespace, Name: stackName, Status: "CREATE_COMPLETE", Created: "2026-01-05T09:00:00Z", RequestID: requestID,
+		Outputs: []output{{"ApiUrl", s.cfg.URL + "/v1/"}, {"Grants", Grant + "," + Other}}}, nil
 }
 
 func (s *Server) assume(ctx context.Context, who sim.Caller, form url.Values) (any, error) {

@@ -24,16 +24,6 @@ func PickUp(region, account string) string {
 	)
 }
 
-// mayConfirm lets a session call its own grant's confirm endpoint.
-func mayConfirm(p grant.Plan) string {
-	return policyOf(object{"Sid": "Confirm", "Effect": "Allow", "Action": "execute-api:Invoke", "Resource": endpoint(p)})
-}
-
-// endpoint is the confirm endpoint's ARN.
-func endpoint(p grant.Plan) string {
-	return "arn:aws:execute-api:" + p.Region + ":" + p.Account + ":sandbox/v1/POST/grants/" + string(p.Grant) + "/confirm"
-}
-
 // guard is what of the guard concerns a provider: it reads its own grant's secret and its own role's tags alone.
 func guard(p grant.Plan) string {
 	secrets := "arn:aws:secretsmanager:*:" + p.Account + ":secret:countersign*"

@@ -38,8 +38,6 @@ type Server struct {
 	lag      time.Duration
 	sessions map[string]issued // by access key
 	calls    []Call
-
-	confirmed map[grant.Name]string // the version that was last
 }
 
 // issued is a session with its keys.
@@ -59,18 +57,22 @@ type Call struct {
 
 // Facts are what a provider keeps of the customer, and how things stand.
 type Facts struct {
-	Account    string    `json:"account"`
-	Grant      string    `json:"grant"`
-	RoleARN    string    `json:"roleArn"`
-	Prefix     string    `json:"prefix"`
-	SecretARN  string    `json:"secretArn"`
-	ConfirmURL string    `json:"confirmUrl"`
-	VersionID  string    `json:"versionId"` // that is current
-	Until      time.Time `json:"previousUntil,omitzero"`
-	Revoked    bool      `json:"revoked"`
-	RevokeID   string    `json:"revokeId,omitempty"`
-	Clock      time.Time `json:"clock"` // the account's
-	Lag        string    `json:"lag"`
+	Account    string `json:"account"`
+	Grant      string `json:"grant"`
+	RoleARN    string `json:"roleArn"`
+	Prefix     string `json:"prefix"`
+	SecretARN  string `json:"secretArn"`
+	ConfirmURL string `json:"confirmUrl"`
+	VersionID  string `json:"versionId"` // that is current
+	// Until is when the external ID before the current one ends; zero: it has ended, or is Kept until somebody confirms.
+	Until    time.Time `json:"previousUntil,omitzero"`
+	Kept     bool      `json:"previousKept,omitempty"`
+	Why      string    `json:"why,omitempty"` // it is kept, or ends, while nobody has confirmed
+	When     string    `json:"whenUnconfirmed"`
+	Revoked  bool      `json:"revoked"`
+	RevokeID string    `json:"revokeId,omitempty"`
+	Clock    time.Time `json:"clock"` // the account's
+	Lag      string    `json:"lag"`
 }
 
 // New makes an account with two grants, open and rotated never.
@@ -78,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, sessions: map[string]issued{}, confirmed: map[grant.Name]string{}}
+	s := &Server{cfg: cfg, sessions: map[string]issued{}}
 	s.world = simtest.New(simtest.Config{
 		AWS: sim.Config{
 			Seed: cfg.Seed, Start: cfg.Now().UTC(), Region: Region, Replicas: 1, Forget: true,
@@ -102,8 +104,9 @@ func (s *Server) deploy(name string) error {
 	p.SecretARN = strings.Replace(p.SecretARN, Grant, name, 1)
 	p.KeyARN = "arn:aws:kms:" + Region + ":" + p.Account + ":key/00000000-0000-4000-8000-000000000000"
 	p.ConfirmURL = s.cfg.URL + "/v1/grants/" + name + "/confirm"
+	p.WhenUnconfirmed = grant.UnconfirmedAuto // as access.yaml has it
 	err := s.world.Deploy(context.Background(), p,
-		sim.Policy{Name: "PickUp", Document: PickUp(Region, p.Account)}, sim.Policy{Name: "Confirm", Document: mayConfirm(p)}, sim.Policy{Name: grant.GuardPolicy, Document: guard(p)})
+		sim.Policy{Name: "PickUp", Document: PickUp(Region, p.Account)}, sim.Policy{Name: grant.GuardPolicy, Document: guard(p)})
 	if err != nil {
 		return err
 	}
@@ -143,14 +146,18 @@ func (s *Server) facts(ctx context.Context) Facts {
 	p := s.world.Plans[Grant]
 	f := Facts{
 		Account: p.Account, Grant: Grant, RoleARN: p.RoleARN, Prefix: p.Prefix, SecretARN: p.SecretARN, ConfirmURL: p.ConfirmURL,
-		Clock: s.world.Now(), Lag: s.lag.String(),
+		When: string(p.WhenUnconfirmed), Clock: s.world.Now(), Lag: s.lag.String(),
 	}
 	if status, err := s.world.Status(ctx, Grant); err == nil {
 		f.VersionID, f.RevokeID, f.Revoked = status.VersionID, status.RevokeID, status.State == "closed"
 		for _, id := range status.Accepted {
+			f.Kept = f.Kept || id.Unconfirmed
 			if !id.Until.IsZero() {
 				f.Until = id.Until
 			}
+		}
+		if status.Confirmation != nil {
+			f.Why = status.Confirmation.Why
 		}
 	}
 	return f
@@ -162,117 +169,6 @@ func (s *Server) FirstID() (grant.ID, error) {
 	defer s.mu.Unlock()
 	_, value := s.world.Secrets.Labelled(s.world.Plans[Grant].SecretARN, grant.StageCurrent)
 	return s.world.Plans[Grant].DecodeValue(value)
-}
-
-// The acts of the customer and of AWS.
-
-// Rotate rotates the external ID; leaked ends the one before at once. Another rotation begins when the overlap of the last one is
-// over: so far the clock goes on.
-func (s *Server) Rotate(ctx context.Context, leaked bool) error {
-	return s.act(ctx, func() error {
-		if !leaked {
-			if err := s.passOverlap(ctx); err != nil {
-				return err
-			}
-		}
-		if _, err := s.world.Rotate(ctx, Grant, leaked); err != nil {
-			return err
-		}
-		return s.world.RunRotations(sim.As(ctx, "secretsmanager"))
-	})
-}
-
-func (s *Server) passOverlap(ctx context.Context) error {
-	p := s.world.Plans[Grant]
-	if id, _ := s.world.Secrets.Labelled(p.SecretARN, grant.StagePrevious); id == "" {
-		return nil
-	}
-	v, err := s.world.Secrets.AtStage(sim.As(ctx, "sandbox"), p.SecretARN, grant.StageCurrent)
-	if err != nil {
-		return err
-	}
-	if d := v.Created.Add(p.OverlapOf(v.ID) + time.Minute).Sub(s.world.Now()); d > 0 {
-		s.world.Sleep(ctx, d)
-	}
-	return nil
-}
-
-// Revoke takes the access away, live sessions included.
-func (s *Server) Revoke(ctx context.Context) error {
-	return s.act(ctx, func() error {
-		_, err := s.world.Revoke(ctx, Grant, "sandbox revoke")
-		return err
-	})
-}
-
-// Restore gives it back, with a new external ID; sessions work again from three minutes later on, and so far the clock goes.
-func (s *Server) Restore(ctx context.Context) error {
-	return s.act(ctx, func() error {
-		status, err := s.world.Status(ctx, Grant)
-		if err != nil {
-			return err
-		}
-		if _, err := s.world.Restore(ctx, Grant, status.RevokeID, "sandbox restore"); err != nil {
-			return err
-		}
-		s.world.Sleep(ctx, 10*time.Minute)
-		return nil
-	})
-}
-
-// Expire lets the clock go on to where the ID before the current one ends.
-func (s *Server) Expire(ctx context.Context) error {
-	return s.act(ctx, func() error {
-		until := s.facts(ctx).Until
-		if until.IsZero() {
-			return fmt.Errorf("no external ID has an end: rotate first")
-		}
-		s.world.Sleep(ctx, until.Sub(s.world.Now())+time.Second)
-		return nil
-	})
-}
-
-// Lag makes IAM show later changes that much later to those who enter.
-func (s *Server) Lag(ctx context.Context, d time.Duration) error {
-	return s.act(ctx, func() error {
-		if d < 0 || d > time.Hour {
-			return fmt.Errorf("a lag is from 0s to 1h")
-		}
-		s.lag = d
-		return nil
-	})
-}
-
-// act does something and tells why it was refused.
-func (s *Server) act(ctx context.Context, do func() error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.catchUp(ctx)
-	err := do()
-	s.catchUp(ctx)
-	return err
-}
-
-// SetSecret puts a value into the grant's secret as its current version, as nobody in the account could: for tests of what a
-// provider refuses.
-func (s *Server) SetSecret(ctx context.Context, versionID string, value []byte) error {
-	return s.act(ctx, func() error {
-		return s.world.Secrets.PutVersion(sim.As(ctx, "intruder"), s.world.Plans[Grant].SecretARN, versionID, value)
-	})
-}
-
-// SetTags puts tags on the grant's role: the same.
-func (s *Server) SetTags(ctx context.Context, tags map[string]string) error {
-	return s.act(ctx, func() error {
-		return s.world.IAM.TagRole(sim.As(ctx, "intruder"), s.world.Plans[Grant].RoleName(), tags)
-	})
-}
-
-// SetTrust puts another trust policy on the grant's role: the same.
-func (s *Server) SetTrust(ctx context.Context, document []byte) error {
-	return s.act(ctx, func() error {
-		return s.world.IAM.SetTrust(sim.As(ctx, "intruder"), s.world.Plans[Grant].RoleName(), document)
-	})
 }
 
 // quote is JSON.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/simtest"
 )
 
 const maxRequest = 1 << 20
@@ -61,7 +62,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx := r.Context()
+	ctx := context.WithoutCancel(r.Context()) // who hangs up leaves no half of a rotation behind
 	s.catchUp(ctx)
 	switch {
 	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager."):
@@ -95,6 +96,8 @@ func (s *Server) caller(r *http.Request, body []byte, service string) (sim.Calle
 	switch {
 	case strings.HasPrefix(m[1], "STRANGER"):
 		return sim.Caller{ARN: stranger}, nil
+	case strings.HasPrefix(m[1], "OPERATOR"):
+		return sim.Caller{ARN: simtest.Operator}, nil
 	case !known && r.Header.Get("X-Amz-Security-Token") != "":
 		return sim.Caller{}, &refusal{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
 	case !known:
@@ -185,8 +188,11 @@ func (s *Server) secret(ctx context.Context, who sim.Caller, action, id, version
 func (s *Server) query(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) {
 	form, err := url.ParseQuery(string(body))
 	action, service := form.Get("Action"), "sts"
-	if form.Get("Version") == "2010-05-08" {
+	switch form.Get("Version") {
+	case "2010-05-08":
 		service = "iam"
+	case "2010-05-15":
+		service = "cloudformation"
 	}
 	call := Call{Action: action, On: form.Get("RoleArn") + form.Get("RoleName"), Session: form.Get("RoleSessionName")}
 	if id, given := form["ExternalId"], form.Has("ExternalId"); action == "AssumeRole" {

@@ -87,15 +87,33 @@ type response = lambdaevents.APIGatewayProxyResponse
 // Ask sends a request to the API, signed by caller, and reads the answer into it; nil drops it. An answer that isn't 2xx is
 // a *Refused.
 func (w *World) Ask(ctx context.Context, caller, method, path string, body, answer any) error {
-	r := request{HTTPMethod: method, Path: path}
-	r.RequestContext.Identity = lambdaevents.APIGatewayRequestIdentity{UserArn: caller, AccountID: strings.Split(caller+":::::", ":")[4]}
+	var sent []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
 			return err
 		}
-		r.Body = string(b)
 	}
+	status, got, err := w.Send(ctx, caller, method, path, string(sent))
+	switch {
+	case err != nil:
+		return err
+	case status >= 300:
+		refused := &Refused{Status: status}
+		if err := json.Unmarshal([]byte(got), &refused.Problem); err != nil {
+			return err
+		}
+		return refused
+	case answer == nil:
+		return nil
+	}
+	return json.Unmarshal([]byte(got), answer)
+}
+
+// Send sends a request to the API as it stands, signed by caller, and gives the answer's status and body.
+func (w *World) Send(ctx context.Context, caller, method, path, body string) (status int, answer string, err error) {
+	r := request{HTTPMethod: method, Path: path, Body: body}
+	r.RequestContext.Identity = lambdaevents.APIGatewayRequestIdentity{UserArn: caller, AccountID: strings.Split(caller+":::::", ":")[4]}
 	function, handle := "operate", w.Operations.Handle
 	switch verb := path[strings.LastIndexByte(path, '/')+1:]; verb {
 	case "revoke", "restore":
@@ -104,25 +122,13 @@ func (w *World) Ask(ctx context.Context, caller, method, path string, body, answ
 		function, handle = "confirm", w.Confirming.Handle
 	}
 	var got response
-	err := w.Invoke(ctx, function, func(ctx context.Context) error {
+	err = w.Invoke(ctx, function, func(ctx context.Context) error {
 		return w.within(ctx, apiTime, func(ctx context.Context) (err error) {
 			got, err = handle(ctx, r)
 			return err
 		})
 	})
-	switch {
-	case err != nil:
-		return err
-	case got.StatusCode >= 300:
-		refused := &Refused{Status: got.StatusCode}
-		if err := json.Unmarshal([]byte(got.Body), &refused.Problem); err != nil {
-			return err
-		}
-		return refused
-	case answer == nil:
-		return nil
-	}
-	return json.Unmarshal([]byte(got.Body), answer)
+	return got.StatusCode, got.Body, err
 }
 
 func path(name grant.Name, verb string) string { return "/grants/" + string(name) + "/" + verb }

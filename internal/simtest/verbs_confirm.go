@@ -10,12 +10,12 @@ import (
 	"github.com/countersign/countersign/internal/sim"
 )
 
-const gateway = "arn:aws:execute-api:eu-central-1:" + Customer + ":a1b2c3d4e5/v1/POST"
+const gateway = "arn:aws:execute-api:eu-central-1:" + Customer + ":a1b2c3d4e5/v1/"
 
 // ownCalls stands for the API's resource policy, which lets granted roles call this. A Deny on the role goes before it.
 func ownCalls(name grant.Name) sim.Policy {
 	return sim.Policy{Name: "calls", Document: fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"execute-api:Invoke","Resource":["%s","%s"]}]}`,
-		gateway+path(name, "confirm"), gateway+path(name, "rotate"))}
+		gateway+"POST"+path(name, "confirm"), gateway+"POST"+path(name, "rotate"))}
 }
 
 // EnterTo lets the provider assume the role of a grant in a session that can confirm a version.
@@ -23,9 +23,14 @@ func (w *World) EnterTo(ctx context.Context, name grant.Name, versionID, id stri
 	return w.STS.AssumeRole(ctx, Provider, w.Plans[name].RoleARN, id, grant.ConfirmSession(versionID))
 }
 
+// MayInvoke asks IAM, as API Gateway does, whether a session may send a request to the API.
+func (w *World) MayInvoke(ctx context.Context, s *sim.Session, method, path string) error {
+	return s.Do(ctx, "execute-api:Invoke", gateway+method+path)
+}
+
 // ask sends a request to the API from a session of the provider's.
 func (w *World) ask(ctx context.Context, s *sim.Session, path string, body, answer any) error {
-	if err := s.Do(ctx, "execute-api:Invoke", gateway+path); err != nil {
+	if err := w.MayInvoke(ctx, s, http.MethodPost, path); err != nil {
 		return err
 	}
 	return w.Ask(ctx, s.ARN, http.MethodPost, path, body, answer)

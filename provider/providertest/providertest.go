@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sandbox"
 	"github.com/countersign/countersign/provider"
 )
@@ -94,7 +95,10 @@ func (a *Account) Store() provider.Store {
 // Version is the id of the version that is current.
 func (a *Account) Version() string { return a.server.Facts(context.Background()).VersionID }
 
-// Until is when the ID before the current one ends; zero: it has.
+// Kept says whether the ID before the current one stays until somebody confirms.
+func (a *Account) Kept() bool { return a.server.Facts(context.Background()).Kept }
+
+// Until is when the ID before the current one ends; zero: it has, or it is Kept.
 func (a *Account) Until() time.Time { return a.server.Facts(context.Background()).Until }
 
 // Clock is the account's time. It runs ahead of this machine's: rotations wait there, and take no time here.
@@ -103,7 +107,7 @@ func (a *Account) Clock() time.Time { return a.server.Facts(context.Background()
 // Calls are what was answered so far, the first one first.
 func (a *Account) Calls() []Call { return a.server.Calls() }
 
-// Rotate rotates the external ID; the one before goes on for a day.
+// Rotate rotates the external ID; the one before goes on for a day, and until somebody confirms, if whenUnconfirmed has it so.
 func (a *Account) Rotate() { a.must(a.server.Rotate(context.Background(), false)) }
 
 // Leak rotates the external ID; the one before ends at once.
@@ -117,6 +121,26 @@ func (a *Account) Revoke() { a.must(a.server.Revoke(context.Background())) }
 
 // Restore gives it back, with a new external ID.
 func (a *Account) Restore() { a.must(a.server.Restore(context.Background())) }
+
+// Wait lets the clock go on.
+func (a *Account) Wait(d time.Duration) { a.must(a.server.Wait(context.Background(), d)) }
+
+// Confirm confirms the current external ID by hand, as an operator of the customer's does.
+func (a *Account) Confirm() { a.must(a.server.Confirm(context.Background())) }
+
+// WhenUnconfirmed deploys the grant anew with auto (as it begins), cut or extend.
+func (a *Account) WhenUnconfirmed(how string) {
+	a.must(a.server.Deploy(context.Background(), grant.Unconfirmed(how), nil))
+}
+
+// ProviderMay deploys the grant anew with what its provider may ask for: confirm, rotate, or nothing. It begins with both.
+func (a *Account) ProviderMay(acts ...string) {
+	may := []grant.ProviderAct{}
+	for _, act := range acts {
+		may = append(may, grant.ProviderAct(act))
+	}
+	a.must(a.server.Deploy(context.Background(), "", may))
+}
 
 // Lag makes IAM show later changes that much later to those who enter.
 func (a *Account) Lag(d time.Duration) { a.must(a.server.Lag(context.Background(), d)) }

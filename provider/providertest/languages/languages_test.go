@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +79,11 @@ type answer struct{ Error, Confirmed, ID string }
 // start builds the snippet and its driver in a folder of the module, which Go needs, and starts it beside an account.
 func (l language) start(t *testing.T, account *providertest.Account) *program {
 	t.Helper()
+	return l.startAs(t, account, account.Customer())
+}
+
+func (l language) startAs(t *testing.T, account *providertest.Account, c provider.Customer) *program {
+	t.Helper()
 	for _, needed := range l.needs {
 		if _, err := exec.LookPath(needed); err != nil {
 			t.Fatalf("%s is missing, so the loop in %s was not run: make for-saas installs it", needed, l.fence)
@@ -107,7 +115,6 @@ func (l language) start(t *testing.T, account *providertest.Account) *program {
 			t.Fatalf("%s: %v\n%s", l.compile[0], err, out)
 		}
 	}
-	c := account.Customer()
 	state, err := account.Store().Load(t.Context(), c.Name)
 	if err != nil {
 		t.Fatal(err)
@@ -245,6 +252,38 @@ func TestTheLoopRefusesPoison(t *testing.T) {
 			for _, c := range account.Calls() {
 				if c.Action == "AssumeRole" && (c.On != role || c.ID == poison.Fingerprint()) {
 					t.Errorf("%+v", c)
+				}
+			}
+		})
+	}
+}
+
+// The customer's API is the customer's: where it sends us on may be within our own network. Package provider's own test is
+// TestNoRedirectIsFollowed.
+func TestTheLoopFollowsNoRedirect(t *testing.T) {
+	for _, l := range languages(t) {
+		if l.fence == "go" {
+			continue
+		}
+		t.Run(l.fence, func(t *testing.T) {
+			var inside atomic.Int32
+			internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { inside.Add(1) }))
+			defer internal.Close()
+			asked, status := 0, 0
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				http.Redirect(w, r, internal.URL, status)
+			}))
+			defer front.Close()
+			account := providertest.New(t)
+			c := account.Customer()
+			c.ConfirmURL = front.URL + "/v1/grants/migration/confirm"
+			p := l.startAs(t, account, c)
+			for i, redirect := range []int{301, 302, 303, 307, 308} {
+				status = redirect
+				p.do("ring")
+				if a := p.do("enter"); a.Error == "" || a.Confirmed != "" || asked != i+1 || inside.Load() != 0 {
+					t.Errorf("%d: %+v, asked %d times, followed %d times", status, a, asked, inside.Load())
 				}
 			}
 		})
