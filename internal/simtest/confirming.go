@@ -118,7 +118,7 @@ func (w *watch) unended(s sim.Seen, after *verdicts) {
 		w.owed = "" // by a cut, before its own ID is let in
 	}
 	for _, id := range after.accepted {
-		until, previous := after.ownEnd(id)
+		until, previous := after.doc.Deadline(id)
 		if previous && until.IsZero() && !after.closed && !plan.MayExtend() && !w.plan.MayExtend() {
 			_ = w.violated("I2", "%s lets the external ID of version %s in without an end, and the plan says cut", s.Actor, w.version(id))
 		}
