@@ -18,6 +18,7 @@ type confirming struct {
 	owed          string // the previous ID, which stays until somebody confirms: I1
 
 	replanned        bool // a deploy changed whenUnconfirmed since the label moved
+	shortened        bool // a deploy changed the overlap
 	lostConfirmation bool // a slow confirmation of an older version took the tag of the current one's
 }
 
@@ -42,7 +43,7 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 	if w.owed != "" && w.overlapOf(to, p) > 0 && w.confirmed[from] == "" && !w.hand && !w.forging() && !w.closed() && !w.expired() {
 		_ = w.violated("I12", "version %s was promoted while nobody had confirmed %s, and the ID before that was to stay", to, from)
 	}
-	w.owed, w.replanned, w.lostConfirmation = "", false, false
+	w.owed, w.replanned, w.shortened, w.lostConfirmation = "", false, false, false
 	id := w.valued[from]
 	if id == "" || w.overlapOf(to, p) == 0 || !plan.MayExtend() || w.closed() {
 		return

@@ -31,7 +31,7 @@ type Coverage struct {
 	Pauses      int // of the schedule, and ends of pauses
 	PutOff      int // steps of rotations that a pause put off
 	Restores    int // that lifted a Deny
-	Mistagged   int // previous IDs that got time back for the same reason after the forger had tagged who confirmed
+	Forgotten   int // previous IDs whose end nobody knew any more, as an older document was put back
 	Mislabelled int // retired IDs let in because the birth document was put back after the forger had moved labels
 	Returned    int // previous IDs let in once more by an old reading of IAM, for what they had been promised
 	Taken       int // messages that a webhook took
@@ -115,7 +115,7 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Digests += o.Digests
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
-	c.Mistagged += o.Mistagged
+	c.Forgotten += o.Forgotten
 	c.Returned += o.Returned
 }
 
@@ -178,7 +178,7 @@ func (r *Report) Print(w io.Writer) {
 	p("overtaken    %d writes of ours over one that came between our last read and our write\n", r.Overtaken)
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
 	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
-	p("mistagged    %d times a previous ID got time back, as the tag of a confirmation was forged and an older document was put back\n", r.Mistagged)
+	p("forgotten    %d times nobody knew any more when a previous ID ends: an older document was put back, and a tag forged or the plan changed\n", r.Forgotten)
 	p("returned     %d times an old reading of IAM gave a previous ID back what it had been promised\n", r.Returned)
 	p("pauses       %d, ends of them included; %d tries of rotations put off\n", r.Pauses, r.PutOff)
 	p("confirmed    %d times; %d previous IDs were to stay until then; %d late confirmations over the current one's\n", r.Confirmed, r.Extended, r.Lateness)

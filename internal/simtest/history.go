@@ -213,7 +213,7 @@ func (w *watch) memory(d io.Writer) {
 	for _, at := range []time.Time{w.denied, w.shut, w.restored, w.overwritten, w.lastDeny} {
 		_, _ = fmt.Fprint(d, at.Unix(), " ")
 	}
-	_, _ = fmt.Fprint(d, w.owed, w.lostConfirmation, w.replanned, w.confirmed, w.retire)
+	_, _ = fmt.Fprint(d, w.owed, w.lostConfirmation, w.replanned, w.shortened, w.confirmed, w.retire)
 	_, _ = fmt.Fprint(d, w.hand, w.rough, w.standing, w.opens, w.current, w.before, w.promoted)
 	for _, r := range w.revokes {
 		_, _ = fmt.Fprint(d, r.id, r.at.Unix(), r.due)

@@ -266,6 +266,7 @@ func (w *watch) saw(s sim.Seen) {
 			if plan.WhenUnconfirmed != w.plan.WhenUnconfirmed {
 				w.owed, w.replanned = "", true
 			}
+			w.shortened = w.shortened || plan.Overlap != w.plan.Overlap
 			w.plan, w.planned = plan, w.Steps
 		}
 	case "GetParameter":

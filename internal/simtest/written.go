@@ -40,12 +40,11 @@ func (w *watch) written(s sim.Seen) {
 			}
 		}
 	}
-	if w.mistagged && (before.born || w.hand || w.misled(before)) {
-		// Known limit: with the trust policy gone, or an older one back, only tags say that somebody confirmed.
+	if w.forgets() && (before.born || w.hand || w.misled(before)) {
 		for _, id := range after.accepted {
 			if m := w.ids[id]; m != nil && id == w.before && !m.limit().IsZero() {
 				m.byHand = true
-				w.Mistagged++
+				w.Forgotten++
 			}
 		}
 	}
@@ -62,7 +61,8 @@ func (w *watch) written(s sim.Seen) {
 			continue
 		}
 		until, dated := after.ownEnd(id)
-		ended := dated && !until.IsZero() && !w.Now().Before(until)
+		stands, _ := after.doc.Deadline(id)
+		ended := !stands.IsZero() && !w.Now().Before(stands)
 		switch {
 		case m.over && w.readStale[s.Process] && dated && !until.IsZero() && !until.After(m.promise):
 			// An old reading of IAM gave a previous ID back what it had been promised, and no more.
@@ -102,6 +102,14 @@ func (w *watch) backwards() bool {
 	current, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	previous, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
 	return made[previous].After(made[current])
+}
+
+// forgets says whether nobody knows any more when the previous ID ends, with the trust policy gone or an older one back. Known
+// limit: only tags say who confirmed, which the forger had; and only the plan as it is now, whether there is an end and how long
+// the overlap is, which a deploy had changed since the ID got one.
+func (w *watch) forgets() bool {
+	_, confirmed := w.retire[w.version(w.current)]
+	return w.mistagged || w.replanned && w.plan.MayExtend() || w.shortened && confirmed
 }
 
 // stood says whether a trust policy accepted an ID without an end.
