@@ -27,6 +27,7 @@ type look struct {
 	began    int  // step
 	stale    bool // it read from a replica that may lag
 	hindered bool // one of its calls didn't work, or somebody else changed something meanwhile
+	unborn   bool // the forger had AWSCURRENT on the template's constant, if only for a while
 }
 
 // behind says whether a reconciliation began behind a step. One that doesn't run didn't.
@@ -57,6 +58,7 @@ func (w *watch) hinders(s sim.Seen) {
 	wrong := s.Fault != sim.None || s.Delay > 0 || s.Replica > 0 || s.Answer != nil && !errors.Is(s.Answer, grant.ErrNotFound)
 	w.rough = w.rough || wrong
 	for p, l := range w.under {
+		l.unborn = l.unborn || w.forging() && w.current == ""
 		l.stale = l.stale || p == s.Process && s.Action == "GetRole" && s.Replica > 0
 		l.hindered = l.hindered || p == s.Process && wrong || p != s.Process && s.Done && changes(s.Call) || s.Delay > stall
 	}
@@ -92,7 +94,7 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	if err == nil && l.behind(w.planned) && !l.stale {
 		w.followed = w.planned
 	}
-	mislabelled := w.forging() && (deploy || w.current == "") || deploy && w.tied()
+	mislabelled := w.forging() && (deploy || l.unborn || w.current == "") || deploy && w.tied()
 	switch {
 	case !w.hand || mislabelled || l.stale || !l.behind(w.handStep):
 	case err == nil:
