@@ -45,11 +45,17 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 	}
 	w.owed, w.replanned, w.shortened, w.lostConfirmation = "", false, false, false
 	id := w.valued[from]
-	if id == "" || w.overlapOf(to, p) == 0 || !plan.MayExtend() || w.closed() {
+	if id == "" || w.overlapOf(to, p) == 0 || !plan.MayExtend() {
 		return
 	}
 	followed := w.confirmed[from] == grant.ByProvider && plan.OverlapOf(from) > 0
 	noted := w.Secrets.Tags(w.plan.SecretARN)[grant.TagExtended] == to
+	if w.closed() {
+		if noted {
+			w.ids[id].promise = time.Time{} // who reopens lets it stay, too
+		}
+		return
+	}
 	if noted && followed && !w.mistagged && !w.mislabelled && plan.WhenUnconfirmed == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
 		_ = w.violated("I2", "the ID of version %s is to stay until somebody confirms, and the provider confirmed that version", from)
 	}
