@@ -55,6 +55,19 @@ func (s *side) state(t *testing.T) provider.State {
 	return st
 }
 
+// follow has the provider enter, the customer rotate and say so, and the provider enter with what is new.
+func (s *side) follow(t *testing.T) {
+	t.Helper()
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+	s.Rotate()
+	s.ring(t)
+	if _, err := s.enter(t); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // ring has the next Enter look.
 func (s *side) ring(t *testing.T) {
 	t.Helper()

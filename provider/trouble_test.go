@@ -54,14 +54,7 @@ func (s *side) over(w wire, o provider.Options) {
 // Whatever isn't AccessDenied says nothing about an ID: the one before is left alone, and the error is told.
 func TestAnotherErrorThanAccessDeniedTriesNoOtherID(t *testing.T) {
 	s := newSide(t, provider.Options{})
-	if _, err := s.enter(t); err != nil {
-		t.Fatal(err)
-	}
-	s.Rotate()
-	s.ring(t)
-	if _, err := s.enter(t); err != nil {
-		t.Fatal(err)
-	}
+	s.follow(t)
 	tried := 0
 	s.over(wire{answer: func(form url.Values) (int, string) {
 		if form.Get("Action") == "AssumeRole" {

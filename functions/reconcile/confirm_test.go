@@ -16,16 +16,19 @@ const (
 	second = "66666666-7777-4888-9999-aaaaaaaaaaaa"
 )
 
+func externalID(t *testing.T, value string) grant.ID {
+	t.Helper()
+	id, err := grant.ParseID(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed is the table of whenUnconfirmed: the same facts, and what a look makes of
 // the previous ID.
 func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
-	id := func(value string) grant.ID {
-		id, err := grant.ParseID(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
+	id := func(value string) grant.ID { return externalID(t, value) }
 	born := parse(t, trust.BornDocument)
 	undated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, ""})
 	dated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, "2026-02-05T03:00:00Z"})
@@ -127,13 +130,7 @@ func TestThePreviousIDStaysUntilTheCurrentOneIsConfirmed(t *testing.T) {
 // A cut ends the ID before the current one first, and may be given up then. Whoever puts an older document back brings that ID
 // back, which no deadline ends.
 func TestWhatIsNotedToBeRetiredStaysOut(t *testing.T) {
-	id := func(s string) grant.ID {
-		id, err := grant.ParseID(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
+	id := func(value string) grant.ID { return externalID(t, value) }
 	undated := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, ""})
 	for _, announced := range []string{"", first} {
 		f := facts{

@@ -148,13 +148,7 @@ func or(id string) string {
 
 // IAM may show a document from before a write of ours. It never gives back to a previous ID what the write took.
 func TestAnOldReadingGivesAPreviousIDNoTimeBack(t *testing.T) {
-	id := func(value string) grant.ID {
-		id, err := grant.ParseID(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
+	id := func(value string) grant.ID { return externalID(t, value) }
 	stale := document(t, accepts{trust.SidCurrent, []string{b}, ""}, accepts{trust.SidPrevious, []string{a}, "2026-02-05T03:00:00Z"})
 	for _, test := range []struct {
 		name    string

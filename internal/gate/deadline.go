@@ -57,8 +57,8 @@ func Deadline(doc *trust.Document, p Promotion, now time.Time) End {
 	case p.Extended && p.RetireAt.IsZero():
 		return end
 	case p.Extended && p.RetireAt.Before(full.Add(longestRun)):
-		// That it names is no later than an overlap behind the confirmation, which may have come while this was looking: with each
-		// look the same end.
+		// The end that the confirmation names, the same with each look: it is at most an overlap behind the confirmation, which may
+		// have come while this was looking.
 		end.Until, full = p.RetireAt, p.RetireAt
 	case p.Extended, p.Now && p.Previous.AcceptedBy(doc):
 		end.Until = full

@@ -33,20 +33,10 @@ func (w *watch) written(s sim.Seen) {
 	if w.mislabelled && (before.born || w.hand || w.misled(before)) && !w.backwards() {
 		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
 		// both were moved. Once that has happened, moving them on is enough.
-		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && (m.over || !m.limit().IsZero()) { // over, or soon
-				m.byHand = true
-				w.Mislabelled++
-			}
-		}
+		w.Mislabelled += w.excuseIDs(after, func(_ string, m *made) bool { return m.over || !m.limit().IsZero() }) // over, or soon
 	}
 	if w.forgets() && (before.born || w.hand || w.misled(before)) {
-		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && id == w.before && !m.limit().IsZero() {
-				m.byHand = true
-				w.Forgotten++
-			}
-		}
+		w.Forgotten += w.excuseIDs(after, func(id string, m *made) bool { return id == w.before && !m.limit().IsZero() })
 	}
 	if before.closed && !after.closed {
 		w.excuse(Propagation)
@@ -102,6 +92,17 @@ func (w *watch) backwards() bool {
 	current, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
 	previous, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
 	return made[previous].After(made[current])
+}
+
+// excuseIDs takes IDs that a trust policy accepts for somebody else's work from now on, and counts them.
+func (w *watch) excuseIDs(v *verdicts, which func(id string, m *made) bool) (n int) {
+	for _, id := range v.accepted {
+		if m := w.ids[id]; m != nil && which(id, m) {
+			m.byHand = true
+			n++
+		}
+	}
+	return n
 }
 
 // forgets says whether nobody knows any more when the previous ID ends, with the trust policy gone or an older one back. Known
