@@ -128,31 +128,43 @@ func wanted(f facts) (grant.IDs, gate.End) {
 	if f.pending.err == nil && f.pending.id != f.current.id && notOlder(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
+	end := f.endOfPrevious(ids.Pending)
+	if end.Keep {
+		ids.Pending = grant.ID{} // never three: its rotation lets it in again
+		ids.Previous, ids.Until, ids.Endless = f.previous.id, end.Until, f.promotion().Extended
+	}
 	ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
-	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == ids.Pending {
-		return ids, gate.End{}
+	if !end.Keep && f.previous.err == nil && f.previous.id != ids.Current && f.previous.id != ids.Pending {
+		ids.Retired = append(ids.Retired, f.previous.id)
+	}
+	return ids, end
+}
+
+// endOfPrevious is until when the trust policy shall accept the previous ID beside a pending one.
+func (f facts) endOfPrevious(pending grant.ID) gate.End {
+	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == pending || f.overBefore() {
+		return gate.End{}
 	}
 	end := gate.Deadline(f.doc, f.promotion(), f.now)
-	if f.overBefore() {
-		end = gate.End{} // the document that said so is gone
-	}
 	if written, known := f.ends[f.previous.id]; known && written.Before(end) {
 		end = written // IAM shows a document from before our own write
 		end.Keep = end.Keep && (end.Until.IsZero() || end.Until.After(f.now))
 	}
 	if !end.Keep {
-		ids.Retired = append(ids.Retired, f.previous.id)
-		return ids, gate.End{}
+		return gate.End{}
 	}
-	ids.Previous, ids.Until, ids.Endless = f.previous.id, end.Until, f.promotion().Extended
-	return ids, end
+	return end
 }
 
-// overBefore says whether the previous ID is over, which a document that was put back doesn't say: it was noted to be retired; or
-// a cut is under way, which ends it first.
+// overBefore says whether the previous ID is over, whatever a document says that was put back or written by an old read: it was
+// noted to be retired; or a cut is under way, which ends it first.
 func (f facts) overBefore() bool {
+	if f.tags[grant.FactRetired.Tag()] == f.previous.versionID {
+		return true
+	}
 	cut := f.pending.versionID != "" && f.plan.OverlapOf(f.pending.versionID) == 0
-	return f.tags[grant.FactRetired.Tag()] == f.previous.versionID || cut && !f.previous.id.AcceptedBy(f.doc)
+	made := f.pending.err == nil && notOlder(f.pending.created, f.current.created)
+	return cut && (made || !f.previous.id.AcceptedBy(f.doc))
 }
 
 // promotion is what decides about the previous ID, besides the trust policy.

@@ -99,6 +99,8 @@ func TestDecide(t *testing.T) {
 		{"born again behind it", born, at(b, "v2", 25*time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"born again after a cut", born, at(b, "cut-2", time.Hour), at(a, "v1", 48*time.Hour), none, b + " . .", Open, nil, false},
 		{"born again while a cut is under way", born, at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), version{versionID: "cut-3", err: grant.ErrNotFound}, b + " . .", Open, nil, false},
+		{"a cut has made its ID, and somebody let the one before in again", document(t, current(b), previous(a, until)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), at(c, "cut-3", 0), b + " . .", Open, nil, false},
+		{"the pending label on a cut of long ago", document(t, current(b), previous(a, until)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), at(c, "cut-0", 72*time.Hour), b + " . " + a + " " + until, Open, nil, false},
 		{"the ID before was another role's", born, at(b, "birth-2", time.Hour), version{versionID: "v1", created: now.Add(-time.Hour), err: grant.ErrOtherRole}, none, b + " . .", Open, nil, false},
 		{"somebody else's ID", document(t, current(c)), at(a, "v1", time.Hour), none, none, a + " . .", Open, nil, false},
 
@@ -111,6 +113,8 @@ func TestDecide(t *testing.T) {
 		{"backwards to an ID that is over, the right one as previous", document(t, current(b, c)), at(a, "v1", 48*time.Hour), at(b, "v2", time.Hour), at(c, "v3", time.Minute), "", Open, grant.ErrBackwards, false},
 		{"labels swapped between two leaks of the same second", document(t, current(b)), at(a, "cut-1", time.Hour), at(b, "cut-2", time.Hour), none, "", Open, grant.ErrBackwards, false},
 		{"backwards by less than a second", document(t, current(c), previous(a, until)), at(b, "v2", time.Hour), at(a, "v1", 48*time.Hour), at(c, "v3", time.Hour), "", Open, grant.ErrBackwards, false},
+		{"the current label moved to a rotation that was given up, while a cut has let its ID in", document(t, current(c, a)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), at(c, "cut-3", 0), b + " " + c + " .", Open, nil, false},
+		{"the same while a rotation has: never three", document(t, current(c, a)), at(b, "v2", 9*time.Hour), at(a, "v1", 48*time.Hour), at(c, "v3", 0), b + " . " + a + " " + until, Open, nil, false},
 		{"a foreign current value", document(t, current(a)), version{versionID: "v2", err: grant.ErrForeignValue}, at(a, "v1", time.Hour), none, "", Open, grant.ErrForeignValue, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
