@@ -152,14 +152,10 @@ func (b *bench) newPrincipal(t testing.TB) conformance.Roled {
 	}}
 }
 
-// once makes a call that isn't tried again. To AWS the SDK's token makes a second CreateSecret the same call; the emulator
-// takes it for another one, and on a busy machine an answer comes late.
-func once(o *smapi.Options) { o.Retryer, o.HTTPClient = aws.NopRetryer{}, http.DefaultClient }
-
 func (b *bench) newSecret(t testing.TB, value string, rotates bool) string {
 	t.Helper()
 	client := smapi.NewFromConfig(b.owner)
-	out, err := client.CreateSecret(t.Context(), &smapi.CreateSecretInput{Name: new(b.next()), SecretString: &value}, once)
+	out, err := client.CreateSecret(t.Context(), &smapi.CreateSecretInput{Name: new(b.next()), SecretString: &value})
 	done(t, "making a secret", err)
 	if !rotates {
 		return *out.ARN
@@ -183,7 +179,7 @@ func (b *bench) newSecret(t testing.TB, value string, rotates bool) string {
 
 func (b *bench) newKeyedSecret(t testing.TB, value string) (string, func(bool)) {
 	key := b.outputs["Key"]
-	out, err := smapi.NewFromConfig(b.owner).CreateSecret(t.Context(), &smapi.CreateSecretInput{Name: new(b.next()), SecretString: &value, KmsKeyId: &key}, once)
+	out, err := smapi.NewFromConfig(b.owner).CreateSecret(t.Context(), &smapi.CreateSecretInput{Name: new(b.next()), SecretString: &value, KmsKeyId: &key})
 	done(t, "making a secret", err)
 	return *out.ARN, func(enabled bool) {
 		target := "TrentService.DisableKey"

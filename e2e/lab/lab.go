@@ -20,6 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/countersign/countersign/internal/aws/awsconfig"
 )
 
 // The three accounts, and where they are.
@@ -39,9 +42,7 @@ type Lab struct {
 
 	settings []string
 	emulator *process
-	// http is shared by all clients: now and then the SDK loses an answer that comes on a new connection before it has
-	// seen its own request sent, as a server on the same machine can be that fast.
-	http *awshttp.BuildableClient
+	http     *awshttp.BuildableClient // of all clients, so that they share connections
 
 	mu      sync.Mutex
 	outputs []Output
@@ -107,6 +108,7 @@ func (l *Lab) with(key, secret, session string) aws.Config {
 	return aws.Config{
 		Region: Region, BaseEndpoint: new(l.Endpoint), HTTPClient: l.http, RetryMaxAttempts: 3,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, session),
+		APIOptions:  []func(*middleware.Stack) error{awsconfig.KeepAnswer}, // a server on the same machine is that fast
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/countersign/countersign/internal/aws/awsconfig"
 )
@@ -65,6 +66,7 @@ func (s *Server) Config() aws.Config {
 		BaseEndpoint: &s.http.URL,
 		HTTPClient:   s.http.Client(),
 		Retryer:      func() aws.Retryer { return impatient{awsconfig.Retryer()} },
+		APIOptions:   []func(*middleware.Stack) error{awsconfig.KeepAnswer},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/countersign/countersign/internal/aws/awsconfig"
 )
@@ -25,6 +26,7 @@ var ErrNoRegion = errors.New("no AWS Region is configured: set AWS_REGION or giv
 func Load(ctx context.Context, profile, region string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(awsconfig.Retryer), config.WithHTTPClient(awsconfig.HTTPClient()),
+		config.WithAPIOptions([]func(*middleware.Stack) error{awsconfig.KeepAnswer}),
 		config.WithLogger(logging.Nop{}), // the SDK's warnings would stand between the command's own lines
 	}
 	if profile != "" {
