@@ -41,40 +41,40 @@ const (
 // idle is how many receipts in a row may bring nothing new: what is handed back comes again.
 const idle = 3
 
-// Look reads every dead letter, the oldest first, and hands it back.
+// Look reads every dead letter, the oldest first, and hands it back. SQS may hand out a message more than once: copies under one
+// id are one letter, and each of them is handed back.
 func Look(ctx context.Context, letters Letters) ([]Letter, error) {
 	var out []Letter
-	at := map[string]int{}
+	var inHand []string // receipts
+	defer func() { handBack(ctx, letters, inHand) }()
+	seen := map[string]bool{}
 	for none := 0; none < idle; none++ {
 		batch, err := letters.Receive(ctx, HiddenByLook)
 		if err != nil {
-			handBack(ctx, letters, out)
 			return nil, fmt.Errorf("reading the dead letters: %w", err)
 		}
 		if len(batch) == 0 {
 			break
 		}
 		for _, m := range batch {
-			if i, again := at[m.ID]; again {
-				out[i].receipt = m.Receipt
-				continue
+			inHand = append(inHand, m.Receipt)
+			if !seen[m.ID] {
+				none, seen[m.ID] = -1, true
+				out = append(out, read(m))
 			}
-			none, at[m.ID] = -1, len(out)
-			out = append(out, read(m))
 		}
 	}
-	handBack(ctx, letters, out)
 	slices.SortStableFunc(out, func(a, b Letter) int { return a.Since.Compare(b.Since) })
 	return out, nil
 }
 
 // handBack is a courtesy to whoever looks next: what isn't handed back comes back by itself. It is tried for a moment even where
-// the run was interrupted.
-func handBack(ctx context.Context, letters Letters, all []Letter) {
+// the run was interrupted. A receipt may be stale, of a message that came once more since: that keeps no other back.
+func handBack(ctx context.Context, letters Letters, receipts []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for _, l := range all {
-		if letters.Hide(ctx, l.receipt, 0) != nil {
+	for _, receipt := range receipts {
+		if err := letters.Hide(ctx, receipt, 0); errors.Is(err, grant.ErrDenied) || ctx.Err() != nil {
 			return
 		}
 	}
@@ -165,7 +165,7 @@ func (d *drive) settle(id string, o Outcome, err error) {
 // among them: notify may have put one there a moment ago, because it could not tell what was sent. An error is what kept it from
 // going on.
 func (d *drive) receive(ctx context.Context) error {
-	var others []Letter
+	var others []string // receipts
 	defer func() { handBack(ctx, d.Letters, others) }()
 	seen := map[string]bool{}
 	for none := 0; none < idle && len(d.open) > 0; none++ {
@@ -182,14 +182,14 @@ func (d *drive) receive(ctx context.Context) error {
 			}
 			l := read(m)
 			if _, open := d.open[l.ID]; !d.chosen[l.ID] || !open && !d.sent[l.key()] {
-				others = append(others, l)
+				others = append(others, l.receipt)
 				continue
 			}
 			if err := d.deal(ctx, l); err != nil {
-				others = append(others, l)
+				others = append(others, l.receipt)
 				if errors.Is(err, grant.ErrDenied) || ctx.Err() != nil {
 					for _, rest := range batch[i+1:] {
-						others = append(others, read(rest))
+						others = append(others, rest.Receipt)
 					}
 					return errNotTried
 				}
