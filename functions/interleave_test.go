@@ -255,6 +255,29 @@ func TestARevocationThatWasUndoneIsStillAnnounced(t *testing.T) {
 	}
 }
 
+// A revocation whose event was lost, while its Deny stands and the tags call it undone: somebody tagged so, or the Deny is an old
+// reading of IAM's.
+func TestARevocationThatTheTagsCallUndoneIsStillAnnounced(t *testing.T) {
+	w := opened(t)
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+	w.revoked()
+	id := w.revokeID()
+	w.must(w.Secrets.Tag(w.ctx, w.plan.SecretARN, map[string]string{grant.TagRestored: id}))
+	if _, err := w.look(); err == nil {
+		t.Error("a look ended well although the bus was down")
+	}
+	w.Schedule = nil
+	w.looks()
+	if e, ok := last[*events.AccessRevoked](w); !ok || e.RevokeID != id {
+		t.Errorf("announced %+v, want the revocation %s", e, id)
+	}
+}
+
 // The last step of a restore's rotation comes again once the grant is open, while the bus is down.
 func TestALateStepOfARestoreLeavesNothingUnannounced(t *testing.T) {
 	w := opened(t)

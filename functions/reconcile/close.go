@@ -17,7 +17,7 @@ func (h *Handler) close(ctx context.Context, g gate.Gate, f facts) error {
 	c, role := f.closure, f.plan.RoleName()
 	if c.Undone {
 		h.Log.WarnContext(ctx, "the tags call the revocation undone that the Deny stands for: left as it is", "grant", string(f.plan.Grant), "revoke_id", c.DenyID)
-		return nil
+		return h.announceNoted(ctx, f, "")
 	}
 	if c.Trust && !c.Deny && !c.Tag && f.now.Before(c.DeadBefore) {
 		return fmt.Errorf("the trust policy of %s shows a revocation that was undone a moment ago: %w", role, grant.ErrNotYetVisible)
@@ -65,12 +65,17 @@ func (h *Handler) takeBack(ctx context.Context, f facts, id string) error {
 
 // announceRevoked announces the revocation, and before it another one that was noted and not announced.
 func (h *Handler) announceRevoked(ctx context.Context, f facts, id string) error {
-	where := f.plan.Where()
-	if other := grant.FactRevoked.Unannounced(f.tags); other != "" && other != id && grant.IsRevokeID(other) {
-		err := h.Outbox.Publish(ctx, f.plan, grant.FactRevoked, other, events.AccessRevoked{Where: where, RevokeID: other, By: "unknown"})
-		if err != nil {
-			return err
-		}
+	if err := h.announceNoted(ctx, f, id); err != nil {
+		return err
 	}
-	return h.Outbox.Announce(ctx, f.plan, f.tags, grant.FactRevoked, id, events.AccessRevoked{Where: where, RevokeID: id, By: "unknown"})
+	return h.Outbox.Announce(ctx, f.plan, f.tags, grant.FactRevoked, id, events.AccessRevoked{Where: f.plan.Where(), RevokeID: id, By: "unknown"})
+}
+
+// announceNoted announces a revocation that was noted and not announced, unless it is the given one.
+func (h *Handler) announceNoted(ctx context.Context, f facts, but string) error {
+	id := grant.FactRevoked.Unannounced(f.tags)
+	if id == but || !grant.IsRevokeID(id) {
+		return nil
+	}
+	return h.Outbox.Publish(ctx, f.plan, grant.FactRevoked, id, events.AccessRevoked{Where: f.plan.Where(), RevokeID: id, By: "unknown"})
 }
