@@ -29,6 +29,7 @@ var layers = []struct {
 	{"internal/metric", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
+	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/access", []string{"events", "internal/trust", "internal/grant", "internal/metric"}},
 	{"internal/gate", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/outbox", []string{"events", "internal/trust", "internal/grant"}},
