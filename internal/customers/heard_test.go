@@ -1,0 +1,204 @@
+package customers_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/customers"
+)
+
+// at is a time after the invitation.
+func at(d time.Duration) time.Time { return noon.Add(d) }
+
+func TestAnAccountsWordBecomesARow(t *testing.T) {
+	granted := event(events.TypeAccessGranted, at(time.Hour), acme, "migration")
+	rotated := event(events.TypeExternalIDRotated, at(2*time.Hour), acme, "migration")
+	revoked := event(events.TypeAccessRevoked, at(3*time.Hour), acme, "migration").with("by", "ann").with("reason", "project ended")
+	restored := event(events.TypeAccessRestored, at(4*time.Hour), acme, "migration")
+	expired := event(events.TypeAccessExpired, at(5*time.Hour), acme, "migration")
+	sameSecond := event(events.TypeAccessRestored, at(3*time.Hour), acme, "migration")
+	for _, tc := range []struct {
+		name  string
+		entry customers.Entry
+		said  []message
+		state customers.State
+		since time.Time
+	}{
+		{"nothing said", invited("acme", acme), nil, customers.StateInvited, noon},
+		{"granted, nobody accepted", invited("acme", acme), []message{granted}, customers.StatePending, at(time.Hour)},
+		{"revoked before anybody accepted", invited("acme", acme), []message{granted, revoked}, customers.StatePending, at(3 * time.Hour)},
+		{"accepted", accepted(t, "acme", acme, "migration"), []message{granted, rotated}, customers.StateAccepted, at(time.Minute)},
+		{"revoked", accepted(t, "acme", acme, "migration"), []message{granted, revoked}, customers.StateRevoked, at(3 * time.Hour)},
+		{"revoked and restored", accepted(t, "acme", acme, "migration"), []message{granted, revoked, restored}, customers.StateAccepted, at(time.Minute)},
+		{"revoked and restored, the other way round", accepted(t, "acme", acme, "migration"), []message{restored, revoked}, customers.StateAccepted, at(time.Minute)},
+		{"revoked and restored at the same second", accepted(t, "acme", acme, "migration"), []message{revoked, sameSecond}, customers.StateRevoked, at(3 * time.Hour)},
+		{"over", accepted(t, "acme", acme, "migration"), []message{granted, expired}, customers.StateExpired, at(5 * time.Hour)},
+		{"another grant revoked", accepted(t, "acme", acme, "migration"), []message{event(events.TypeAccessRevoked, at(time.Hour), acme, "audit")}, customers.StateAccepted, at(time.Minute)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var h customers.Heard
+			for _, m := range tc.said {
+				var err error
+				if h, _, err = tc.entry.Hear(h, m.said(t), at(24*time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := customers.Join(tc.entry, h)
+			if c.State != tc.state || !c.Since.Equal(tc.since) {
+				t.Errorf("%s since %s, want %s since %s", c.State, c.Since, tc.state, tc.since)
+			}
+			if (c.MayEnter() == nil) != (tc.state == customers.StateAccepted) {
+				t.Errorf("MayEnter: %v", c.MayEnter())
+			}
+			if c.State == customers.StateRevoked && (c.RevokedBy != "ann" || c.Reason != "project ended") {
+				t.Errorf("revoked by %q because %q", c.RevokedBy, c.Reason)
+			}
+		})
+	}
+}
+
+func TestEventsThatChangeNoRow(t *testing.T) {
+	e := accepted(t, "acme", acme, "migration")
+	now := at(time.Hour)
+	h, what, err := e.Hear(customers.Heard{}, event(events.TypeExternalIDRotated, at(30*time.Minute), acme, "migration").said(t), now)
+	if what != customers.Noted || err != nil {
+		t.Fatal(what, err)
+	}
+	for _, tc := range []struct {
+		name string
+		m    message
+		err  error
+	}{
+		{"the same once more", event(events.TypeExternalIDRotated, at(30*time.Minute), acme, "migration"), nil},
+		{"an older one", event(events.TypeExternalIDRotated, at(10*time.Minute), acme, "migration"), nil},
+		{"an older proposal", event(events.TypeExternalIDRotated, at(time.Minute), acme, "audit"), nil},
+		{"from before the invitation", event(events.TypeAccessRevoked, at(-time.Second), acme, "migration"), customers.ErrBefore},
+		{"from next year", event(events.TypeAccessRestored, at(365*24*time.Hour), acme, "migration"), customers.ErrAhead},
+		{"just too far ahead", event(events.TypeAccessRestored, now.Add(customers.Ahead+time.Second), acme, "migration"), customers.ErrAhead},
+	} {
+		got, what, err := e.Hear(h, tc.m.said(t), now)
+		if got != h || what != customers.Known || !errors.Is(err, tc.err) {
+			t.Errorf("%s: %v, %v\n%s", tc.name, what, err, cmp.Diff(h, got))
+		}
+	}
+}
+
+// Another role, secret or grant is proposed, once, and what was accepted stays.
+func TestAChangeWaitsForAPerson(t *testing.T) {
+	e := accepted(t, "acme", acme, "migration")
+	h, _, _ := e.Hear(customers.Heard{}, event(events.TypeExternalIDRotated, at(time.Hour), acme, "migration").said(t), at(24*time.Hour))
+	other := func(d time.Duration) customers.Said {
+		return event(events.TypeExternalIDRotated, at(d), acme, "migration").with("roleArn", "arn:aws:iam::444455556666:role/Evil").said(t)
+	}
+	h, what, err := e.Hear(h, other(2*time.Hour), at(24*time.Hour))
+	if what != customers.Proposes || err != nil {
+		t.Fatal(what, err)
+	}
+	if h, what, _ = e.Hear(h, other(3*time.Hour), at(24*time.Hour)); what != customers.Noted {
+		t.Errorf("proposed again: %v", what)
+	}
+	c := customers.Join(e, h)
+	if c.State != customers.StateAccepted || c.RoleARN != role(acme, "migration") || !c.Rotated.Equal(at(time.Hour)) {
+		t.Errorf("%+v", c)
+	}
+	if c.Proposed == nil || c.Proposed.RoleARN != "arn:aws:iam::444455556666:role/Evil" || c.Proposed.Prefix != e.Prefix {
+		t.Errorf("proposed: %+v", c.Proposed)
+	}
+
+	dismissed := e.Dismiss(at(3 * time.Hour))
+	if c := customers.Join(dismissed, h); c.Proposed != nil {
+		t.Errorf("dismissed, and still there: %+v", c.Proposed)
+	}
+	if _, what, _ = dismissed.Hear(h, other(4*time.Hour), at(24*time.Hour)); what != customers.Proposes {
+		t.Errorf("said again after it was dismissed: %v", what)
+	}
+
+	taken, err := e.Accept(*c.Proposed, "ann", at(5*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := customers.Join(taken, h); c.RoleARN != "arn:aws:iam::444455556666:role/Evil" || c.Proposed != nil || !c.Rotated.IsZero() {
+		t.Errorf("accepted: %+v", c)
+	}
+	if got, what, _ := taken.Hear(h, event(events.TypeExternalIDRotated, at(4*time.Hour), acme, "migration").said(t), at(24*time.Hour)); what != customers.Known {
+		t.Errorf("an event from before proposes the old role again: %v %+v", what, got)
+	}
+}
+
+func TestAcceptingNeedsTheInvitedAccount(t *testing.T) {
+	e := invited("acme", acme)
+	b := customers.Binding{Account: acme, Prefix: e.Prefix, Grant: "migration", RoleARN: role(acme, "migration"), SecretARN: secret(acme, "migration")}
+	for name, change := range map[string]func(*customers.Binding){
+		"another account":           func(b *customers.Binding) { b.Account = "555566667777" },
+		"another prefix":            func(b *customers.Binding) { b.Prefix = "other" },
+		"a role elsewhere":          func(b *customers.Binding) { b.RoleARN = role("555566667777", "migration") },
+		"a secret elsewhere":        func(b *customers.Binding) { b.SecretARN = secret("555566667777", "migration") },
+		"the secret of other grant": func(b *customers.Binding) { b.SecretARN = secret(acme, "audit") },
+	} {
+		wrong := b
+		change(&wrong)
+		if _, err := e.Accept(wrong, "ann", noon); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	b.SecretARN = ""
+	if e, err := e.Accept(b, "ann", noon); err != nil || e.Kind != customers.KindNone {
+		t.Errorf("a grant without an external ID: %v %v", e.Kind, err)
+	}
+}
+
+// What an account said of one binding is the same in whatever order, and however often, it comes; and at no point on the way does
+// a fact go back in time.
+func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
+	types := []events.Type{
+		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored,
+		events.TypeAccessExpired, customers.TypeGrantReported, events.TypePreviousRetired,
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		e := accepted(t, "acme", acme, "migration")
+		if rapid.Bool().Draw(rt, "pending") {
+			e = invited("acme", acme)
+		}
+		var all []customers.Said
+		for range rapid.IntRange(1, 12).Draw(rt, "events") {
+			m := event(rapid.SampledFrom(types).Draw(rt, "type"), at(time.Duration(rapid.IntRange(61, 90).Draw(rt, "second"))*time.Second), acme, "migration")
+			m.stack = rapid.SampledFrom([]string{"1.0.0", "1.1.0", ""}).Draw(rt, "stack")
+			m = m.with("reason", rapid.SampledFrom([]string{"", "over", "leak"}).Draw(rt, "reason"))
+			if rapid.Bool().Draw(rt, "url") {
+				m = m.with("confirmUrl", confirmURL("migration"))
+			}
+			all = append(all, m.said(t))
+		}
+		hear := func(said []customers.Said) (h customers.Heard) {
+			for _, s := range said {
+				was := h
+				var err error
+				if h, _, err = e.Hear(h, s, at(time.Hour)); err != nil {
+					rt.Fatal(err)
+				}
+				for _, pair := range [][2]time.Time{
+					{was.Reported, h.Reported}, {was.Rotated, h.Rotated}, {was.Revoked, h.Revoked}, {was.Restored, h.Restored},
+					{was.Granted, h.Granted}, {was.Ended, h.Ended}, {was.Confirmable, h.Confirmable}, {was.ProposedAt, h.ProposedAt},
+				} {
+					if pair[1].Before(pair[0]) {
+						rt.Fatalf("%+v\nbecame\n%+v", was, h)
+					}
+				}
+			}
+			return h
+		}
+		want := hear(all)
+		again := append(append([]customers.Said(nil), all...), all...)
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
+		rng.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+		if diff := cmp.Diff(want, hear(again)); diff != "" {
+			rt.Fatalf("in another order (-first +other):\n%s", diff)
+		}
+	})
+}
