@@ -36,7 +36,7 @@ var layers = []struct {
 	{"internal/deliver", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/sim", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/doctor", []string{"events", "internal/trust", "internal/grant"}},
-	{"internal/aws/…", []string{"events", "internal/api", "internal/trust", "internal/grant", "internal/deliver", "internal/doctor", "internal/aws/…"}},
+	{"internal/aws/…", []string{"events", "internal/api", "internal/trust", "internal/grant", "internal/deliver", "internal/doctor", "internal/customers", "internal/customers/customerstest", "internal/aws/…"}},
 	{"functions/internal/door", []string{"events", "internal/trust", "internal/grant", "internal/api"}},
 	{"functions/rotate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric"}},
 	{"functions/reconcile", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/metric"}},

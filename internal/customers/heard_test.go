@@ -11,41 +11,42 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/customers"
+	kit "github.com/countersign/countersign/internal/customers/customerstest"
 )
 
 // at is a time after the invitation.
-func at(d time.Duration) time.Time { return noon.Add(d) }
+func at(d time.Duration) time.Time { return kit.Noon.Add(d) }
 
 func TestAnAccountsWordBecomesARow(t *testing.T) {
-	granted := event(events.TypeAccessGranted, at(time.Hour), acme, "migration")
-	rotated := event(events.TypeExternalIDRotated, at(2*time.Hour), acme, "migration")
-	revoked := event(events.TypeAccessRevoked, at(3*time.Hour), acme, "migration").with("by", "ann").with("reason", "project ended")
-	restored := event(events.TypeAccessRestored, at(4*time.Hour), acme, "migration")
-	expired := event(events.TypeAccessExpired, at(5*time.Hour), acme, "migration")
-	sameSecond := event(events.TypeAccessRestored, at(3*time.Hour), acme, "migration")
+	granted := kit.Event(events.TypeAccessGranted, at(time.Hour), kit.Acme, "migration")
+	rotated := kit.Event(events.TypeExternalIDRotated, at(2*time.Hour), kit.Acme, "migration")
+	revoked := kit.Event(events.TypeAccessRevoked, at(3*time.Hour), kit.Acme, "migration").With("by", "ann").With("reason", "project ended")
+	restored := kit.Event(events.TypeAccessRestored, at(4*time.Hour), kit.Acme, "migration")
+	expired := kit.Event(events.TypeAccessExpired, at(5*time.Hour), kit.Acme, "migration")
+	sameSecond := kit.Event(events.TypeAccessRestored, at(3*time.Hour), kit.Acme, "migration")
 	for _, tc := range []struct {
 		name  string
 		entry customers.Entry
-		said  []message
+		said  []kit.Message
 		state customers.State
 		since time.Time
 	}{
-		{"nothing said", invited("acme", acme), nil, customers.StateInvited, noon},
-		{"granted, nobody accepted", invited("acme", acme), []message{granted}, customers.StatePending, at(time.Hour)},
-		{"revoked before anybody accepted", invited("acme", acme), []message{granted, revoked}, customers.StatePending, at(3 * time.Hour)},
-		{"accepted", accepted(t, "acme", acme, "migration"), []message{granted, rotated}, customers.StateAccepted, at(time.Minute)},
-		{"revoked", accepted(t, "acme", acme, "migration"), []message{granted, revoked}, customers.StateRevoked, at(3 * time.Hour)},
-		{"revoked and restored", accepted(t, "acme", acme, "migration"), []message{granted, revoked, restored}, customers.StateAccepted, at(time.Minute)},
-		{"revoked and restored, the other way round", accepted(t, "acme", acme, "migration"), []message{restored, revoked}, customers.StateAccepted, at(time.Minute)},
-		{"revoked and restored at the same second", accepted(t, "acme", acme, "migration"), []message{revoked, sameSecond}, customers.StateRevoked, at(3 * time.Hour)},
-		{"over", accepted(t, "acme", acme, "migration"), []message{granted, expired}, customers.StateExpired, at(5 * time.Hour)},
-		{"another grant revoked", accepted(t, "acme", acme, "migration"), []message{event(events.TypeAccessRevoked, at(time.Hour), acme, "audit")}, customers.StateAccepted, at(time.Minute)},
+		{"nothing said", kit.Invited("acme", kit.Acme), nil, customers.StateInvited, kit.Noon},
+		{"granted, nobody accepted", kit.Invited("acme", kit.Acme), []kit.Message{granted}, customers.StatePending, at(time.Hour)},
+		{"revoked before anybody accepted", kit.Invited("acme", kit.Acme), []kit.Message{granted, revoked}, customers.StatePending, at(3 * time.Hour)},
+		{"accepted", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{granted, rotated}, customers.StateAccepted, at(time.Minute)},
+		{"revoked", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{granted, revoked}, customers.StateRevoked, at(3 * time.Hour)},
+		{"revoked and restored", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{granted, revoked, restored}, customers.StateAccepted, at(time.Minute)},
+		{"revoked and restored, the other way round", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{restored, revoked}, customers.StateAccepted, at(time.Minute)},
+		{"revoked and restored at the same second", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{revoked, sameSecond}, customers.StateRevoked, at(3 * time.Hour)},
+		{"over", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{granted, expired}, customers.StateExpired, at(5 * time.Hour)},
+		{"another grant revoked", kit.Accepted(t, "acme", kit.Acme, "migration"), []kit.Message{kit.Event(events.TypeAccessRevoked, at(time.Hour), kit.Acme, "audit")}, customers.StateAccepted, at(time.Minute)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var h customers.Heard
 			for _, m := range tc.said {
 				var err error
-				if h, _, err = tc.entry.Hear(h, m.said(t), at(24*time.Hour)); err != nil {
+				if h, _, err = tc.entry.Hear(h, m.Said(t), at(24*time.Hour)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -64,25 +65,25 @@ func TestAnAccountsWordBecomesARow(t *testing.T) {
 }
 
 func TestEventsThatChangeNoRow(t *testing.T) {
-	e := accepted(t, "acme", acme, "migration")
+	e := kit.Accepted(t, "acme", kit.Acme, "migration")
 	now := at(time.Hour)
-	h, what, err := e.Hear(customers.Heard{}, event(events.TypeExternalIDRotated, at(30*time.Minute), acme, "migration").said(t), now)
+	h, what, err := e.Hear(customers.Heard{}, kit.Event(events.TypeExternalIDRotated, at(30*time.Minute), kit.Acme, "migration").Said(t), now)
 	if what != customers.Noted || err != nil {
 		t.Fatal(what, err)
 	}
 	for _, tc := range []struct {
 		name string
-		m    message
+		m    kit.Message
 		err  error
 	}{
-		{"the same once more", event(events.TypeExternalIDRotated, at(30*time.Minute), acme, "migration"), nil},
-		{"an older one", event(events.TypeExternalIDRotated, at(10*time.Minute), acme, "migration"), nil},
-		{"an older proposal", event(events.TypeExternalIDRotated, at(time.Minute), acme, "audit"), nil},
-		{"from before the invitation", event(events.TypeAccessRevoked, at(-time.Second), acme, "migration"), customers.ErrBefore},
-		{"from next year", event(events.TypeAccessRestored, at(365*24*time.Hour), acme, "migration"), customers.ErrAhead},
-		{"just too far ahead", event(events.TypeAccessRestored, now.Add(customers.Ahead+time.Second), acme, "migration"), customers.ErrAhead},
+		{"the same once more", kit.Event(events.TypeExternalIDRotated, at(30*time.Minute), kit.Acme, "migration"), nil},
+		{"an older one", kit.Event(events.TypeExternalIDRotated, at(10*time.Minute), kit.Acme, "migration"), nil},
+		{"an older proposal", kit.Event(events.TypeExternalIDRotated, at(time.Minute), kit.Acme, "audit"), nil},
+		{"from before the invitation", kit.Event(events.TypeAccessRevoked, at(-time.Second), kit.Acme, "migration"), customers.ErrBefore},
+		{"from next year", kit.Event(events.TypeAccessRestored, at(365*24*time.Hour), kit.Acme, "migration"), customers.ErrAhead},
+		{"just too far ahead", kit.Event(events.TypeAccessRestored, now.Add(customers.Ahead+time.Second), kit.Acme, "migration"), customers.ErrAhead},
 	} {
-		got, what, err := e.Hear(h, tc.m.said(t), now)
+		got, what, err := e.Hear(h, tc.m.Said(t), now)
 		if got != h || what != customers.Known || !errors.Is(err, tc.err) {
 			t.Errorf("%s: %v, %v\n%s", tc.name, what, err, cmp.Diff(h, got))
 		}
@@ -91,10 +92,10 @@ func TestEventsThatChangeNoRow(t *testing.T) {
 
 // Another role, secret or grant is proposed, once, and what was accepted stays.
 func TestAChangeWaitsForAPerson(t *testing.T) {
-	e := accepted(t, "acme", acme, "migration")
-	h, _, _ := e.Hear(customers.Heard{}, event(events.TypeExternalIDRotated, at(time.Hour), acme, "migration").said(t), at(24*time.Hour))
+	e := kit.Accepted(t, "acme", kit.Acme, "migration")
+	h, _, _ := e.Hear(customers.Heard{}, kit.Event(events.TypeExternalIDRotated, at(time.Hour), kit.Acme, "migration").Said(t), at(24*time.Hour))
 	other := func(d time.Duration) customers.Said {
-		return event(events.TypeExternalIDRotated, at(d), acme, "migration").with("roleArn", "arn:aws:iam::444455556666:role/Evil").said(t)
+		return kit.Event(events.TypeExternalIDRotated, at(d), kit.Acme, "migration").With("roleArn", "arn:aws:iam::444455556666:role/Evil").Said(t)
 	}
 	h, what, err := e.Hear(h, other(2*time.Hour), at(24*time.Hour))
 	if what != customers.Proposes || err != nil {
@@ -104,7 +105,7 @@ func TestAChangeWaitsForAPerson(t *testing.T) {
 		t.Errorf("proposed again: %v", what)
 	}
 	c := customers.Join(e, h)
-	if c.State != customers.StateAccepted || c.RoleARN != role(acme, "migration") || !c.Rotated.Equal(at(time.Hour)) {
+	if c.State != customers.StateAccepted || c.RoleARN != kit.Role(kit.Acme, "migration") || !c.Rotated.Equal(at(time.Hour)) {
 		t.Errorf("%+v", c)
 	}
 	if c.Proposed == nil || c.Proposed.RoleARN != "arn:aws:iam::444455556666:role/Evil" || c.Proposed.Prefix != e.Prefix {
@@ -126,29 +127,29 @@ func TestAChangeWaitsForAPerson(t *testing.T) {
 	if c := customers.Join(taken, h); c.RoleARN != "arn:aws:iam::444455556666:role/Evil" || c.Proposed != nil || !c.Rotated.IsZero() {
 		t.Errorf("accepted: %+v", c)
 	}
-	if got, what, _ := taken.Hear(h, event(events.TypeExternalIDRotated, at(4*time.Hour), acme, "migration").said(t), at(24*time.Hour)); what != customers.Known {
+	if got, what, _ := taken.Hear(h, kit.Event(events.TypeExternalIDRotated, at(4*time.Hour), kit.Acme, "migration").Said(t), at(24*time.Hour)); what != customers.Known {
 		t.Errorf("an event from before proposes the old role again: %v %+v", what, got)
 	}
 }
 
 func TestAcceptingNeedsTheInvitedAccount(t *testing.T) {
-	e := invited("acme", acme)
-	b := customers.Binding{Account: acme, Prefix: e.Prefix, Grant: "migration", RoleARN: role(acme, "migration"), SecretARN: secret(acme, "migration")}
+	e := kit.Invited("acme", kit.Acme)
+	b := customers.Binding{Account: kit.Acme, Prefix: e.Prefix, Grant: "migration", RoleARN: kit.Role(kit.Acme, "migration"), SecretARN: kit.Secret(kit.Acme, "migration")}
 	for name, change := range map[string]func(*customers.Binding){
 		"another account":           func(b *customers.Binding) { b.Account = "555566667777" },
 		"another prefix":            func(b *customers.Binding) { b.Prefix = "other" },
-		"a role elsewhere":          func(b *customers.Binding) { b.RoleARN = role("555566667777", "migration") },
-		"a secret elsewhere":        func(b *customers.Binding) { b.SecretARN = secret("555566667777", "migration") },
-		"the secret of other grant": func(b *customers.Binding) { b.SecretARN = secret(acme, "audit") },
+		"a role elsewhere":          func(b *customers.Binding) { b.RoleARN = kit.Role("555566667777", "migration") },
+		"a secret elsewhere":        func(b *customers.Binding) { b.SecretARN = kit.Secret("555566667777", "migration") },
+		"the secret of other grant": func(b *customers.Binding) { b.SecretARN = kit.Secret(kit.Acme, "audit") },
 	} {
 		wrong := b
 		change(&wrong)
-		if _, err := e.Accept(wrong, "ann", noon); err == nil {
+		if _, err := e.Accept(wrong, "ann", kit.Noon); err == nil {
 			t.Errorf("%s is accepted", name)
 		}
 	}
 	b.SecretARN = ""
-	if e, err := e.Accept(b, "ann", noon); err != nil || e.Kind != customers.KindNone {
+	if e, err := e.Accept(b, "ann", kit.Noon); err != nil || e.Kind != customers.KindNone {
 		t.Errorf("a grant without an external ID: %v %v", e.Kind, err)
 	}
 }
@@ -161,19 +162,19 @@ func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 		events.TypeAccessExpired, customers.TypeGrantReported, events.TypePreviousRetired,
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		e := accepted(t, "acme", acme, "migration")
+		e := kit.Accepted(t, "acme", kit.Acme, "migration")
 		if rapid.Bool().Draw(rt, "pending") {
-			e = invited("acme", acme)
+			e = kit.Invited("acme", kit.Acme)
 		}
 		var all []customers.Said
 		for range rapid.IntRange(1, 12).Draw(rt, "events") {
-			m := event(rapid.SampledFrom(types).Draw(rt, "type"), at(time.Duration(rapid.IntRange(61, 90).Draw(rt, "second"))*time.Second), acme, "migration")
-			m.stack = rapid.SampledFrom([]string{"1.0.0", "1.1.0", ""}).Draw(rt, "stack")
-			m = m.with("reason", rapid.SampledFrom([]string{"", "over", "leak"}).Draw(rt, "reason"))
+			m := kit.Event(rapid.SampledFrom(types).Draw(rt, "type"), at(time.Duration(rapid.IntRange(61, 90).Draw(rt, "second"))*time.Second), kit.Acme, "migration")
+			m.Stack = rapid.SampledFrom([]string{"1.0.0", "1.1.0", ""}).Draw(rt, "stack")
+			m = m.With("reason", rapid.SampledFrom([]string{"", "over", "leak"}).Draw(rt, "reason"))
 			if rapid.Bool().Draw(rt, "url") {
-				m = m.with("confirmUrl", confirmURL("migration"))
+				m = m.With("confirmUrl", kit.ConfirmURL("migration"))
 			}
-			all = append(all, m.said(t))
+			all = append(all, m.Said(t))
 		}
 		hear := func(said []customers.Said) (h customers.Heard) {
 			for _, s := range said {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/customers"
+	kit "github.com/countersign/countersign/internal/customers/customerstest"
 )
 
 func TestWhichCustomerAnEventIsAbout(t *testing.T) {
@@ -23,35 +24,37 @@ func TestWhichCustomerAnEventIsAbout(t *testing.T) {
 		role   string
 		want   string
 	}{
-		{"nobody invited it", nil, "migration", role(acme, "migration"), ""},
-		{"invited without a grant", []customers.Guest{{Name: "acme"}}, "migration", role(acme, "migration"), "acme"},
-		{"by its grant", []customers.Guest{{Name: "one", Grant: "audit"}, {Name: "two", Grant: "migration"}}, "migration", role(acme, "migration"), "two"},
-		{"its grant before an open invitation", []customers.Guest{{Name: "open"}, {Name: "two", Grant: "migration"}}, "migration", role(acme, "migration"), "two"},
-		{"an open invitation for the rest", []customers.Guest{{Name: "open"}, {Name: "two", Grant: "audit"}}, "migration", role(acme, "migration"), "open"},
+		{"nobody invited it", nil, "migration", kit.Role(kit.Acme, "migration"), ""},
+		{"invited without a grant", []customers.Guest{{Name: "acme"}}, "migration", kit.Role(kit.Acme, "migration"), "acme"},
+		{"by its grant", []customers.Guest{{Name: "one", Grant: "audit"}, {Name: "two", Grant: "migration"}}, "migration", kit.Role(kit.Acme, "migration"), "two"},
+		{"its grant before an open invitation", []customers.Guest{{Name: "open"}, {Name: "two", Grant: "migration"}}, "migration", kit.Role(kit.Acme, "migration"), "two"},
+		{"an open invitation for the rest", []customers.Guest{{Name: "open"}, {Name: "two", Grant: "audit"}}, "migration", kit.Role(kit.Acme, "migration"), "open"},
 		{"a static one that moves over, by its role", []customers.Guest{{Name: "two", Grant: "audit"}, static}, "migration", static.Role, "old"},
-		{"the only one: a change", []customers.Guest{{Name: "acme", Grant: "audit"}}, "migration", role(acme, "migration"), "acme"},
-		{"two others: nobody's", []customers.Guest{{Name: "one", Grant: "audit"}, static}, "migration", role(acme, "migration"), ""},
+		{"the only one: a change", []customers.Guest{{Name: "acme", Grant: "audit"}}, "migration", kit.Role(kit.Acme, "migration"), "acme"},
+		{"two others: nobody's", []customers.Guest{{Name: "one", Grant: "audit"}, static}, "migration", kit.Role(kit.Acme, "migration"), ""},
 	} {
-		g := customers.Guests{acme: tc.guests, "555566667777": {{Name: "stranger"}}}
-		if got := g.Find(customers.Binding{Account: acme, Grant: tc.grant, RoleARN: tc.role}); got != tc.want {
+		g := customers.Guests{kit.Acme: tc.guests, "555566667777": {{Name: "stranger"}}}
+		if got := g.Find(customers.Binding{Account: kit.Acme, Grant: tc.grant, RoleARN: tc.role}); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
 }
 
 func TestEntriesThatAreRefused(t *testing.T) {
-	good := invited("acme", acme)
+	good := kit.Invited("acme", kit.Acme)
 	for name, change := range map[string]func(*customers.Entry){
-		"a name with a slash":      func(e *customers.Entry) { e.Name = "a/b" },
-		"a name that is a flag":    func(e *customers.Entry) { e.Name = "-rf" },
-		"no name":                  func(e *customers.Entry) { e.Name = "" },
-		"a long name":              func(e *customers.Entry) { e.Name = strings.Repeat("a", 41) },
-		"a short account":          func(e *customers.Entry) { e.Account = "4444" },
-		"a prefix with a hyphen":   func(e *customers.Entry) { e.Prefix = "ac-me" },
-		"no prefix":                func(e *customers.Entry) { e.Prefix = "" },
-		"an unknown kind":          func(e *customers.Entry) { e.Kind = "other" },
-		"static without a secret":  func(e *customers.Entry) { e.Kind = customers.KindStatic },
-		"none with a secret":       func(e *customers.Entry) { e.Kind, e.StaticSecretARN = customers.KindNone, secret("111122223333", "x") },
+		"a name with a slash":     func(e *customers.Entry) { e.Name = "a/b" },
+		"a name that is a flag":   func(e *customers.Entry) { e.Name = "-rf" },
+		"no name":                 func(e *customers.Entry) { e.Name = "" },
+		"a long name":             func(e *customers.Entry) { e.Name = strings.Repeat("a", 41) },
+		"a short account":         func(e *customers.Entry) { e.Account = "4444" },
+		"a prefix with a hyphen":  func(e *customers.Entry) { e.Prefix = "ac-me" },
+		"no prefix":               func(e *customers.Entry) { e.Prefix = "" },
+		"an unknown kind":         func(e *customers.Entry) { e.Kind = "other" },
+		"static without a secret": func(e *customers.Entry) { e.Kind = customers.KindStatic },
+		"none with a secret": func(e *customers.Entry) {
+			e.Kind, e.StaticSecretARN = customers.KindNone, kit.Secret("111122223333", "x")
+		},
 		"a team with a line break": func(e *customers.Entry) { e.Teams = []string{"blue\n"} },
 	} {
 		e := good
@@ -68,7 +71,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 func TestAnUnknownNameIsToldWithThoseThatAreMeant(t *testing.T) {
 	var m customers.Memory
 	for i, name := range []string{"acme", "acme-audit", "globex", "initech"} {
-		if err := m.Add(t.Context(), invited(name, fmt.Sprintf("%012d", i))); err != nil {
+		if err := m.Add(t.Context(), kit.Invited(name, fmt.Sprintf("%012d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,32 +85,32 @@ func TestAnUnknownNameIsToldWithThoseThatAreMeant(t *testing.T) {
 func TestAPrefixIsOneAccountsForGood(t *testing.T) {
 	var m customers.Memory
 	ctx := t.Context()
-	if err := m.Add(ctx, invited("acme", acme)); err != nil {
+	if err := m.Add(ctx, kit.Invited("acme", kit.Acme)); err != nil {
 		t.Fatal(err)
 	}
 	e, _, _ := m.Load(ctx, "acme")
 	if err := m.Remove(ctx, e); err != nil {
 		t.Fatal(err)
 	}
-	other := invited("globex", "555566667777")
+	other := kit.Invited("globex", "555566667777")
 	other.Prefix = "pacme"
 	if err := m.Add(ctx, other); !errors.Is(err, customers.ErrTaken) {
 		t.Errorf("another account gets it: %v", err)
 	}
-	if err := m.Add(ctx, invited("acme", acme)); err != nil {
+	if err := m.Add(ctx, kit.Invited("acme", kit.Acme)); err != nil {
 		t.Error(err)
 	}
 }
 
 // One customer, one account with its prefix, one role, one secret: whatever people and accounts do, in whatever order.
 func TestTheBindingIsOneToOne(t *testing.T) {
-	accounts := []string{acme, "555566667777"}
+	accounts := []string{kit.Acme, "555566667777"}
 	grants := []string{"migration", "audit"}
 	names := []string{"a", "b", "c"}
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
 		var m customers.Memory
-		now := noon
+		now := kit.Noon
 		bound := map[string]customers.Binding{} // as a person accepted it
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(1, 90).Draw(rt, "seconds")) * time.Second)
@@ -126,11 +129,11 @@ func TestTheBindingIsOneToOne(t *testing.T) {
 					delete(bound, name)
 				}
 			case "hear":
-				msg := event(rapid.SampledFrom([]events.Type{events.TypeExternalIDRotated, events.TypeAccessRevoked}).Draw(rt, "type"), now, account, grant)
+				msg := kit.Event(rapid.SampledFrom([]events.Type{events.TypeExternalIDRotated, events.TypeAccessRevoked}).Draw(rt, "type"), now, account, grant)
 				if rapid.Bool().Draw(rt, "other role") { // of the same account, as the account may say what it wants
-					msg = msg.with("roleArn", role(account, rapid.SampledFrom(grants).Draw(rt, "role")))
+					msg = msg.With("roleArn", kit.Role(account, rapid.SampledFrom(grants).Draw(rt, "role")))
 				}
-				s := msg.said(t)
+				s := msg.Said(t)
 				guests, _ := m.Guests(ctx)
 				if of := guests.Find(s.Binding); of != "" {
 					e, h, _ := m.Load(ctx, of)

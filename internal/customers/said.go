@@ -71,9 +71,9 @@ func Read(body []byte) (Said, error) {
 	}
 	m, d := detail.Metadata, detail.Data
 	s := Said{
-		ID: cut(m.ID, mostWord), Type: envelope.DetailType, Time: m.Time.UTC(), VersionID: d.VersionID, StackVersion: cut(m.StackVersion, mostWord),
+		ID: cut(m.ID, mostWord), Type: envelope.DetailType, Time: m.Time.UTC().Truncate(time.Second), VersionID: d.VersionID, StackVersion: cut(m.StackVersion, mostWord),
 		Binding: Binding{Account: envelope.Account, Grant: m.Grant, RoleARN: d.RoleARN, SecretARN: d.SecretARN, ConfirmURL: d.ConfirmURL},
-		Expires: d.Expires.UTC(),
+		Expires: d.Expires.UTC().Truncate(time.Second),
 	}
 	if s.Type == events.TypeAccessRevoked {
 		s.RevokeID, s.RevokedBy, s.Reason = cut(d.RevokeID, mostWord), cut(d.By, mostWord), cut(d.Reason, mostReason)

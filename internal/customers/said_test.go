@@ -9,47 +9,48 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/customers"
+	kit "github.com/countersign/countersign/internal/customers/customerstest"
 )
 
 func TestWhatIsTakenFromAnEvent(t *testing.T) {
-	m := event(events.TypeAccessRevoked, noon, acme, "migration").with("reason", "project ended").with("by", "arn:aws:iam::444455556666:user/ann").with("revokeId", "rv-1")
+	m := kit.Event(events.TypeAccessRevoked, kit.Noon, kit.Acme, "migration").With("reason", "project ended").With("by", "arn:aws:iam::444455556666:user/ann").With("revokeId", "rv-1")
 	want := customers.Said{
-		ID: m.said(t).ID, Type: events.TypeAccessRevoked, Time: noon, StackVersion: "1.0.0",
-		Binding: customers.Binding{Account: acme, Grant: "migration", RoleARN: role(acme, "migration"), SecretARN: secret(acme, "migration")},
+		ID: m.Said(t).ID, Type: events.TypeAccessRevoked, Time: kit.Noon, StackVersion: "1.0.0",
+		Binding: customers.Binding{Account: kit.Acme, Grant: "migration", RoleARN: kit.Role(kit.Acme, "migration"), SecretARN: kit.Secret(kit.Acme, "migration")},
 		Reason:  "project ended", RevokedBy: "arn:aws:iam::444455556666:user/ann", RevokeID: "rv-1",
 	}
-	if diff := cmp.Diff(want, m.said(t)); diff != "" {
+	if diff := cmp.Diff(want, m.Said(t)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestEventsThatAreRefused(t *testing.T) {
 	const other = "555566667777"
-	ok := event(events.TypeExternalIDRotated, noon, acme, "migration").with("versionId", "rotate-2cceb4bacb3b4346d1b78074d13452cf").with("confirmUrl", confirmURL("migration"))
-	ok.said(t)
-	sent := func(by string) message { m := ok; m.sender = by; return m }
+	ok := kit.Event(events.TypeExternalIDRotated, kit.Noon, kit.Acme, "migration").With("versionId", "rotate-2cceb4bacb3b4346d1b78074d13452cf").With("confirmUrl", kit.ConfirmURL("migration"))
+	ok.Said(t)
+	sent := func(by string) kit.Message { m := ok; m.Sender = by; return m }
 	for _, tc := range []struct {
 		name    string
-		m       message
+		m       kit.Message
 		foreign bool
 	}{
 		{"another account speaks for this one", sent(other), true},
 		{"no account", sent(""), false},
-		{"another source", func() message { m := ok; m.source = "aws.ec2"; return m }(), false},
-		{"no time", func() message { m := ok; m.time = m.time.AddDate(-2025, -2, -1).Add(-12 * 3600e9); return m }(), false},
-		{"a role of another account", ok.with("roleArn", role(other, "migration")), true},
-		{"no role", ok.with("roleArn", "arn:aws:iam::444455556666:user/ann"), false},
-		{"a role with a line break", ok.with("roleArn", role(acme, "migration")+"\n"), false},
-		{"a secret of another account", ok.with("secretArn", secret(other, "migration")), true},
-		{"the secret of another grant", ok.with("secretArn", secret(acme, "audit")), true},
-		{"a secret of another partition", ok.with("secretArn", strings.Replace(secret(acme, "migration"), "arn:aws:", "arn:aws-cn:", 1)), true},
-		{"a confirm URL elsewhere", ok.with("confirmUrl", "https://evil.example/v1/grants/migration/confirm"), true},
-		{"a confirm URL of another grant", ok.with("confirmUrl", confirmURL("audit")), true},
-		{"a version in no form", ok.with("versionId", "$(touch x)"), false},
-		{"no name of a grant", func() message { m := ok; m.grant = "../x"; return m }(), false},
-		{"a number for a role", ok.with("roleArn", 7), false},
+		{"another source", func() kit.Message { m := ok; m.Source = "aws.ec2"; return m }(), false},
+		{"no time", func() kit.Message { m := ok; m.Time = m.Time.AddDate(-2025, -2, -1).Add(-12 * 3600e9); return m }(), false},
+		{"a role of another account", ok.With("roleArn", kit.Role(other, "migration")), true},
+		{"no role", ok.With("roleArn", "arn:aws:iam::444455556666:user/ann"), false},
+		{"a role with a line break", ok.With("roleArn", kit.Role(kit.Acme, "migration")+"\n"), false},
+		{"a secret of another account", ok.With("secretArn", kit.Secret(other, "migration")), true},
+		{"the secret of another grant", ok.With("secretArn", kit.Secret(kit.Acme, "audit")), true},
+		{"a secret of another partition", ok.With("secretArn", strings.Replace(kit.Secret(kit.Acme, "migration"), "arn:aws:", "arn:aws-cn:", 1)), true},
+		{"a confirm URL elsewhere", ok.With("confirmUrl", "https://evil.example/v1/grants/migration/confirm"), true},
+		{"a confirm URL of another grant", ok.With("confirmUrl", kit.ConfirmURL("audit")), true},
+		{"a version in no form", ok.With("versionId", "$(touch x)"), false},
+		{"no name of a grant", func() kit.Message { m := ok; m.Grant = "../x"; return m }(), false},
+		{"a number for a role", ok.With("roleArn", 7), false},
 	} {
-		_, err := customers.Read(tc.m.body())
+		_, err := customers.Read(tc.m.Body())
 		if err == nil || errors.Is(err, customers.ErrForeign) != tc.foreign {
 			t.Errorf("%s: error = %v, want one, foreign: %v", tc.name, err, tc.foreign)
 		}
@@ -62,15 +63,15 @@ func TestEventsThatAreRefused(t *testing.T) {
 }
 
 func TestLongForeignTextsAreCut(t *testing.T) {
-	s := event(events.TypeAccessRevoked, noon, acme, "migration").with("reason", strings.Repeat("ä", 4000)).said(t)
+	s := kit.Event(events.TypeAccessRevoked, kit.Noon, kit.Acme, "migration").With("reason", strings.Repeat("ä", 4000)).Said(t)
 	if s.Reason != strings.Repeat("ä", 250) {
 		t.Errorf("%d bytes are kept", len(s.Reason))
 	}
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(event(events.TypeAccessRevoked, noon, acme, "migration").with("reason", "x").body())
-	f.Add(event(customers.TypeGrantReported, noon, acme, "audit").body())
+	f.Add(kit.Event(events.TypeAccessRevoked, kit.Noon, kit.Acme, "migration").With("reason", "x").Body())
+	f.Add(kit.Event(customers.TypeGrantReported, kit.Noon, kit.Acme, "audit").Body())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := customers.Read(body)
 		if err == nil && (s.Binding.Check() != nil || s.Time.IsZero() || len(s.Reason) > 500) {

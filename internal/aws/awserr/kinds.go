@@ -29,12 +29,14 @@ var kinds = map[string]error{
 	"RequestThrottled":              grant.ErrThrottled,
 	"RequestLimitExceeded":          grant.ErrThrottled,
 	"KMSThrottling":                 grant.ErrThrottled,
+	"ProvisionedThroughputExceeded": grant.ErrThrottled, // DynamoDB
 	"SlowDown":                      grant.ErrThrottled,
 	"LimitExceeded":                 grant.ErrQuota,
 	"MalformedPolicyDocument":       grant.ErrMalformed,
 	"UnmodifiableEntity":            grant.ErrUnmodifiable,
 	"ResourceExists":                grant.ErrConflict,
 	"ConcurrentModification":        grant.ErrConflict,
+	"TransactionConflict":           grant.ErrConflict, // DynamoDB
 	"EntityTemporarilyUnmodifiable": grant.ErrConflict,
 
 	"AuthorizationError":         grant.ErrDenied, // SNS
