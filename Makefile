@@ -5,7 +5,7 @@ SHELL       := bash
 
 GO      ?= go
 PYTHON  ?= python3
-FUNCTIONS := rotate reconcile revoke operate confirm notify
+FUNCTIONS := rotate reconcile revoke operate confirm notify enroll
 ARCH    ?= arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ACCESS  ?= access.yaml

@@ -44,6 +44,7 @@ var layers = []struct {
 	{"functions/operate", []string{"events", "internal/trust", "internal/grant", "internal/gate", "internal/api", "internal/outbox", "functions/internal/door"}},
 	{"functions/confirm", []string{"events", "internal/trust", "internal/grant", "internal/api", "internal/outbox", "functions/internal/door"}},
 	{"functions/notify", []string{"events", "internal/trust", "internal/grant", "internal/deliver", "internal/metric"}},
+	{"functions/enroll", []string{"events", "internal/trust", "internal/grant", "internal/customers", "internal/metric"}},
 	{"internal/redrive", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},
 	{"internal/sandbox", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
@@ -186,7 +187,7 @@ func functionNames(t *testing.T) []string {
 			names = append(names, e.Name())
 		}
 	}
-	for _, must := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
+	for _, must := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify", "enroll"} {
 		if !slices.Contains(names, must) {
 			t.Fatalf("functions/%s is missing", must)
 		}

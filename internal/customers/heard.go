@@ -67,7 +67,7 @@ type Outcome int
 const (
 	Known    Outcome = iota // a repeat, or older than what is known: the row stays as it is
 	Noted                   // facts of the binding that was accepted, or that waits for it
-	Proposes                // a binding that a person has to look at, and that was not proposed before
+	Proposes                // a binding that a person has to look at, where none waited: an account can't ring twice
 )
 
 // accepted is the binding that a person accepted; ok is false if there is none.
@@ -99,7 +99,7 @@ func (e Entry) Hear(h Heard, s Said, now time.Time) (Heard, Outcome, error) {
 		return out, outcome(h, out), nil
 	}
 	out, what, err := e.propose(h, s)
-	if what == Proposes {
+	if what != Known {
 		out = out.about(s.Binding).fact(s, url)
 	}
 	return out, what, err
@@ -110,7 +110,7 @@ func (e Entry) propose(h Heard, s Said) (Heard, Outcome, error) {
 	if !s.Time.After(h.ProposedAt) || !e.open(s.Time) {
 		return h, Known, nil
 	}
-	again := h.Proposed.Same(s.Binding) && e.open(h.ProposedAt)
+	again := h.Proposed != (Binding{}) && e.open(h.ProposedAt) // whatever it is, somebody was told to look
 	h.Proposed, h.ProposedAt = s.Binding, s.Time
 	if again {
 		return h, Noted, nil

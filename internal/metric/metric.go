@@ -38,7 +38,17 @@ const (
 	ExternalIDAge        Name = "ExternalIDAge"    // of the current external ID in seconds, for each grant: by reconcile
 )
 
-// Names are all metrics.
+// The metrics of a provider's stack, all by enroll.
+const (
+	EventsUninvited  Name = "EventsUninvited"  // events of accounts that nobody invited: dropped before the table
+	EventsRefused    Name = "EventsRefused"    // events of invited accounts that can't be believed: another account's parts, a future date
+	BindingsProposed Name = "BindingsProposed" // customers whose account now speaks of another role or secret than was accepted
+)
+
+// ProviderNames are all metrics of a provider's stack.
+var ProviderNames = []Name{EventsUninvited, EventsRefused, BindingsProposed}
+
+// Names are all metrics of a customer's stack.
 var Names = []Name{RotationsOverdue, RotationsUnconfirmed, StepsFailed, TrustDrifts, LabelsBackwards, RevokeErrors, MailsUndelivered, ExternalIDAge}
 
 // MostAges is how many grants may be deployed for each to have a metric of its ID's age. A metric costs nearly as much as the

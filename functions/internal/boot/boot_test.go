@@ -78,3 +78,23 @@ func TestSleepEndsWithTheContext(t *testing.T) {
 		}
 	})
 }
+
+func TestAProvidersEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
+	whole := map[string]string{"COUNTERSIGN_TABLE": "countersign-customers", "COUNTERSIGN_TOPIC": "arn:aws:sns:…", "COUNTERSIGN_STACK": "CustomerAccess"}
+	read := func(without string) (boot.Provider, error) {
+		return boot.ReadProvider(func(key string) string {
+			if key == without {
+				return ""
+			}
+			return whole[key]
+		})
+	}
+	if p, err := read(""); err != nil || p.Table != "countersign-customers" || p.Topic == "" || p.Meter.Stack != "CustomerAccess" {
+		t.Errorf("%+v %v", p, err)
+	}
+	for key := range whole {
+		if _, err := read(key); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("without %s: %v", key, err)
+		}
+	}
+}
