@@ -30,7 +30,7 @@ var layers = []struct {
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},
-	{"internal/access", []string{"events", "internal/trust", "internal/grant", "internal/metric"}},
+	{"internal/access", []string{"events", "internal/trust", "internal/grant", "internal/metric", "internal/customers"}},
 	{"internal/gate", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/outbox", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/deliver", []string{"events", "internal/trust", "internal/grant"}},
@@ -64,7 +64,7 @@ var layers = []struct {
 	{"internal/demo", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
-		"internal/simtest", "internal/access",
+		"internal/simtest", "internal/access", "internal/customers",
 	}},
 }
 
