@@ -99,12 +99,31 @@ func (s *ServiceProviderAccess) createFunctions() {
 	s.permissions = append(s.permissions, s.rotate.letInvoke("SecretsManager", "secretsmanager.amazonaws.com", nil, text(account)))
 }
 
-// function makes a function with Countersign's defaults: Go on provided.al2023, a role and a log group of its own, and the
-// permissions that don't grow with the grants.
+// function makes one of the shard's functions.
 func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, may ...statement) *function {
-	f := &function{Construct: constructs.NewConstruct(s.Construct, new(access.Logical(grant.Name(name)))), name: name}
+	return newFunction(s.Construct, functionProps{
+		name: name, called: s.name(name), purpose: purpose, timeout: timeout, code: s.props.Functions, local: s.props.Local, environment: s.environment(),
+	}, may...)
+}
+
+// functionProps say what is particular about a function.
+type functionProps struct {
+	name    string // of its folder below functions
+	called  string // in the account
+	purpose string
+	timeout float64 // seconds
+
+	code        Code
+	local       bool
+	environment *map[string]*string
+}
+
+// newFunction makes a function with Countersign's defaults: Go on provided.al2023, a role and a log group of its own, and the
+// permissions that don't grow with the grants.
+func newFunction(scope constructs.Construct, p functionProps, may ...statement) *function {
+	f := &function{Construct: constructs.NewConstruct(scope, new(access.Logical(grant.Name(p.name)))), name: p.name}
 	goarch, architecture := "arm64", "arm64"
-	if s.props.Local {
+	if p.local {
 		goarch = runtime.GOARCH
 		if goarch == "amd64" {
 			architecture = "x86_64"
@@ -112,32 +131,32 @@ func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, 
 	}
 
 	logs := awslogs.NewCfnLogGroup(f.Construct, new("Logs"), &awslogs.CfnLogGroupProps{
-		LogGroupName: new("/aws/lambda/" + s.name(name)), RetentionInDays: new(float64(logDays)),
+		LogGroupName: new("/aws/lambda/" + p.called), RetentionInDays: new(float64(logDays)),
 	})
 	logs.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil) // its name is fixed: a kept one would stop the next deploy
 
 	may = append([]statement{allow("Log", "logs:CreateLogStream", "logs:PutLogEvents").on(*logs.AttrArn())}, may...)
 	f.role = awsiam.NewCfnRole(f.Construct, new("Role"), &awsiam.CfnRoleProps{
-		Description:              new("Countersign: functions/" + name),
+		Description:              new("Countersign: functions/" + p.name),
 		AssumeRolePolicyDocument: document(allow("Lambda", "sts:AssumeRole").byService("lambda.amazonaws.com")),
 		Policies: &[]any{&awsiam.CfnRole_PolicyProperty{
 			PolicyName: new("Function"), PolicyDocument: document(may...),
 		}},
 	})
 
-	asset := s.props.Functions.asset(f.Construct, name, goarch)
+	asset := p.code.asset(f.Construct, p.name, goarch)
 	f.lambda = awslambda.NewCfnFunction(f.Construct, new("Function"), &awslambda.CfnFunctionProps{
-		FunctionName:  new(s.name(name)),
-		Description:   new("Countersign: " + purpose),
+		FunctionName:  &p.called,
+		Description:   new("Countersign: " + p.purpose),
 		Runtime:       new("provided.al2023"),
 		Handler:       new("bootstrap"),
 		Architectures: &[]*string{&architecture},
 		MemorySize:    new(float64(memoryMB)),
-		Timeout:       &timeout,
+		Timeout:       &p.timeout,
 		Role:          f.role.AttrArn(),
 		Code:          &awslambda.CfnFunction_CodeProperty{S3Bucket: asset.S3BucketName(), S3Key: asset.S3ObjectKey()},
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
-		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: s.environment()},
+		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: p.environment},
 	})
 	asset.AddResourceMetadata(f.lambda, new("Code"))
 	return f

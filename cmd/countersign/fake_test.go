@@ -43,6 +43,7 @@ type fakeAWS struct {
 	post   *fakePost
 	token  string // version id of the current external ID
 	issued string // by the provider, as it was stored
+	table  awstest.Table
 }
 
 func newFakeAWS() *fakeAWS {
@@ -68,6 +69,10 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case target != "":
 		operation := target[strings.LastIndexByte(target, '.')+1:]
 		f.calls = append(f.calls, operation)
+		if strings.HasPrefix(target, "DynamoDB_") {
+			f.serveTable(w, operation, body)
+			return
+		}
 		f.serveJSON(w, operation, body)
 	default:
 		form, _ := url.ParseQuery(string(body))

@@ -42,11 +42,13 @@ func TestCommands(t *testing.T) {
 			return os.WriteFile(e.WorkDir+"/example.yaml", example, 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"fake":   cmdFake,
-			"calls":  cmdCalls,
-			"secret": cmdSecret,
-			"narrow": cmdNarrow,
-			"dns":    cmdDNS,
+			"fake":    cmdFake,
+			"calls":   cmdCalls,
+			"secret":  cmdSecret,
+			"narrow":  cmdNarrow,
+			"dns":     cmdDNS,
+			"says":    cmdSays,
+			"escapes": cmdEscapes,
 		},
 	})
 }

@@ -62,7 +62,7 @@ func (d *dependsOn) UnmarshalJSON(b []byte) error {
 func Folder(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
-	for _, f := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
+	for _, f := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify", "enroll"} {
 		if err := os.MkdirAll(filepath.Join(folder, f), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,7 @@ type Roster struct {
 	Principals []string // ARNs or patterns of who may use the engineers' roles, where a team says nothing else
 	Registrars []string // the same of who may write the registry
 	Alerts     []string // mail addresses that are told what a person has to look at
+	SAML       string   // ARN of the SAML provider whose sessions carry the tags; EngineersByTags alone
 	Instance   string   // ARN of the Identity Center instance that permission sets are made in; empty: none are
 	Teams      []Team
 	Members    []Member
@@ -45,7 +46,8 @@ type Roster struct {
 // Team is some engineers.
 type Team struct {
 	Name       string
-	Principals []string
+	Principals []string // empty: Roster.Principals
+	Group      string   // id of a group in Identity Center; empty: its permission set is assigned by hand
 }
 
 // Member is a customer of customers.yaml.
@@ -58,10 +60,12 @@ type Member struct {
 }
 
 var (
-	rosterKeys  = []string{"version", "engineers", "principals", "registrars", "alerts", "identityCenter", "teams", "customers"}
-	teamKeys    = []string{"name", "principals"}
+	rosterKeys  = []string{"version", "engineers", "principals", "registrars", "alerts", "samlProvider", "identityCenter", "teams", "customers"}
+	teamKeys    = []string{"name", "principals", "group"}
 	memberKeys  = []string{"name", "account", "prefix", "grant", "kind", "role", "secret", "teams"}
 	teamForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	groupForm   = regexp.MustCompile(`^([0-9a-f]{10}-)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`) // Identity Store's
+	samlForm    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:saml-provider/[\w.-]{1,128}$`)
 	ssoInstance = regexp.MustCompile(`^arn:aws[a-z-]*:sso:::instance/(sso)?ins-[A-Za-z0-9.-]{16}$`)
 	// own matches a principal of the provider's own account, without or with the account.
 	rosterPrincipal = regexp.MustCompile(`^(?:arn:aws[a-z-]*:iam::[0-9]{12}:)?((?:role|user)/[\w+=,.@/*?-]+)$`)
@@ -120,6 +124,15 @@ func (r *reader) readRoster(root value, out *Roster) {
 			r.errorf(keys["identityCenter"], "", "identityCenter: arn:aws:sso:::instance/ssoins-0123456789abcdef", "not the ARN of an Identity Center instance: %.80q", arn)
 		}
 	}
+	if arn, ok := r.text(keys["samlProvider"], "samlProvider"); ok {
+		if out.SAML = arn; !samlForm.MatchString(arn) {
+			r.errorf(keys["samlProvider"], "", "samlProvider: arn:aws:iam::111122223333:saml-provider/corp", "not the ARN of a SAML provider: %.80q", arn)
+		}
+	}
+	if out.Engineers == EngineersByTags && out.SAML == "" && out.Instance == "" {
+		r.errorf(keys["engineers"], "whoever may tag its own session could name any customer", "samlProvider: or identityCenter: beside it",
+			"session tags must come from an identity provider")
+	}
 	teams := map[string]bool{}
 	for _, item := range r.list(keys["teams"], "teams") {
 		r.readTeam(item, out, teams)
@@ -170,7 +183,13 @@ func (r *reader) readTeam(v value, out *Roster, seen map[string]bool) {
 		r.errorf(keys["name"], "", "keep one of the two", "team %s stands twice", name)
 	}
 	seen[name] = true
-	out.Teams = append(out.Teams, Team{name, r.ownPrincipals(keys["principals"])})
+	team := Team{Name: name, Principals: r.ownPrincipals(keys["principals"])}
+	if id, ok := r.text(keys["group"], "group"); ok {
+		if team.Group = id; !groupForm.MatchString(id) {
+			r.errorf(keys["group"], "", "", "not a group's id in Identity Center: %.60q", id)
+		}
+	}
+	out.Teams = append(out.Teams, team)
 }
 
 func (r *reader) readMember(v value, out *Roster, teams map[string]bool, seen map[string]string) {
@@ -268,4 +287,30 @@ func (m Member) check() error {
 		return fmt.Errorf("customer %s: %w", m.Name, err)
 	}
 	return nil
+}
+
+// WriteMembers writes the list of customers of a customers.yaml. Everything in it has the registry's forms, so that quotes are
+// all it needs.
+func WriteMembers(members []Member) string {
+	var b strings.Builder
+	if len(members) == 0 {
+		return "customers: []\n"
+	}
+	b.WriteString("customers:\n")
+	for _, m := range members {
+		fmt.Fprintf(&b, "  - name: %q\n    account: %q\n", m.Name, m.Account)
+		kind := string(m.Kind)
+		if m.Kind == customers.KindCountersign {
+			kind = ""
+		}
+		for _, part := range [][2]string{{"kind", kind}, {"prefix", m.Prefix}, {"grant", m.Grant}, {"role", m.Role}, {"secret", m.Secret}} {
+			if part[1] != "" {
+				fmt.Fprintf(&b, "    %s: %q\n", part[0], part[1])
+			}
+		}
+		if len(m.Teams) > 0 {
+			fmt.Fprintf(&b, "    teams: [%s]\n", `"`+strings.Join(m.Teams, `", "`)+`"`)
+		}
+	}
+	return b.String()
 }

@@ -38,7 +38,7 @@ func TestCustomersYAMLIsRead(t *testing.T) {
 	want := &access.Roster{
 		File: "customers.yaml", Engineers: access.EngineersByTeam, Principals: []string{"role/Engineers-*"}, Registrars: []string{"role/Registrar"},
 		Alerts: []string{"ops@example.com"},
-		Teams:  []access.Team{{"blue", []string{"role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Blue_*"}}, {"red", nil}},
+		Teams:  []access.Team{{Name: "blue", Principals: []string{"role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Blue_*"}}, {Name: "red"}},
 		Members: []access.Member{
 			{Name: "acme", Account: "444455556666", Prefix: "acme", Grant: "migration", Kind: customers.KindCountersign, Teams: []string{"blue"},
 				Role: "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration", Secret: "arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-Ab3dEf"},
@@ -70,6 +70,9 @@ func TestProblemsOfCustomersYAML(t *testing.T) {
 		{"two prefixes", roster + `  - {name: again, account: "444455556666", prefix: other, grant: audit}`, "account 444455556666 goes with acme, not with other"},
 		{"no instance", "version: 1\nidentityCenter: here\n", "not the ARN of an Identity Center instance"},
 		{"a name that is a flag", roster + `  - {name: -rf, account: "888899990000", prefix: pppp}`, "not starting with a hyphen"},
+		{"tags that anybody may set", "version: 1\nengineers: tags\n", "session tags must come from an identity provider"},
+		{"no SAML provider", "version: 1\nsamlProvider: corp\n", "not the ARN of a SAML provider"},
+		{"no group", "version: 1\nteams: [{name: blue, group: blue}]\n", "not a group's id in Identity Center"},
 		{"an external ID", roster + `  - {name: x, account: "888899990000", externalId: abcdef}`, `a customer has no key "externalId"`},
 	} {
 		_, err := access.ParseRoster("customers.yaml", []byte(tc.src))
