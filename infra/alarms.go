@@ -83,23 +83,7 @@ func (s *ServiceProviderAccess) createAlarms() {
 		topics = append(topics, arn)
 	}
 	for _, a := range s.alarms() {
-		props := &awscloudwatch.CfnAlarmProps{
-			AlarmName:          new(s.name(a.name)),
-			AlarmDescription:   new(fmt.Sprintf("%s Runbook: %s%s.md", a.says, Runbooks, a.runbook)),
-			Namespace:          &a.source.namespace,
-			MetricName:         &a.source.name,
-			Dimensions:         &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: &a.source.dimension, Value: a.source.value}},
-			Statistic:          &a.statistic,
-			Period:             &a.period,
-			EvaluationPeriods:  &a.out,
-			DatapointsToAlarm:  &a.of,
-			Threshold:          new(0.0),
-			ComparisonOperator: new("GreaterThanThreshold"),
-			TreatMissingData:   &a.missing,
-		}
-		if len(topics) > 0 {
-			props.AlarmActions, props.OkActions = &topics, &topics
-		}
+		props := a.props(s.name(a.name), topics)
 		made := awscloudwatch.NewCfnAlarm(s.Construct, new("Alarm"+access.Logical(grant.Name(a.name))), props)
 		if a.missing != overdue {
 			continue
@@ -108,6 +92,28 @@ func (s *ServiceProviderAccess) createAlarms() {
 			made.AddResourceDependency(g.start, nil)
 		}
 	}
+}
+
+// props is the alarm under its whole name, and whom it tells.
+func (a alarm) props(called string, topics []any) *awscloudwatch.CfnAlarmProps {
+	props := &awscloudwatch.CfnAlarmProps{
+		AlarmName:          &called,
+		AlarmDescription:   new(fmt.Sprintf("%s Runbook: %s%s.md", a.says, Runbooks, a.runbook)),
+		Namespace:          &a.source.namespace,
+		MetricName:         &a.source.name,
+		Dimensions:         &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: &a.source.dimension, Value: a.source.value}},
+		Statistic:          &a.statistic,
+		Period:             &a.period,
+		EvaluationPeriods:  &a.out,
+		DatapointsToAlarm:  &a.of,
+		Threshold:          new(0.0),
+		ComparisonOperator: new("GreaterThanThreshold"),
+		TreatMissingData:   &a.missing,
+	}
+	if len(topics) > 0 {
+		props.AlarmActions, props.OkActions = &topics, &topics
+	}
+	return props
 }
 
 // stackName is the dimension by which the metrics of this stack are told from those of others.

@@ -1,4 +1,5 @@
-// Command app is Countersign's CDK app: one stack a shard of access.yaml.
+// Command app is Countersign's CDK app: for a customer one stack a shard of access.yaml, or for a provider, where -c customers=FILE
+// names its customers.yaml, the stack CustomerAccess and, if that names an instance of Identity Center, its permission sets.
 //
 // Its inputs are CDK's context: -c access=FILE (access.yaml), -c functions=FOLDER (dist/functions), -c local=true for an
 // emulator, -c stackVersion=TEXT, -c revokeConcurrency=N (executions kept free for functions/revoke).
@@ -17,11 +18,18 @@ import (
 	"github.com/countersign/countersign/internal/access"
 )
 
-const stackName = "ServiceProviderAccess"
+const (
+	stackName    = "ServiceProviderAccess"
+	providerName = "CustomerAccess"
+)
 
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: new(false)})
+	if file := input(app, "customers", ""); file != "" {
+		provider(app, file)
+		return
+	}
 	loaded, err := infra.LoadAccess(input(app, "access", "access.yaml"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -43,6 +51,33 @@ func main() {
 			Version: input(app, "stackVersion", ""), Local: input(app, "local", "") == "true",
 			RevokeConcurrency: reserved,
 		})
+	}
+	app.Synth(nil)
+}
+
+// provider is the provider's side.
+func provider(app awscdk.App, file string) {
+	roster, err := infra.LoadRoster(file)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	stack := awscdk.NewStack(app, new(providerName), &awscdk.StackProps{
+		Description: new("Countersign: customers' accounts that we enter, and who of us may"),
+	})
+	infra.NewCustomerAccess(stack, providerName, &infra.CustomerAccessProps{
+		Roster: roster, Functions: infra.FromFolder(input(app, "functions", "dist/functions")), Local: input(app, "local", "") == "true",
+	})
+	if roster.Instance != "" {
+		own := input(app, "providerAccount", "")
+		if own == "" {
+			fmt.Fprintln(os.Stderr, "identityCenter needs the account that engineers enter from: -c providerAccount=111122223333")
+			os.Exit(1)
+		}
+		sets := awscdk.NewStack(app, new(providerName+"IdentityCenter"), &awscdk.StackProps{
+			Description: new("Countersign: permission sets of the engineers who enter customers' accounts"),
+		})
+		infra.NewIdentityCenter(sets, providerName, &infra.IdentityCenterProps{Roster: roster, Account: own})
 	}
 	app.Synth(nil)
 }

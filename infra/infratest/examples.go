@@ -47,6 +47,48 @@ providers:
         externalId: false
 `
 
+// Customers is a customers.yaml that uses everything once: two teams, each kind of customer, permission sets.
+const Customers = `version: 1
+engineers: teams
+principals: [role/Engineers-*]
+registrars: [role/Registrars]
+alerts: [ops@example.com]
+identityCenter: arn:aws:sso:::instance/ssoins-0123456789abcdef
+teams:
+  - name: blue
+    principals: ["role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Blue_*"]
+    group: 90672c1b3a-11112222-3333-4444-5555-666677778888
+  - name: red
+customers:
+  - name: acme
+    account: "444455556666"
+    prefix: acmeco
+    grant: migration
+    role: arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration
+    secret: arn:aws:secretsmanager:eu-west-1:444455556666:secret:countersign/migration-Ab3dEf
+    teams: [blue]
+  - {name: invited, account: "555566667777", prefix: pinvited, teams: [blue]}
+  - name: old
+    account: "666677778888"
+    kind: static
+    role: arn:aws:iam::666677778888:role/Vendor
+    secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:static/old-Ab3dEf
+    teams: [blue, red]
+  - {name: open, account: "777788889999", kind: none, role: "arn:aws:iam::777788889999:role/Vendor", teams: [red]}
+`
+
+// ManyCustomers is a customers.yaml of n customers in one team.
+func ManyCustomers(n int, head string) string {
+	var out strings.Builder
+	out.WriteString("version: 1\n" + head + "principals: [role/Engineers]\nteams: [{name: blue}]\ncustomers:\n")
+	for i := range n {
+		account := fmt.Sprintf("%012d", 100000000000+i)
+		fmt.Fprintf(&out, "  - {name: customer-%d, account: %q, prefix: prefix%d, grant: migration, teams: [blue],\n     role: %q,\n     secret: %q}\n", i, account, i,
+			"arn:aws:iam::"+account+":role/countersign/ServiceProvider-migration", "arn:aws:secretsmanager:eu-central-1:"+account+":secret:countersign/migration-Ab3dEf")
+	}
+	return out.String()
+}
+
 // UploadPolicy is the policy file that Rich names.
 var UploadPolicy = map[string]string{
 	"upload.json": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::uploads/*"}]}`,

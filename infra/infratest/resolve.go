@@ -90,6 +90,10 @@ func (t *Template) ref(id string) string {
 		return t.Text(r.Properties["FunctionName"])
 	case "AWS::Logs::LogGroup":
 		return t.Text(r.Properties["LogGroupName"])
+	case "AWS::SNS::Topic":
+		return t.arn("sns", t.Site.Region, t.Text(r.Properties["TopicName"]))
+	case "AWS::DynamoDB::Table":
+		return t.Text(r.Properties["TableName"])
 	case "AWS::SES::ConfigurationSet":
 		return t.Text(r.Properties["Name"])
 	case "AWS::ApiGateway::RestApi":

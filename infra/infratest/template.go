@@ -130,6 +130,47 @@ func Synth(t testing.TB, loaded *infra.Access, change ...func(*infra.ServiceProv
 	return out
 }
 
+// Roster reads a customers.yaml given as text.
+func Roster(t testing.TB, text string) *infra.Roster {
+	t.Helper()
+	roster, err := access.ParseRoster("customers.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roster
+}
+
+// Provider makes the provider's stacks, as infra/app does.
+func Provider(t testing.TB, roster *infra.Roster) (app awscdk.App, stack awscdk.Stack) {
+	t.Helper()
+	app = awscdk.NewApp(&awscdk.AppProps{Outdir: new(t.TempDir()), AnalyticsReporting: new(false)})
+	stack = awscdk.NewStack(app, new("CustomerAccess"), nil)
+	infra.NewCustomerAccess(stack, "CustomerAccess", &infra.CustomerAccessProps{Roster: roster, Functions: infra.FromFolder(Folder(t))})
+	if roster.Instance != "" {
+		infra.NewIdentityCenter(awscdk.NewStack(app, new("CustomerAccessIdentityCenter"), nil), "CustomerAccess",
+			&infra.IdentityCenterProps{Roster: roster, Account: "111122223333"})
+	}
+	return app, stack
+}
+
+// SynthProvider gives the provider's template, and that of the permission sets where there are any.
+func SynthProvider(t testing.TB, roster *infra.Roster) (own, sets *Template) {
+	t.Helper()
+	app, _ := Provider(t, roster)
+	folder := *app.Synth(nil).Directory()
+	read := func(stack string) *Template {
+		src, err := os.ReadFile(filepath.Join(folder, stack+".template.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Read(t, src)
+	}
+	if roster.Instance != "" {
+		sets = read("CustomerAccessIdentityCenter")
+	}
+	return read("CustomerAccess"), sets
+}
+
 // Read parses a template.
 func Read(t testing.TB, src []byte) *Template {
 	t.Helper()

@@ -182,6 +182,9 @@ func (r *reader) readTeam(v value, out *Roster, seen map[string]bool) {
 	case seen[name]:
 		r.errorf(keys["name"], "", "keep one of the two", "team %s stands twice", name)
 	}
+	if out.Instance != "" && len(name) > 22 {
+		r.errorf(keys["name"], "a permission set's name has 32", "", "beside identityCenter a team's name has at most 22 characters: %.60q", name)
+	}
 	seen[name] = true
 	team := Team{Name: name, Principals: r.ownPrincipals(keys["principals"])}
 	if id, ok := r.text(keys["group"], "group"); ok {
