@@ -50,7 +50,11 @@ app: need-go
 synth: functions app $(CDK) ## cdk.out/ServiceProviderAccess.template.json
 	$(CDK) synth --quiet --no-notices -c access=$(ACCESS)
 
-.PHONY: deploy
+.PHONY: deploy deploy-customers
+CUSTOMERS ?= customers.yaml
+deploy-customers: functions app $(CDK) ## a provider's side: cdk deploy CustomerAccess from CUSTOMERS (customers.yaml)
+	$(CDK) deploy CustomerAccess --no-notices -c customers=$(CUSTOMERS)
+
 deploy: functions app $(CDK) ## cdk deploy to the account of the current credentials
 	$(CDK) deploy --all --no-notices -c access=$(ACCESS)
 
@@ -146,7 +150,7 @@ trust-corpus: need-go ## trust policies found in public repositories, judged as 
 	@$(GO) test -count=1 -v ./internal/trust -run '^TestTrustPoliciesOfEveryShape$$' -corpus "$(abspath $(CORPUS))" \
 	  | grep -vE '^ *(===|--- PASS)'
 
-.PHONY: sim sim-exhaustive sim-mutants
+.PHONY: sim sim-exhaustive sim-mutants customers-mutants
 RUNS ?= 0
 FOR  ?= 1m
 sim: need-go ## the functions beside each other, faults and all: SEED=… RUNS=… (or FOR=1m); a seed replays a run
@@ -158,6 +162,10 @@ sim-exhaustive: need-go ## every order of pairs of operations, with a crash at e
 sim-mutants: need-go ## known bugs planted in the functions, one at a time: the simulation must break a promise on each
 	GOGC=400 $(GO) run ./tools/mutants -dir internal/simtest/testdata/mutants -min 25 -parallel 2 -timeout 6m -- \
 	  ./internal/simtest -run '^TestNoRunBreaksAPromise$$' -runs 6000
+
+customers-mutants: need-go ## known bugs planted in the provider's registry: its simulation must break a promise on each
+	$(GO) run ./tools/mutants -dir functions/enroll/testdata/mutants -min 7 -parallel 2 -timeout 4m -- \
+	  ./functions/enroll -run '^TestTheRegistryKeepsItsPromises$$' -runs 1500
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci.yml
 	$< run ./...

@@ -1,6 +1,7 @@
 package infra_test
 
 import (
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -38,6 +39,8 @@ func named(t *testing.T, tmpl *infratest.Template) map[string][]string {
 // four questions, and names the alarm as CloudWatch does.
 func TestEachAlarmHasItsRunbookAndEachRunbookItsAlarm(t *testing.T) {
 	pages := named(t, rich(t))
+	provider, _ := infratest.SynthProvider(t, infratest.Roster(t, infratest.Customers))
+	maps.Copy(pages, named(t, provider))
 	files, err := os.ReadDir(path.Join("..", infra.Runbooks))
 	if err != nil {
 		t.Fatal(err)

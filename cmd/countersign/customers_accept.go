@@ -62,7 +62,7 @@ countersign customers accept acme --refuse`,
 		if err != nil {
 			return remoteError(fmt.Errorf("asking AWS who you are: %w", err))
 		}
-		accepted, err := e.Accept(*one.Proposed, by, c.now())
+		accepted, err := e.Accept(one, by, c.now())
 		if err != nil {
 			return customersError(err)
 		}
@@ -142,11 +142,7 @@ func (c *cli) printAccepted(one customers.Customer) error {
 
 // refuse sets a proposal aside.
 func (c *cli) refuse(ctx context.Context, r customers.Registry, e customers.Entry, one customers.Customer) error {
-	until := c.now()
-	if one.ProposedAt.After(until) {
-		until = one.ProposedAt // by the customer's clock, which is ahead
-	}
-	if err := r.Change(ctx, e, e.Dismiss(until)); err != nil {
+	if err := r.Change(ctx, e, e.Dismiss(one, c.now())); err != nil {
 		return customersError(err)
 	}
 	if c.json {

@@ -41,7 +41,7 @@ func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
 	r, ctx := dynamodb.New(cfg, defaultTable), context.Background()
 	e, h, err := r.Load(ctx, args[0])
 	ts.Check(err)
-	h, _, err = e.Hear(h, said, said.Time)
+	h, err = e.Hear(h, said, said.Time)
 	ts.Check(err)
 	ts.Check(r.Note(ctx, args[0], h))
 	f.mu.Lock()

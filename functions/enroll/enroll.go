@@ -133,7 +133,7 @@ func (h *Handler) sort(ctx context.Context, in lambdaevents.SQSEvent) (out sorte
 // note adds what was said to a customer's row, and tells a person first if there is something to decide: told twice is better
 // than never. It gives how many of the events were refused.
 func (h *Handler) note(ctx context.Context, name string, said []customers.Said) (refused int, err error) {
-	told := map[customers.Binding]bool{}
+	told := time.Time{} // the proposal that was told in an attempt before
 	for range attempts {
 		entry, was, err := h.Registry.Load(ctx, name)
 		if errors.Is(err, customers.ErrUnknown) {
@@ -143,25 +143,25 @@ func (h *Handler) note(ctx context.Context, name string, said []customers.Said) 
 		if err != nil {
 			return 0, err
 		}
-		now, proposes := was, false
+		now := was
 		refused = 0
 		for _, s := range said {
-			var what customers.Outcome
-			if now, what, err = entry.Hear(now, s, h.Now()); err != nil {
+			if now, err = entry.Hear(now, s, h.Now()); err != nil {
 				refused++
 				h.Log.WarnContext(ctx, "event refused", "customer", name, "account", entry.Account, "reason", err.Error())
-				continue
 			}
-			proposes = proposes || what == customers.Proposes
+		}
+		if entry.Rings(now) {
+			if told.IsZero() {
+				if err := h.tell(ctx, entry, now.Proposed); err != nil {
+					return refused, err
+				}
+				told = now.ProposedAt
+			}
+			now.Rang = now.ProposedAt
 		}
 		if now == was {
 			return refused, nil
-		}
-		if proposes && !told[now.Proposed] {
-			if err := h.tell(ctx, entry, now.Proposed); err != nil {
-				return refused, err
-			}
-			told[now.Proposed] = true
 		}
 		err = h.Registry.Note(ctx, name, now)
 		if err == nil || !errors.Is(err, customers.ErrChanged) {

@@ -20,11 +20,11 @@ type Entry struct {
 	// accepted it.
 	Grant, RoleARN, SecretARN, ConfirmURL string
 
-	Offered   Binding   // known beforehand and not accepted yet: what a person gave with the invitation
-	Invited   time.Time // events from before it are none of ours
-	Accepted  time.Time
-	By        string    // who accepted
-	Dismissed time.Time // proposals up to here were looked at and refused
+	Offered  Binding   // known beforehand and not accepted yet: what a person gave with the invitation
+	Invited  time.Time // events from before it are none of ours
+	Accepted time.Time
+	By       string    // who accepted
+	Decided  time.Time // proposals up to here were looked at
 
 	Revision int64 // the store's
 }
@@ -46,6 +46,7 @@ type Heard struct {
 
 	Proposed   Binding // what the account said last that nobody had accepted
 	ProposedAt time.Time
+	Rang       time.Time // the ProposedAt of the proposal that people were told of
 
 	Revision int64 // the store's
 }
@@ -60,16 +61,6 @@ var (
 	ErrBefore = errors.New("from before the invitation")
 )
 
-// Outcome is what an event did to a customer's row.
-type Outcome int
-
-// The outcomes.
-const (
-	Known    Outcome = iota // a repeat, or older than what is known: the row stays as it is
-	Noted                   // facts of the binding that was accepted, or that waits for it
-	Proposes                // a binding that a person has to look at, where none waited: an account can't ring twice
-)
-
 // accepted is the binding that a person accepted; ok is false if there is none.
 func (e Entry) accepted() (b Binding, ok bool) {
 	return Binding{e.Account, e.Prefix, e.Grant, e.RoleARN, e.SecretARN, e.ConfirmURL}, !e.Accepted.IsZero()
@@ -77,53 +68,50 @@ func (e Entry) accepted() (b Binding, ok bool) {
 
 // Hear works out a customer's facts after one more event of its account. It never changes what was accepted, and nothing
 // older than what is known replaces it.
-func (e Entry) Hear(h Heard, s Said, now time.Time) (Heard, Outcome, error) {
+func (e Entry) Hear(h Heard, s Said, now time.Time) (Heard, error) {
 	switch {
 	case s.Time.After(now.Add(Ahead)):
-		return h, Known, fmt.Errorf("%s of %s: %w", s.Time.Format(time.RFC3339), e.Account, ErrAhead)
+		return h, fmt.Errorf("%s of %s: %w", s.Time.Format(time.RFC3339), e.Account, ErrAhead)
 	case s.Time.Before(e.Invited.Truncate(time.Second)):
-		return h, Known, fmt.Errorf("%s of %s: %w", s.Time.Format(time.RFC3339), e.Account, ErrBefore)
+		return h, fmt.Errorf("%s of %s: %w", s.Time.Format(time.RFC3339), e.Account, ErrBefore)
 	}
 	s.Binding.Prefix = e.Prefix
 	url := s.Binding.ConfirmURL
 	s.Binding.ConfirmURL = "" // a fact of its own
-	if b, ok := e.accepted(); ok && b.Same(s.Binding) {
-		out := h.about(s.Binding).fact(s, url)
-		return out, outcome(h, out), nil
-	} else if ok {
-		return e.propose(h, s)
+	b, accepted := e.accepted()
+	if accepted && b.Same(s.Binding) {
+		return h.about(s.Binding).fact(s, url), nil
 	}
-	if h.Proposed.Same(s.Binding) {
-		out := h.about(s.Binding).fact(s, url)
-		out.ProposedAt = later(out.ProposedAt, s.Time)
-		return out, outcome(h, out), nil
+	if e.open(s.Time) && (h.Proposed.Same(s.Binding) || s.Time.After(h.ProposedAt)) {
+		h.Proposed, h.ProposedAt = s.Binding, later(h.ProposedAt, s.Time)
 	}
-	out, what, err := e.propose(h, s)
-	if what != Known {
-		out = out.about(s.Binding).fact(s, url)
+	if !accepted && h.Proposed.Same(s.Binding) {
+		return h.about(s.Binding).fact(s, url), nil
 	}
-	return out, what, err
+	return h, nil
 }
 
-// propose notes another binding than was accepted, for a person to look at. The facts of the accepted one stay.
-func (e Entry) propose(h Heard, s Said) (Heard, Outcome, error) {
-	if !s.Time.After(h.ProposedAt) || !e.open(s.Time) {
-		return h, Known, nil
-	}
-	again := h.Proposed != (Binding{}) && e.open(h.ProposedAt) // whatever it is, somebody was told to look
-	h.Proposed, h.ProposedAt = s.Binding, s.Time
-	if again {
-		return h, Noted, nil
-	}
-	return h, Proposes, nil
+// open says whether a proposal of that time still waits for a person.
+func (e Entry) open(at time.Time) bool {
+	return at.After(e.Decided) && !at.Before(e.Invited.Truncate(time.Second))
 }
+
+// waits says whether what the account proposes is for a person to decide.
+func (e Entry) waits(h Heard) bool {
+	b, _ := e.accepted()
+	return h.Proposed != (Binding{}) && !h.Proposed.Same(b) && e.open(h.ProposedAt)
+}
+
+// Rings says whether people have to be told that something waits. Once is enough until they decide, whatever the account says
+// next: it can't ring twice.
+func (e Entry) Rings(h Heard) bool { return e.waits(h) && !e.open(h.Rang) }
 
 // about gives the facts if they are about this binding, and none if they are about another one.
 func (h Heard) about(b Binding) Heard {
 	if h.Of.Same(b) {
 		return h
 	}
-	return Heard{Of: b, Proposed: h.Proposed, ProposedAt: h.ProposedAt, Revision: h.Revision}
+	return Heard{Of: b, Proposed: h.Proposed, ProposedAt: h.ProposedAt, Rang: h.Rang, Revision: h.Revision}
 }
 
 // fact takes over what is newer than what is known. Of two at the same second the greater one stays, whichever came first.
@@ -159,13 +147,6 @@ func newer(at, was time.Time, text, before string) bool {
 	return at.After(was) || at.Equal(was) && text > before
 }
 
-func outcome(before, after Heard) Outcome {
-	if before == after {
-		return Known
-	}
-	return Noted
-}
-
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -184,7 +165,7 @@ func Join(e Entry, h Heard) Customer {
 		c.RoleARN, c.SecretARN, c.ConfirmURL = e.RoleARN, e.SecretARN, e.ConfirmURL
 		c.State, c.Since, c.Accepted, c.AcceptedBy = StateAccepted, e.Accepted, e.Accepted, e.By
 	}
-	if h.Proposed != (Binding{}) && !h.Proposed.Same(b) && e.open(h.ProposedAt) {
+	if e.waits(h) {
 		c.Proposed, c.ProposedAt = new(h.Proposed), h.ProposedAt
 		if h.Of.Same(h.Proposed) {
 			c.Proposed.ConfirmURL = h.ConfirmURL
@@ -206,11 +187,6 @@ func Join(e Entry, h Heard) Customer {
 		c.close(e, h)
 	}
 	return c
-}
-
-// open says whether a proposal of that time still waits for a person.
-func (e Entry) open(at time.Time) bool {
-	return at.After(e.Dismissed) && at.After(e.Accepted) && !at.Before(e.Invited.Truncate(time.Second))
 }
 
 // close says what took the access away, if it was not given back later. At the same second, closed wins.

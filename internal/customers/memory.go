@@ -85,7 +85,11 @@ func (m *Memory) Add(_ context.Context, e Entry) error {
 	if _, ok := m.entries[e.Name]; ok {
 		return fmt.Errorf("customer %s: %w", e.Name, ErrExists)
 	}
-	return m.put(e, nil)
+	if err := m.put(e, nil); err != nil {
+		return err
+	}
+	delete(m.heard, e.Name)
+	return nil
 }
 
 // Change replaces an entry.

@@ -173,10 +173,12 @@ func (e Entry) checkKind() error {
 	return b.CheckRole()
 }
 
-// Accept makes of a proposal what the customer is entered by: a person's decision, and the only way to it.
-func (e Entry) Accept(b Binding, by string, now time.Time) (Entry, error) {
-	if b.Account != e.Account || b.Prefix != e.Prefix {
-		return e, fmt.Errorf("customer %s: %w", e.Name, ErrForeign)
+// Accept makes of what a customer proposes what it is entered by: a person's decision, and the only way to it. shown is the
+// customer as the person saw it.
+func (e Entry) Accept(shown Customer, by string, now time.Time) (Entry, error) {
+	b := shown.Proposed
+	if b == nil || b.Account != e.Account || b.Prefix != e.Prefix {
+		return e, fmt.Errorf("customer %s: what was proposed: %w", e.Name, ErrForeign)
 	}
 	e.Grant, e.RoleARN, e.SecretARN, e.ConfirmURL = b.Grant, b.RoleARN, b.SecretARN, b.ConfirmURL
 	switch {
@@ -186,13 +188,15 @@ func (e Entry) Accept(b Binding, by string, now time.Time) (Entry, error) {
 	default:
 		e.Kind, e.StaticSecretARN = KindCountersign, ""
 	}
-	e.Offered, e.Accepted, e.By = Binding{}, now.UTC().Truncate(time.Second), by
+	e = e.Dismiss(shown, now)
+	e.Accepted, e.By = now.UTC().Truncate(time.Second), by
 	return e, e.Check()
 }
 
-// Dismiss sets a proposal aside: what was accepted stays, and the same proposal said again later is shown again.
-func (e Entry) Dismiss(now time.Time) Entry {
-	e.Dismissed, e.Offered = now.UTC().Truncate(time.Second), Binding{}
+// Dismiss sets a proposal aside: what was accepted stays, and the same proposal said again later is shown again. The account's
+// clock may be ahead of ours.
+func (e Entry) Dismiss(shown Customer, now time.Time) Entry {
+	e.Decided, e.Offered = later(now.UTC().Truncate(time.Second), shown.ProposedAt), Binding{}
 	return e
 }
 

@@ -137,7 +137,7 @@ func TestTheBindingIsOneToOne(t *testing.T) {
 				guests, _ := m.Guests(ctx)
 				if of := guests.Find(s.Binding); of != "" {
 					e, h, _ := m.Load(ctx, of)
-					if h, _, err := e.Hear(h, s, now); err == nil {
+					if h, err := e.Hear(h, s, now); err == nil {
 						_ = m.Note(ctx, of, h)
 					}
 				}
@@ -146,13 +146,13 @@ func TestTheBindingIsOneToOne(t *testing.T) {
 				if !there || c.Proposed == nil {
 					continue
 				}
-				then, err := e.Accept(*c.Proposed, "ann", now)
+				then, err := e.Accept(c, "ann", now)
 				if err == nil && m.Change(ctx, e, then) == nil {
 					bound[name] = *c.Proposed
 				}
 			case "dismiss":
 				if there {
-					_ = m.Change(ctx, e, e.Dismiss(now))
+					_ = m.Change(ctx, e, e.Dismiss(customers.Join(e, h), now))
 				}
 			case "remove":
 				if there && m.Remove(ctx, e) == nil {

@@ -38,7 +38,7 @@ func TestCallsOneByOne(t *testing.T) {
 		{"load", func() (err error) { e, _, err = r.Load(t.Context(), "acme"); return err }, []string{"BatchGetItem"}},
 		{"guests", func() error { _, err := r.Guests(t.Context()); return err }, []string{"Query"}},
 		{"note", func() error { return r.Note(t.Context(), "acme", customers.Heard{}) }, []string{"PutItem"}},
-		{"change", func() error { return r.Change(t.Context(), e, e.Dismiss(kit.Noon)) }, []string{"TransactWriteItems"}},
+		{"change", func() error { return r.Change(t.Context(), e, e.Dismiss(customers.Customer{}, kit.Noon)) }, []string{"TransactWriteItems"}},
 		{"all", func() error { _, err := r.All(t.Context()); return err }, []string{"Query", "Query"}},
 		{"remove", func() error {
 			e, _, err := r.Load(t.Context(), "acme")
@@ -128,7 +128,7 @@ func TestARowHoldsAllOfAnEntry(t *testing.T) {
 	r := dynamodb.New(cfg, "customers")
 	e := customers.Entry{
 		Name: "old", Account: kit.Acme, Kind: customers.KindStatic, StaticSecretARN: kit.Secret("111122223333", "old"), Teams: []string{"blue"},
-		Offered: customers.Binding{Account: kit.Acme, RoleARN: kit.Role(kit.Acme, "Vendor")}, Invited: kit.Noon, Dismissed: kit.Noon, By: "ann",
+		Offered: customers.Binding{Account: kit.Acme, RoleARN: kit.Role(kit.Acme, "Vendor")}, Invited: kit.Noon, Decided: kit.Noon, By: "ann",
 	}
 	if err := r.Add(t.Context(), e); err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func entryRow(e customers.Entry) row {
 	r.setTime("invited", e.Invited)
 	r.setTime("accepted", e.Accepted)
 	r.set("acceptedBy", e.By)
-	r.setTime("dismissed", e.Dismissed)
+	r.setTime("decided", e.Decided)
 	r["revision"] = number(e.Revision)
 	return r
 }
@@ -116,7 +116,7 @@ func (r row) entry() (customers.Entry, error) {
 		Name: r.text(SortKey), Account: r.text("account"), Prefix: r.text("prefix"), Kind: customers.Kind(r.text("openedBy")),
 		StaticSecretARN: r.text("staticSecretArn"), Grant: r.text("grant"), RoleARN: r.text("roleArn"), SecretARN: r.text("secretArn"),
 		ConfirmURL: r.text("confirmUrl"), Offered: r.binding("offered"), Invited: in.time("invited"), Accepted: in.time("accepted"),
-		By: r.text("acceptedBy"), Dismissed: in.time("dismissed"), Revision: in.revision(),
+		By: r.text("acceptedBy"), Decided: in.time("decided"), Revision: in.revision(),
 	}
 	if teams, ok := r["teams"].(*types.AttributeValueMemberSS); ok {
 		e.Teams = slices.Sorted(slices.Values(teams.Value)) // a set has no order
@@ -141,6 +141,7 @@ func heardRow(name string, h customers.Heard) row {
 	r.setTime("confirmable", h.Confirmable)
 	r.setBinding("proposed", h.Proposed)
 	r.setTime("proposedAt", h.ProposedAt)
+	r.setTime("rang", h.Rang)
 	r["revision"] = number(h.Revision)
 	return r
 }
@@ -152,7 +153,7 @@ func (r row) heard() (customers.Heard, error) {
 		Revoked: in.time("revoked"), RevokedBy: r.text("revokedBy"), Reason: r.text("reason"), Rotated: in.time("rotated"),
 		Reported: in.time("reported"), StackVersion: r.text("stackVersion"), Expires: in.time("expires"),
 		ConfirmURL: r.text("confirmUrl"), Confirmable: in.time("confirmable"),
-		Proposed: r.binding("proposed"), ProposedAt: in.time("proposedAt"), Revision: in.revision(),
+		Proposed: r.binding("proposed"), ProposedAt: in.time("proposedAt"), Rang: in.time("rang"), Revision: in.revision(),
 	}
 	return h, in.err
 }

@@ -56,7 +56,7 @@ func Contract(t *testing.T, empty func(*testing.T) Store) {
 		must(t, s.Change(t.Context(), was, now))
 		said := Event(events.TypeAccessRevoked, Noon.Add(time.Hour), Acme, "migration").With("reason", "over").With("by", "ann").Said(t)
 		e, h, _ := s.Load(t.Context(), "acme")
-		h, _, err := e.Hear(h, said, Noon.Add(time.Hour))
+		h, err := e.Hear(h, said, Noon.Add(time.Hour))
 		must(t, err)
 		must(t, s.Note(t.Context(), "acme", h))
 		if err := s.Note(t.Context(), "acme", h); !errors.Is(err, customers.ErrChanged) {
@@ -80,7 +80,7 @@ func Contract(t *testing.T, empty func(*testing.T) Store) {
 		s := empty(t)
 		add(t, s, Invited("acme", Acme))
 		was, _, _ := s.Load(t.Context(), "acme")
-		must(t, s.Change(t.Context(), was, was.Dismiss(Noon)))
+		must(t, s.Change(t.Context(), was, was.Dismiss(customers.Customer{}, Noon)))
 		for what, err := range map[string]error{
 			"changes": s.Change(t.Context(), was, Accepted(t, "acme", Acme, "migration")), "removes": s.Remove(t.Context(), was),
 		} {
@@ -148,6 +148,7 @@ func Contract(t *testing.T, empty func(*testing.T) Store) {
 		if err := s.Add(t.Context(), thief); !errors.Is(err, customers.ErrTaken) {
 			t.Errorf("the prefix goes to another account: %v", err)
 		}
+		must(t, s.Note(t.Context(), "acme2", customers.Heard{Reason: "said while nobody had invited it"}))
 		again := Accepted(t, "acme2", Acme, "migration")
 		again.Prefix = "pacme"
 		add(t, s, again)

@@ -99,7 +99,7 @@ func Accepted(t testing.TB, name, account, grant string) customers.Entry {
 	t.Helper()
 	e := Invited(name, account)
 	b := customers.Binding{Account: account, Prefix: e.Prefix, Grant: grant, RoleARN: Role(account, grant), SecretARN: Secret(account, grant)}
-	e, err := e.Accept(b, "arn:aws:sts::111122223333:assumed-role/Registrar/ann", Noon.Add(time.Minute))
+	e, err := e.Accept(customers.Customer{Proposed: &b}, "arn:aws:sts::111122223333:assumed-role/Registrar/ann", Noon.Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
