@@ -49,7 +49,7 @@ countersign customers add old --account 666677778888 \
   --static-secret arn:aws:secretsmanager:eu-west-1:111122223333:secret:old-a1B2c3`,
 		Args: cobra.ExactArgs(1),
 	}
-	f.registryFlags.add(cmd)
+	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.account, "account", "", "the customer's AWS account, 12 digits (required)")
 	fl.StringVar(&f.prefix, "prefix", "", "of its external IDs: 4 to 32 lower-case letters and digits")

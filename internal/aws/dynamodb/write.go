@@ -91,9 +91,9 @@ func (r *Registry) claim(e customers.Entry, c customers.Claim) write {
 	item["customer"] = text(e.Name)
 	if c.Field == customers.FieldGrant {
 		g := e.Guest()
-		row(item).set("account", e.Account)
-		row(item).set("grant", g.Grant)
-		row(item).set("role", g.Role)
+		item.set("account", e.Account)
+		item.set("grant", g.Grant)
+		item.set("role", g.Role)
 	}
 	return write{claim: c, by: func(was row) string { return was.text("customer") }, item: types.TransactWriteItem{Put: &types.Put{
 		TableName: &r.table, Item: item, ConditionExpression: new("attribute_not_exists(#kind)"),
