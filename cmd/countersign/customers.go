@@ -296,8 +296,8 @@ func customerText(one customers.Customer, now time.Time) string {
 	}
 	if p := one.Proposed; p != nil {
 		row("proposed", "since "+clock(one.ProposedAt, now)+": grant "+cmp.Or(p.Grant, "none"))
-		row("", "role "+p.RoleARN)
-		row("", "secret "+cmp.Or(p.SecretARN, "none"))
+		row("", p.RoleARN)
+		row("", cmp.Or(p.SecretARN, "no secret: no external ID"))
 		row("next", "countersign customers accept "+one.Name)
 	}
 	return b.String()

@@ -33,10 +33,10 @@ def main():
     # Only now: MiniStack reads its settings when it is imported.
     from ministack import app
 
-    from . import (addresses, apis, control, identity, keys, parent, resources, rotation, secret_values, stack_types,
-                   subscriptions, variables)
-    for part in (identity, variables, resources, apis, secret_values, rotation, keys, stack_types, subscriptions, addresses,
-                 control):
+    from . import (addresses, apis, control, identity, keys, leading_keys, parent, resources, rotation, secret_values,
+                   stack_types, subscriptions, variables)
+    for part in (identity, variables, resources, apis, secret_values, rotation, keys, leading_keys, stack_types,
+                 subscriptions, addresses, control):
         part.install()
     if "--with-parent" in sys.argv:
         parent.watch()

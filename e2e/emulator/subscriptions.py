@@ -31,7 +31,7 @@ def install():
             _write(spec.resource.removeprefix(PREFIX), rule["Arn"], json.dumps(view.event_with_detail()))
             return
         if spec.service == "events" and spec.account_id != get_account_id():
-            if may_forward(target.get("RoleArn", ""), target["Arn"], spec.region):
+            if may_forward(target.get("RoleArn", ""), target["Arn"], spec.region, event):
                 _forward(spec, event, rule)
             return
         original(target, event, rule, view)
@@ -76,15 +76,15 @@ def _forward(spec, event, rule):
             eventbridge._dispatch_event(handed)
 
 
-def may_forward(role_arn, bus_arn, region):
-    """Whether the role may put events on the bus by its own policies, and by the bus's."""
+def may_forward(role_arn, bus_arn, region, event):
+    """Whether the role may put this event on the bus by its own policies, and by the bus's, which may ask for source and detail type."""
     account = get_account_id()
     role = iam._roles.get_scoped(account, None, role_arn.rsplit("/", 1)[-1])
     if not role or role["Arn"] != role_arn:
         return False
     request = iam_evaluator.EvalContext(
         principal_arn=role_arn, principal_type="Role", principal_account=account, action="events:PutEvents",
-        resource_arn=bus_arn, region=region, service_context={})
+        resource_arn=bus_arn, region=region, service_context={"events:source": event.get("Source", ""), "events:detail-type": event.get("DetailType", "")})
     policies = [json.loads(p) if isinstance(p, str) else p for p in role.get("InlinePolicies", {}).values()]
 
     def allows(documents):
