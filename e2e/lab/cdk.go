@@ -30,11 +30,14 @@ func (l *Lab) Destroy(ctx context.Context, out string) error {
 	return l.cdk(ctx, "destroy", "--all", "--force", "--app", out)
 }
 
-// cdk runs the pinned CDK CLI as the customer's administrator. It takes no longer than four minutes.
-func (l *Lab) cdk(ctx context.Context, args ...string) error {
+// cdk runs the pinned CDK CLI as the customer's administrator.
+func (l *Lab) cdk(ctx context.Context, args ...string) error { return l.cdkAs(ctx, "test", args...) }
+
+// cdkAs runs it with an account's key. It takes no longer than four minutes.
+func (l *Lab) cdkAs(ctx context.Context, key string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	env := append(l.environment("test"), "CDK_DISABLE_CLI_TELEMETRY=true", "CI=true",
+	env := append(l.environment(key), "CDK_DISABLE_CLI_TELEMETRY=true", "CI=true",
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1", "JSII_RUNTIME_PACKAGE_CACHE_ROOT="+filepath.Join(l.Root, ".cache/jsii"))
 	stdout, stderr, err := l.run(ctx, env, filepath.Join(l.Root, ".tools/node/node_modules/.bin/cdk"), append(args, "--no-notices")...)
 	if err := l.note(args, stdout, stderr); err != nil {

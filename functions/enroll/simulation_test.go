@@ -282,6 +282,9 @@ func (r *run) check() {
 			r.breaks(believesOwn, "%s proposes %+v", c.Name, *p)
 		}
 		_, h, _ := r.store.Memory.Load(ctx, c.Name)
+		if !h.Invitation.Equal(c.Invited) {
+			continue // heard of one that was removed
+		}
 		marks := []time.Time{h.ProposedAt}
 		if want, ok := r.bound[c.Name]; ok && h.Of.Same(want) {
 			marks = append(marks, h.Granted, h.Rotated, h.Revoked, h.Restored, h.Ended, h.Reported)

@@ -32,7 +32,8 @@ type Entry struct {
 // Heard is what an account said of a customer, newest of each. Only functions/enroll writes it. Hearing the same events in
 // another order, or again, gives the same facts.
 type Heard struct {
-	Of Binding // the role and secret that the facts are about
+	Invitation time.Time // of the entry that this was said of; of one that was removed and invited again nothing is known
+	Of         Binding   // the role and secret that the facts are about
 
 	Granted, Restored, Ended time.Time // Ended: the grant's end was announced
 	Revoked                  time.Time
@@ -75,6 +76,7 @@ func (e Entry) Hear(h Heard, s Said, now time.Time) (Heard, error) {
 	case s.Time.Before(e.Invited.Truncate(time.Second)):
 		return h, fmt.Errorf("%s of %s: %w", s.Time.Format(time.RFC3339), e.Account, ErrBefore)
 	}
+	h = e.own(h)
 	s.Binding.Prefix = e.Prefix
 	url := s.Binding.ConfirmURL
 	s.Binding.ConfirmURL = "" // a fact of its own
@@ -91,6 +93,14 @@ func (e Entry) Hear(h Heard, s Said, now time.Time) (Heard, error) {
 	return h, nil
 }
 
+// own is what was heard of this entry, and nothing if it was heard of another one of that name.
+func (e Entry) own(h Heard) Heard {
+	if h.Invitation.Equal(e.Invited) {
+		return h
+	}
+	return Heard{Invitation: e.Invited, Revision: h.Revision}
+}
+
 // open says whether a proposal of that time still waits for a person.
 func (e Entry) open(at time.Time) bool {
 	return at.After(e.Decided) && !at.Before(e.Invited.Truncate(time.Second))
@@ -98,6 +108,7 @@ func (e Entry) open(at time.Time) bool {
 
 // waits says whether what the account proposes is for a person to decide.
 func (e Entry) waits(h Heard) bool {
+	h = e.own(h)
 	b, _ := e.accepted()
 	return h.Proposed != (Binding{}) && !h.Proposed.Same(b) && e.open(h.ProposedAt)
 }
@@ -111,7 +122,7 @@ func (h Heard) about(b Binding) Heard {
 	if h.Of.Same(b) {
 		return h
 	}
-	return Heard{Of: b, Proposed: h.Proposed, ProposedAt: h.ProposedAt, Rang: h.Rang, Revision: h.Revision}
+	return Heard{Invitation: h.Invitation, Of: b, Proposed: h.Proposed, ProposedAt: h.ProposedAt, Rang: h.Rang, Revision: h.Revision}
 }
 
 // fact takes over what is newer than what is known. Of two at the same second the greater one stays, whichever came first.
@@ -156,6 +167,7 @@ func later(a, b time.Time) time.Time {
 
 // Join is the customer: what people decided, with what its account said of exactly that.
 func Join(e Entry, h Heard) Customer {
+	h = e.own(h)
 	c := Customer{
 		Name: e.Name, Account: e.Account, Prefix: e.Prefix, Grant: e.Grant, Kind: e.Kind, StaticSecretARN: e.StaticSecretARN, Teams: e.Teams,
 		State: StateInvited, Since: e.Invited, Invited: e.Invited,

@@ -85,11 +85,7 @@ func (m *Memory) Add(_ context.Context, e Entry) error {
 	if _, ok := m.entries[e.Name]; ok {
 		return fmt.Errorf("customer %s: %w", e.Name, ErrExists)
 	}
-	if err := m.put(e, nil); err != nil {
-		return err
-	}
-	delete(m.heard, e.Name)
-	return nil
+	return m.put(e, nil)
 }
 
 // Change replaces an entry.

@@ -126,6 +126,7 @@ func (r row) entry() (customers.Entry, error) {
 
 func heardRow(name string, h customers.Heard) row {
 	r := key(Heard, name)
+	r.setTime("invitation", h.Invitation)
 	r.setBinding("of", h.Of)
 	r.setTime("granted", h.Granted)
 	r.setTime("restored", h.Restored)
@@ -149,7 +150,7 @@ func heardRow(name string, h customers.Heard) row {
 func (r row) heard() (customers.Heard, error) {
 	in := &reading{row: r}
 	h := customers.Heard{
-		Of: r.binding("of"), Granted: in.time("granted"), Restored: in.time("restored"), Ended: in.time("ended"),
+		Invitation: in.time("invitation"), Of: r.binding("of"), Granted: in.time("granted"), Restored: in.time("restored"), Ended: in.time("ended"),
 		Revoked: in.time("revoked"), RevokedBy: r.text("revokedBy"), Reason: r.text("reason"), Rotated: in.time("rotated"),
 		Reported: in.time("reported"), StackVersion: r.text("stackVersion"), Expires: in.time("expires"),
 		ConfirmURL: r.text("confirmUrl"), Confirmable: in.time("confirmable"),

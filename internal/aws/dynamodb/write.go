@@ -79,9 +79,6 @@ func (r *Registry) write(ctx context.Context, entry write, was []customers.Claim
 			r.issue(prefix, e.Prefix, account, e.Account, customers.Claim{Field: customers.FieldPrefix, Value: e.Prefix}),
 			r.issue(account, e.Account, prefix, e.Prefix, customers.Claim{}))
 	}
-	if was == nil { // of one that was removed and invited again nothing is known
-		writes = append(writes, write{item: types.TransactWriteItem{Delete: &types.Delete{TableName: &r.table, Key: key(Heard, e.Name)}}})
-	}
 	return r.transact(ctx, e.Name, writes)
 }
 

@@ -148,12 +148,15 @@ func Contract(t *testing.T, empty func(*testing.T) Store) {
 		if err := s.Add(t.Context(), thief); !errors.Is(err, customers.ErrTaken) {
 			t.Errorf("the prefix goes to another account: %v", err)
 		}
-		must(t, s.Note(t.Context(), "acme2", customers.Heard{Reason: "said while nobody had invited it"}))
+		said := Event(events.TypeAccessRevoked, Noon.Add(time.Hour), Acme, "migration").Said(t).Binding
+		said.Prefix = "pacme"
+		must(t, s.Note(t.Context(), "acme2", customers.Heard{Invitation: Noon.Add(-time.Hour), Revoked: Noon.Add(time.Hour), Of: said, Proposed: said, ProposedAt: Noon.Add(time.Hour)}))
 		again := Accepted(t, "acme2", Acme, "migration")
 		again.Prefix = "pacme"
 		add(t, s, again)
-		if _, h, _ := s.Load(t.Context(), "acme2"); h != (customers.Heard{}) {
-			t.Errorf("%+v", h)
+		got, h, err := s.Load(t.Context(), "acme2")
+		if diff := cmp.Diff(customers.Join(got, customers.Heard{}), customers.Join(got, h)); diff != "" || err != nil {
+			t.Errorf("what was said of another invitation counts: %v\n%s", err, diff)
 		}
 	})
 }
