@@ -85,6 +85,7 @@ func Built(root string) error {
 	for path, how := range map[string]string{
 		"bin/countersign":                    "make cli",
 		"bin/countersign-app":                "make app",
+		"dist/functions/enroll/bootstrap":    "make functions ARCH=$(go env GOHOSTARCH)",
 		"dist/functions/rotate/bootstrap":    "make functions ARCH=$(go env GOHOSTARCH)",
 		".tools/emulator/bin/python":         "make e2e",
 		".tools/node/node_modules/.bin/cdk":  "make e2e",
