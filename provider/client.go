@@ -71,9 +71,9 @@ func New(cfg aws.Config, store Store, o Options) *Client {
 	return c
 }
 
-// assume is AssumeRole on the accepted role, and on no other.
-func (c *Client) assume(ctx context.Context, customer Customer, id ExternalID, session string) (aws.Credentials, error) {
-	in := &sts.AssumeRoleInput{RoleArn: &customer.RoleARN, RoleSessionName: &session}
+// assume is AssumeRole on the accepted role, and on no other; with a source identity, where one is given.
+func (c *Client) assume(ctx context.Context, customer Customer, id ExternalID, session string, source ...string) (aws.Credentials, error) {
+	in := &sts.AssumeRoleInput{RoleArn: &customer.RoleARN, RoleSessionName: &session, SourceIdentity: given(source)}
 	if !id.IsZero() {
 		in.ExternalId = new(id.Reveal())
 	}
@@ -128,10 +128,10 @@ type version struct {
 	value   ExternalID
 }
 
-// read reads the current version of a secret that checkSecret let through, and holds it to the customer.
-func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, secretARN string) (version, error) {
+// read reads the current version, or that of a stage, of a secret that checkSecret let through, and holds it to the customer.
+func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, secretARN string, stage ...string) (version, error) {
 	cfg.Region = regionOf(secretARN)
-	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN})
+	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN, VersionStage: given(stage)})
 	switch {
 	case denied(err):
 		return version{}, fmt.Errorf("customer %s: %w: %w", customer.Name, ErrUnread, brief(err))

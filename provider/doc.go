@@ -35,8 +35,8 @@ var (
 	// ErrDenied says that the role lets nobody in with the external IDs that are known here: the customer has revoked the access,
 	// or rotated while nobody looked.
 	ErrDenied = errors.New("AWS refuses every external ID that is known here")
-	// ErrUnread says that the role opened, and AWS let nobody read the secret: the customer revoked the access, or restored it minutes
-	// ago, or lets it be read the other way only.
+	// ErrUnread says that AWS let nobody read the secret, in the session or by account: the customer revoked the access, or restored
+	// it minutes ago, or lets it be read the other way only; or a policy of the provider's own is too narrow.
 	ErrUnread = errors.New("AWS lets nobody read the secret")
 	// ErrOpen says that the role opens without an external ID, or with any: the customer's misconfiguration.
 	ErrOpen = errors.New("the role opens without the external ID")
