@@ -27,6 +27,7 @@ var layers = []struct {
 	{"events", nil},
 	{"internal/api", nil},
 	{"internal/metric", nil},
+	{"internal/foreign", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},

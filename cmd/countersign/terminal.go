@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/countersign/countersign/internal/foreign"
 )
 
 // confirm asks a question on the terminal; anything but y or yes is no.
@@ -23,15 +24,8 @@ func (c *cli) confirm(question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// printable keeps text from elsewhere from steering the terminal: control and format characters become "?".
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// printable keeps text from elsewhere from steering the terminal.
+func printable(s string) string { return foreign.Text(s) }
 
 // clock writes a time as people read it beside now: "today 15:36 UTC", "4 Feb 03:00 UTC", with the year where it differs.
 func clock(t, now time.Time) string {
