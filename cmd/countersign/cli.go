@@ -105,6 +105,9 @@ func (c *cli) report(err error) int {
 	if err == nil {
 		return exitDone
 	}
+	if ended, ok := errors.AsType[childExit](err); ok {
+		return int(ended) // it has said what there was to say
+	}
 	code, next := exitFailed, ""
 	if e, ok := errors.AsType[*exitError](err); ok {
 		code, next = e.code, e.next

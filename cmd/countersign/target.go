@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/provider"
+)
+
+// target is where somebody wants to go: a customer, or a role's ARN with an external ID.
+type target struct {
+	name    string
+	roleARN string
+	id      provider.ExternalID
+}
+
+// manyNames is how many customers a question or an error lists.
+const manyNames = 10
+
+// find says who is meant by a name, a part of one, an account or a role's ARN.
+func (c *cli) find(ctx context.Context, w wayIn, word string) (target, error) {
+	isARN := strings.HasPrefix(word, "arn:")
+	switch {
+	case w.book == nil && isARN:
+		return target{roleARN: word}, nil
+	case w.book == nil && w.inside == nil:
+		return target{}, fail(exitInput, "--customers or COUNTERSIGN_CUSTOMERS names it; a role's ARN needs none.", "no registry of customers is configured")
+	case w.book == nil:
+		return target{name: word}, nil // the door knows
+	}
+	rows, _, err := w.book.Rows(ctx, false)
+	if err != nil {
+		if customers.CheckName(word) == nil {
+			return target{name: word}, nil // the entry reads its row, and says why it can't
+		}
+		if isARN {
+			return target{roleARN: word}, nil
+		}
+		return target{}, err
+	}
+	found := matches(rows, word)
+	switch {
+	case len(found) == 1:
+		return target{name: found[0].Name}, nil
+	case isARN:
+		return target{roleARN: word}, nil
+	case len(found) > 1:
+		return c.choose(word, found)
+	case customers.CheckName(word) == nil:
+		return target{name: word}, nil // newer than the copy, or unknown: the entry says so
+	}
+	return target{}, fail(exitInput, "countersign list customers shows all of them.", "%w", customers.Unknown(word, nil))
+}
+
+// matches are the customers that a word may stand for: the one of that name, or else those of that role or account, or else those
+// whose name holds it.
+func matches(rows []customers.Customer, word string) (found []customers.Customer) {
+	for _, is := range []func(customers.Customer) bool{
+		func(r customers.Customer) bool { return r.Name == word },
+		func(r customers.Customer) bool { return word != "" && (r.RoleARN == word || r.Account == word) },
+		func(r customers.Customer) bool { return word != "" && strings.Contains(r.Name, word) },
+	} {
+		for _, r := range rows {
+			if is(r) {
+				found = append(found, r)
+			}
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// choose asks which of several customers is meant, where there is a terminal.
+func (c *cli) choose(word string, found []customers.Customer) (target, error) {
+	names := make([]string, 0, manyNames)
+	for _, f := range found[:min(manyNames, len(found))] {
+		names = append(names, f.Name)
+	}
+	more := ""
+	if len(found) > manyNames {
+		more = fmt.Sprintf(" and %d more", len(found)-manyNames)
+	}
+	if c.json || !isTerminal(c.stdin) || !isTerminal(c.stderr) || more != "" {
+		return target{}, fail(exitInput, "Say more of the name.", "%q may be %s%s", printable(word), strings.Join(names, ", "), more)
+	}
+	for i, f := range found {
+		c.tell("%3d  %s  %s  %s\n", i+1, f.Name, f.Account, printable(f.Grant))
+	}
+	c.tell("Which one? ")
+	line, err := bufio.NewReader(c.stdin).ReadString('\n')
+	number := 0
+	if _, bad := fmt.Sscanf(line, "%d", &number); err != nil || bad != nil || number < 1 || number > len(found) {
+		return target{}, fail(exitRefused, "", "no customer was chosen")
+	}
+	return target{name: found[number-1].Name}, nil
+}
+
+// idFlags say how an external ID comes in.
+type idFlags struct{ insist bool }
+
+func (f *idFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.insist, "insist", false, "take the external ID from the command line, where others see it")
+}
+
+// idOf reads the external ID for a role's ARN: none where it is entered by name.
+func (c *cli) idOf(t target, f idFlags, args []string) (target, error) {
+	if t.roleARN == "" {
+		if len(args) > 0 {
+			return t, fail(exitInput, "Leave it out.", "the external ID of %s is read, not typed", t.name)
+		}
+		return t, nil
+	}
+	value := ""
+	switch {
+	case len(args) == 0 && isTerminal(c.stdin) && isTerminal(c.stderr):
+		c.tell("External ID (nothing: none): ")
+		typed, err := term.ReadPassword(c.stdin.(term.File).Fd())
+		c.tell("\n")
+		if err != nil {
+			return t, fail(exitInput, "", "no external ID was typed")
+		}
+		value = string(typed)
+	case len(args) == 0:
+		return t, nil
+	case args[0] == "-":
+		typed, err := io.ReadAll(io.LimitReader(c.stdin, 4<<10))
+		if err != nil {
+			return t, fail(exitInput, "", "reading the external ID: %w", err)
+		}
+		value = string(typed)
+	case strings.HasPrefix(args[0], "@"):
+		typed, err := os.ReadFile(args[0][1:])
+		if err != nil {
+			return t, fail(exitInput, "", "reading the external ID: %w", err)
+		}
+		value = string(typed)
+	case !f.insist:
+		return t, fail(exitInput, "Leave it out to be asked, or give - to read it from stdin, or @FILE. --insist takes it as it is.",
+			"an external ID on the command line is seen by everybody on this machine and stays in the shell's history")
+	default:
+		value = args[0]
+	}
+	if value = strings.TrimSpace(value); value == "" {
+		return t, nil
+	}
+	id, err := provider.ParseExternalID(value)
+	if err != nil {
+		return t, fail(exitInput, "", "%w", err)
+	}
+	t.id = id
+	return t, nil
+}
+
+// completeCustomers completes names from the copy of the registry. It asks nobody.
+func (c *cli) completeCustomers(f *wayFlags) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		b := c.closedBook(f.customers)
+		if b == nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		rows, _ := b.read()
+		if file, ok := b.Reader.(customersFile); ok && rows == nil {
+			rows, _ = file.All(cmd.Context())
+		}
+		var names []string
+		for _, r := range rows {
+			if strings.HasPrefix(r.Name, begun) {
+				names = append(names, r.Name+"\t"+r.Account+" "+string(r.State))
+			}
+		}
+		slices.Sort(names)
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,207 @@
+package entry_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/internal/entry"
+	"github.com/countersign/countersign/internal/foreign/foreigntest"
+	"github.com/countersign/countersign/provider"
+	"github.com/countersign/countersign/provider/providertest"
+)
+
+// rows are a registry in memory.
+type rows map[string]customers.Customer
+
+func (r rows) Get(_ context.Context, name string) (customers.Customer, error) {
+	if c, ok := r[name]; ok {
+		return c, nil
+	}
+	var names []string
+	for n := range r {
+		names = append(names, n)
+	}
+	return customers.Customer{}, customers.Unknown(name, names)
+}
+
+func (r rows) All(context.Context) (all []customers.Customer, _ error) {
+	for _, c := range r {
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+type secrets map[string]string
+
+func (s secrets) SecretString(_ context.Context, arn string) (string, error) {
+	if v, ok := s[arn]; ok {
+		return v, nil
+	}
+	return "", errors.New("AccessDeniedException")
+}
+
+const static = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:static/oldco-AbCdEf"
+
+// provided is a provider with one customer, acme, in an account that a sandbox stands for.
+func provided(t *testing.T) (*providertest.Account, *entry.Way, rows) {
+	account := providertest.New(t)
+	c := account.Customer()
+	registry := rows{"acme": {
+		Name: "acme", Account: c.Account, Prefix: c.Prefix, Grant: c.Grant, RoleARN: c.RoleARN, SecretARN: c.SecretARN,
+		Kind: customers.KindCountersign, State: customers.StateAccepted, Teams: []string{"blue"},
+	}}
+	return account, &entry.Way{
+		Customers: registry, Client: provider.New(account.Config(), &provider.Memory{}, provider.Options{}), Secrets: secrets{}, Now: time.Now,
+		Who: func(context.Context) (entry.Base, error) {
+			return entry.Base{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/Engineers-sandbox/jdoe@hestio.example"}, nil
+		},
+		Wait: func(context.Context, time.Duration) error { return nil },
+	}, registry
+}
+
+func TestACustomerIsEnteredByName(t *testing.T) {
+	account, way, _ := provided(t)
+	for range 2 {
+		got, err := way.Enter(t.Context(), entry.Request{Customer: "acme", Reason: "INC 812"}, nil)
+		if err != nil || !got.Credentials.HasKeys() {
+			t.Fatal(err)
+		}
+		if got.Label() != "acme" || got.Engineer != "jdoe@hestio.example" || got.Session != "jdoe@hestio.example=INC-812" || got.Region != "eu-central-1" ||
+			got.RoleName() != "ServiceProvider-migration" || got.From.Account != "111122223333" || time.Until(got.Expires) < 50*time.Minute {
+			t.Errorf("%+v", got.Visit)
+		}
+		account.Rotate()
+	}
+}
+
+func TestAnyKindOfCustomerIsEnteredAlike(t *testing.T) {
+	account, way, registry := provided(t)
+	c := account.Customer()
+	id, err := account.Store().Load(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldco := customers.Customer{Name: "oldco", Account: c.Account, RoleARN: c.RoleARN, Kind: customers.KindStatic, StaticSecretARN: static, State: customers.StateAccepted}
+	registry["oldco"] = oldco
+	for name, value := range map[string]string{"the value": id.ID.Reveal() + "\n", "JSON": `{"externalId": "` + id.ID.Reveal() + `"}`} {
+		way.Secrets = secrets{static: value}
+		if got, err := way.Enter(t.Context(), entry.Request{Customer: "oldco"}, nil); err != nil || got.Kind != customers.KindStatic {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := way.Enter(t.Context(), entry.Request{RoleARN: c.RoleARN, ID: id.ID}, nil); err != nil || got.Kind != entry.KindAdHoc || got.Label() != c.Account {
+		t.Errorf("by ARN: %v", err)
+	}
+	oldco.Name, oldco.Kind, oldco.StaticSecretARN = "openco", customers.KindNone, ""
+	registry["openco"] = oldco
+	if got := refusal(t, way, entry.Request{Customer: "openco"}); got.Cause != entry.CauseDenied {
+		t.Errorf("without an ID: %+v", got) // this role wants one
+	}
+}
+
+func refusal(t *testing.T, way *entry.Way, r entry.Request) *entry.Refusal {
+	t.Helper()
+	_, err := way.Enter(t.Context(), r, nil)
+	no, ok := errors.AsType[*entry.Refusal](err)
+	if !ok {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	if !foreigntest.Tame(no.Says + no.Next) {
+		t.Errorf("says %q, %q", no.Says, no.Next)
+	}
+	return no
+}
+
+// Who isn't let in hears the likely cause, and no role is tried.
+func TestRefusalsNameTheirCause(t *testing.T) {
+	since := time.Date(2026, 9, 1, 16, 2, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name       string
+		change     func(c *customers.Customer)
+		cause      entry.Cause
+		says, next string
+	}{
+		{"revoked", func(c *customers.Customer) {
+			c.State, c.Since, c.Reason, c.RevokedBy = customers.StateRevoked, since, "project ended", "arn:aws:sts::444455556666:assumed-role/ops/ines"
+		}, entry.CauseRevoked, `acme revoked this access on 1 Sep 2026 16:02 UTC by ines ("project ended")`, "countersign restore migration"},
+		{"expired", func(c *customers.Customer) { c.State, c.Since = customers.StateExpired, since }, entry.CauseExpired, "ended on 1 Sep 2026", "expires of migration"},
+		{"invited", func(c *customers.Customer) { c.State = customers.StateInvited }, entry.CauseNotAccepted, "is invited", "has said nothing yet"},
+		{"pending", func(c *customers.Customer) { c.State = customers.StatePending }, entry.CauseNotAccepted, "is pending", "countersign customers accept acme"},
+		{"a role of another account", func(c *customers.Customer) { c.RoleARN = strings.Replace(c.RoleARN, "444455556666", "777788889999", 1) }, entry.CauseNotBound, "not in 444455556666", "Nothing was done"},
+		{"another account", func(c *customers.Customer) { c.Account = "777788889999" }, entry.CauseNotBound, "not in 777788889999", "Nothing was done"},
+		{"a secret of another grant", func(c *customers.Customer) { c.SecretARN = strings.Replace(c.SecretARN, "migration", "nightly", 1) }, entry.CauseNotBound, "", "Nothing was done"},
+		{"a prefix that was never issued", func(c *customers.Customer) { c.Prefix = "other" }, entry.CauseNotBound, "", "Nothing was done"},
+		{"no permission on one's own secret", func(c *customers.Customer) { c.Kind, c.StaticSecretARN = customers.KindStatic, static }, entry.CauseUnreadable, "may not read", static},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			account, way, registry := provided(t)
+			c := registry["acme"]
+			tc.change(&c)
+			registry["acme"] = c
+			got := refusal(t, way, entry.Request{Customer: "acme"})
+			if got.Cause != tc.cause || !strings.Contains(got.Says, tc.says) || !strings.Contains(got.Next, tc.next) {
+				t.Errorf("%+v", got)
+			}
+			for _, call := range account.Calls() {
+				if call.Action == "AssumeRole" {
+					t.Errorf("tried %s", call.On)
+				}
+			}
+		})
+	}
+}
+
+func TestWhoIsNotKnownIsRefused(t *testing.T) {
+	account, way, _ := provided(t)
+	if got := refusal(t, way, entry.Request{Customer: "acne"}); got.Cause != entry.CauseUnknown || !strings.Contains(got.Says, "did you mean acme?") {
+		t.Errorf("%+v", got)
+	}
+	account.Revoke() // and the registry doesn't know yet
+	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseUnreadable || !strings.Contains(got.Next, "blue") {
+		t.Errorf("%+v", got)
+	}
+	way.Customers = nil
+	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseNoRegistry {
+		t.Errorf("%+v", got)
+	}
+	way.Who = func(context.Context) (entry.Base, error) { return entry.Base{}, errors.New("no EC2 IMDS role found") }
+	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseNobody {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhatTheCustomerWritesStaysText(t *testing.T) {
+	for _, s := range foreigntest.Strings("canary") {
+		_, way, registry := provided(t)
+		c := registry["acme"]
+		c.State, c.Reason, c.RevokedBy, c.StackVersion = customers.StateRevoked, s, s, s
+		registry["acme"] = c
+		if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseRevoked {
+			t.Errorf("%q: %+v", s, got)
+		}
+	}
+}
+
+func TestSessionNames(t *testing.T) {
+	long := strings.Repeat("x", 80)
+	for _, tc := range [][3]string{
+		{"jdoe", "", "jdoe"}, {"jdoe", "INC-812", "jdoe=INC-812"}, {"jdoe", "a b\n$(c)", "jdoe=a-b-c"}, {"confirm-me", "", "as-confirm-me"},
+		{long, "why", long[:40] + "=why"}, {"jdoe", long, ("jdoe=" + long)[:64]}, {"jdoe", "…", "jdoe"},
+	} {
+		if got := entry.SessionName(tc[0], tc[1]); got != tc[2] {
+			t.Errorf("SessionName(%q, %q) = %q, want %q", tc[0], tc[1], got, tc[2])
+		}
+	}
+	for arn, want := range map[string]string{
+		"arn:aws:iam::111122223333:user/ops/jdoe": "jdoe", "arn:aws:sts::111122223333:assumed-role/Engineers/j doe": "j-doe",
+		"arn:aws:iam::111122223333:root": "arn-aws-iam-111122223333-root", "": "countersign",
+	} {
+		if got := entry.Engineer(arn); got != want {
+			t.Errorf("Engineer(%q) = %q, want %q", arn, got, want)
+		}
+	}
+}
