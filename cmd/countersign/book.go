@@ -16,11 +16,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/countersign/countersign/internal/aws/dynamodb"
 	"github.com/countersign/countersign/internal/customers"
 )
 
 // freshCopy is how old a copy of the registry may be that lists and completions show. An entry always reads its own row anew.
 const freshCopy = 5 * time.Minute
+
+// registryTable is the registry that the stack CustomerAccess makes.
+const registryTable = "countersign-customers"
 
 // book is the registry with a copy of it on this machine, for what needs no network: lists, parts of names, completion. The copy
 // holds what the registry holds: no external ID.
@@ -30,25 +34,22 @@ type book struct {
 	now              func() time.Time
 }
 
-// openBook is the registry that is named, or configured; nil: none is.
-func (c *cli) openBook(cfg aws.Config, named string) (*book, error) {
-	named = cmp.Or(named, c.env("COUNTERSIGN_CUSTOMERS"))
-	if named == "" {
-		return nil, nil
-	}
+// openBook is the registry that is named, or configured.
+func (c *cli) openBook(cfg aws.Config, named string) *book {
 	b := c.closedBook(named)
-	if b.Reader != nil {
-		return b, nil
+	if b.Reader == nil {
+		b.Reader = dynamodb.New(cfg, c.registryName(named))
 	}
-	return nil, fail(exitInput, "A file *.json is one.", "%.80q is no registry of customers", named)
+	return b
 }
 
-// closedBook is what needs no credentials: the copy, and a registry that is a file; nil: none is named.
+func (c *cli) registryName(named string) string {
+	return cmp.Or(named, c.env("COUNTERSIGN_CUSTOMERS"), registryTable)
+}
+
+// closedBook is what needs no credentials: the copy, and a registry that is a file.
 func (c *cli) closedBook(named string) *book {
-	named = cmp.Or(named, c.env("COUNTERSIGN_CUSTOMERS"))
-	if named == "" {
-		return nil
-	}
+	named = c.registryName(named)
 	b := &book{now: c.now}
 	if strings.HasSuffix(named, ".json") {
 		b.Reader = customersFile(named)

@@ -29,14 +29,6 @@ const manyNames = 10
 // find says who is meant by a name, a part of one, an account or a role's ARN.
 func (c *cli) find(ctx context.Context, w wayIn, word string) (target, error) {
 	isARN := strings.HasPrefix(word, "arn:")
-	switch {
-	case w.book == nil && isARN:
-		return target{roleARN: word}, nil
-	case w.book == nil && w.inside == nil:
-		return target{}, fail(exitInput, "--customers or COUNTERSIGN_CUSTOMERS names it; a role's ARN needs none.", "no registry of customers is configured")
-	case w.book == nil:
-		return target{name: word}, nil // the door knows
-	}
 	rows, _, err := w.book.Rows(ctx, false)
 	if err != nil {
 		if customers.CheckName(word) == nil {
@@ -166,7 +158,7 @@ func (c *cli) idOf(t target, f idFlags, args []string) (target, error) {
 func (c *cli) completeCustomers(f *wayFlags) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		b := c.closedBook(f.customers)
-		if b == nil || len(args) > 0 {
+		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		rows, _ := b.read()

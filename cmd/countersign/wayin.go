@@ -24,7 +24,7 @@ type wayFlags struct {
 }
 
 func (f *wayFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.customers, "customers", "", "registry of customers: a table, or a file *.json")
+	cmd.Flags().StringVar(&f.customers, "customers", "", "registry of customers: a DynamoDB table, or a file *.json")
 	cmd.Flags().StringVar(&f.profile, "profile", "", "profile of AWS with your own credentials")
 	cmd.Flags().StringVar(&f.region, "region", "", "Region of AWS, instead of the profile's")
 }
@@ -53,11 +53,9 @@ func (f entryFlags) request(t target) entry.Request {
 // wayIn is how accounts are entered from here.
 type wayIn struct {
 	visit.Enterer
-	book   *book         // the registry; nil: none is configured
-	region string        // of one's own configuration
-	inside *visit.Dir    // the customer's shell that this is; nil: none
-	base   func() string // what tells one's own credentials from others', for a cache
-	config aws.Config    // one's own; empty inside
+	book   *book
+	region string     // of one's own configuration
+	inside *visit.Dir // the customer's shell that this is; nil: none
 }
 
 // way finds it: from one's own credentials, or where this shell is in a customer's account, through the door that opened it. That
@@ -74,21 +72,15 @@ func (c *cli) way(ctx context.Context, f wayFlags) (wayIn, error) {
 	if err != nil {
 		return wayIn{}, err
 	}
-	b, err := c.openBook(cfg, f.customers)
-	if err != nil {
-		return wayIn{}, err
-	}
+	b := c.openBook(cfg, f.customers)
 	w := &entry.Way{
-		Client: provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}), Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
+		Customers: b, Client: provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}), Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
 		Who: func(ctx context.Context) (entry.Base, error) {
 			account, arn, err := sts.New(cfg).Caller(ctx)
 			return entry.Base{Account: account, ARN: arn}, err
 		},
 	}
-	if b != nil {
-		w.Customers = b
-	}
-	return wayIn{Enterer: w, book: b, region: cfg.Region, config: cfg}, nil
+	return wayIn{Enterer: w, book: b, region: cfg.Region}, nil
 }
 
 // base is one's own configuration: the flags', the environment's, or what creds load remembered.

@@ -119,12 +119,11 @@ func (c *cli) whoami(ctx context.Context, f wayFlags) (identity, error) {
 		}
 		return who, nil
 	}
-	if b := c.closedBook(f.customers); b != nil { // credentials of a customer's, got by export
-		rows, _ := b.read()
-		for _, r := range rows {
-			if r.Account == account && strings.Contains(arn, ":assumed-role/"+r.RoleARN[strings.LastIndexByte(r.RoleARN, '/')+1:]+"/") {
-				who.Side, who.Customer, who.Kind = sideCustomer, r.Name, string(r.Kind)
-			}
+	rows, _ := c.closedBook(f.customers).read()
+	for _, r := range rows { // credentials of a customer's, got by export
+		if r.Account == account && strings.Contains(arn, ":assumed-role/"+r.RoleARN[strings.LastIndexByte(r.RoleARN, '/')+1:]+"/") {
+			who.Side, who.Customer, who.Kind = sideCustomer, r.Name, string(r.Kind)
+			break
 		}
 	}
 	return who, nil
@@ -140,7 +139,8 @@ func (who identity) text(now time.Time) string {
 	if who.Kind == string(customers.KindStatic) || who.Kind == string(customers.KindNone) {
 		name += ", " + who.Kind
 	}
-	b.head(who.Side, name+", "+printable(who.ARN[strings.LastIndexByte(who.ARN, ':')+1:]))
+	b.head(who.Side, name)
+	b.row("as", printable(who.ARN[strings.LastIndexByte(who.ARN, ':')+1:]))
 	you := printable(who.Engineer)
 	if who.Known {
 		you += " (source identity)"

@@ -80,7 +80,7 @@ type Secrets interface {
 
 // Way leads from the provider's own credentials into customers' accounts.
 type Way struct {
-	Customers customers.Reader // nil: there is no registry, and only ARNs can be entered
+	Customers customers.Reader
 	Client    *provider.Client // with the provider's own credentials
 	Secrets   Secrets
 	Who       func(ctx context.Context) (Base, error) // GetCallerIdentity
@@ -113,12 +113,12 @@ func (w *Way) Enter(ctx context.Context, r Request, progress func(string)) (Open
 
 // Find reads a customer that may be entered, by its name.
 func (w *Way) Find(ctx context.Context, name string) (customers.Customer, error) {
-	if w.Customers == nil {
-		return customers.Customer{Name: name}, errNoRegistry
-	}
 	c, err := w.Customers.Get(ctx, name)
-	if err != nil {
+	switch {
+	case errors.Is(err, customers.ErrUnknown):
 		return customers.Customer{Name: name}, err
+	case err != nil:
+		return customers.Customer{Name: name}, fmt.Errorf("%w: %w", errRegistry, err)
 	}
 	if err := c.MayEnter(); err != nil {
 		return c, err
@@ -233,6 +233,6 @@ func SessionName(engineer, reason string) string {
 }
 
 var (
-	errNoRegistry = errors.New("no registry of customers is configured")
-	errStatic     = errors.New("your own secret with the external ID can't be read")
+	errRegistry = errors.New("the registry of customers can't be read")
+	errStatic   = errors.New("your own secret with the external ID can't be read")
 )

@@ -35,6 +35,12 @@ func (r rows) All(context.Context) (all []customers.Customer, _ error) {
 	return all, nil
 }
 
+type broken struct{ rows }
+
+func (broken) Get(context.Context, string) (customers.Customer, error) {
+	return customers.Customer{}, errors.New("no such table")
+}
+
 type secrets map[string]string
 
 func (s secrets) SecretString(_ context.Context, arn string) (string, error) {
@@ -164,7 +170,7 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseUnreadable || !strings.Contains(got.Next, "blue") {
 		t.Errorf("%+v", got)
 	}
-	way.Customers = nil
+	way.Customers = broken{}
 	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseNoRegistry {
 		t.Errorf("%+v", got)
 	}

@@ -21,7 +21,7 @@ type Cause string
 // The causes.
 const (
 	CauseUnknown     Cause = "unknown"      // no such customer
-	CauseNoRegistry  Cause = "no registry"  // nothing says where the registry is
+	CauseNoRegistry  Cause = "no registry"  // it can't be read
 	CauseNotAccepted Cause = "not accepted" // invited or pending
 	CauseNotBound    Cause = "not bound"    // what was read is not what was accepted
 	CauseRevoked     Cause = "revoked"
@@ -66,8 +66,6 @@ func refuse(err error, c customers.Customer, base Base, now time.Time) error {
 	switch {
 	case errors.Is(err, customers.ErrUnknown):
 		return set(CauseUnknown, "countersign list customers shows all of them.", "%s", foreign.Text(err.Error()))
-	case errors.Is(err, errNoRegistry):
-		return set(CauseNoRegistry, "--customers or COUNTERSIGN_CUSTOMERS names it; a role's ARN needs none.", "%s", err)
 	case errors.Is(err, customers.ErrRevoked):
 		return set(CauseRevoked, askToRestore(c), "%s", revoked(c))
 	case errors.Is(err, customers.ErrExpired):
@@ -80,6 +78,8 @@ func refuse(err error, c customers.Customer, base Base, now time.Time) error {
 		return set(CauseClock, "Set the clock: AWS takes requests within 5 minutes of its own.", "AWS takes no request of this machine's time, %s", now.UTC().Format(time.RFC3339))
 	case slices.Contains(ended, code):
 		return set(CauseNobody, "countersign creds load", "your own credentials have ended (%s)", code)
+	case errors.Is(err, errRegistry):
+		return set(CauseNoRegistry, "--customers or COUNTERSIGN_CUSTOMERS names it, --region says where; you need dynamodb:BatchGetItem and dynamodb:Query on it.", "%s", foreign.Text(err.Error()))
 	case base.ARN == "" && code == "":
 		return set(CauseNobody, "countersign creds load", "you have no AWS credentials, or AWS can't be reached: %s", foreign.Text(lastOf(err)))
 	case errors.Is(err, provider.ErrUnread), errors.Is(err, errStatic):

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/countersign/countersign/internal/sandbox"
+)
+
+// ownKey is the access key of the provider's own credentials.
+const ownKey = "AKIAIOSFODNN7EXAMPLE"
+
+// customersSide is a sandbox with what the sandbox doesn't know, S3, EKS, IAM's lists and the sign-in, that notes whose key each
+// call was signed with.
+type customersSide struct {
+	*sandbox.Server
+	url string
+
+	mu       sync.Mutex
+	calls    []string
+	sessions map[string]string // access key → whose
+	foreign  string            // what somebody in the account wrote: bucket names, role paths, an error's text
+	broken   string            // an error's code that STS answers one's own calls with
+}
+
+var (
+	keyForm    = regexp.MustCompile(`Credential=([^/]+)/[0-9]{8}/[a-z0-9-]+/([a-z0-9-]+)/`)
+	issuedForm = regexp.MustCompile(`<AccessKeyId>([^<]+)</AccessKeyId>`)
+)
+
+func newCustomersSide(t testing.TB, url string) *customersSide {
+	server, err := sandbox.New(sandbox.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &customersSide{Server: server, url: url, sessions: map[string]string{ownKey: "PROVIDER"}}
+}
+
+func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := keyForm.FindStringSubmatch(r.Header.Get("Authorization"))
+	if m == nil && r.URL.Path == "/federation" {
+		s.calls = append(s.calls, "federation "+r.URL.Query().Get("Action"))
+		_, _ = io.WriteString(w, `{"SigninToken":"TOKEN"}`)
+		return
+	}
+	if m == nil {
+		s.Server.ServeHTTP(w, r)
+		return
+	}
+	service, who := m[2], s.sessions[m[1]]
+	call := service
+	switch {
+	case service == "secretsmanager":
+		call = "GetSecretValue " + regexp.MustCompile(`countersign/[a-z]+|static/[a-z]+`).FindString(string(body))
+	case service == "sts" || service == "iam":
+		call = regexp.MustCompile(`Action=([A-Za-z]+)`).FindStringSubmatch(string(body))[1]
+		if role := regexp.MustCompile(`ServiceProvider-[a-z]+`).FindString(string(body)); role != "" {
+			call += " " + role
+		}
+	}
+	s.calls = append(s.calls, who+": "+call)
+	switch {
+	case s.broken != "" && who == "PROVIDER" && service == "sts":
+		xmlError(w, http.StatusForbidden, s.broken, "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"+s.foreign)
+	case service == "s3":
+		_, _ = fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name><CreationDate>2026-01-02T03:04:05.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`, xmlText("acme-data"+s.foreign))
+	case service == "eks":
+		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal.amazon.com/")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, `{"message":%q}`, "not authorized to perform: eks:ListClusters "+s.foreign)
+	case strings.HasPrefix(call, "ListRoles"):
+		_, _ = fmt.Fprintf(w, `<ListRolesResponse><ListRolesResult><IsTruncated>false</IsTruncated><Roles><member><RoleName>ServiceProvider-migration</RoleName><Path>%s</Path><Arn>arn:aws:iam::444455556666:role/x</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate></member></Roles></ListRolesResult></ListRolesResponse>`, xmlText("/countersign/"+s.foreign))
+	case strings.HasPrefix(call, "ListAccountAliases"):
+		_, _ = fmt.Fprintf(w, `<ListAccountAliasesResponse><ListAccountAliasesResult><IsTruncated>false</IsTruncated><AccountAliases><member>%s</member></AccountAliases></ListAccountAliasesResult></ListAccountAliasesResponse>`, xmlText("acme-prod"+s.foreign))
+	default:
+		answer := &recorder{ResponseWriter: w}
+		s.Server.ServeHTTP(answer, r)
+		if key := issuedForm.FindStringSubmatch(answer.body.String()); key != nil {
+			s.sessions[key[1]] = "session of " + strings.TrimPrefix(call, "AssumeRole ")
+		}
+	}
+}
+
+type recorder struct {
+	http.ResponseWriter
+	body strings.Builder
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	_, _ = r.body.Write(b)
+	return r.ResponseWriter.Write(b)
+}
+
+func xmlError(w http.ResponseWriter, status int, code, message string) {
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>`, code, xmlText(message))
+}
+
+// xmlText is text as XML can carry it: other control characters have no form there.
+func xmlText(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '<', r == '>', r == '&', r == '\r', r == '\n', r == '\t':
+			_, _ = fmt.Fprintf(&b, "&#%d;", r)
+		case r >= 0x20 && r != 0xfffe && r != 0xffff:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// seen are the calls since the last time.
+func (s *customersSide) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := s.calls
+	s.calls = nil
+	return calls
+}
