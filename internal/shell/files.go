@@ -22,7 +22,7 @@ VARIABLES
 __countersign_before=
 __countersign_prompt() {
   local code=$? line
-  line=$(PROMPT 2>/dev/null) || line='CUSTOMER ?'
+  line=$(PRINT 2>/dev/null) || line='CUSTOMER ?'
   PS1=${PS1#"$__countersign_before"}
   __countersign_before="[$line] "
   [ -n "$NO_COLOR" ] || __countersign_before="\[\e[REDm\][$line]\[\e[0m\] "
@@ -34,7 +34,7 @@ if [ "${BASH_VERSINFO[0]}" -gt 5 ] || [ "${BASH_VERSINFO[0]}" -eq 5 ] && [ "${BA
 else
   PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND; }__countersign_prompt"
 fi
-`, "KEEP", p.keep("|"), "VARIABLES", strings.TrimSpace(p.each(export)), "PROMPT", words(p.Prompt, quoteShell), "RED", red)
+`, "KEEP", p.keep("|"), "VARIABLES", strings.TrimSpace(p.each(export)), "PRINT", words(p.Prompt, quoteShell), "RED", red)
 }
 
 const zshenv = `# Written by countersign for this shell alone.
@@ -88,7 +88,7 @@ function __countersign_status
 end
 function fish_prompt
   set --local code $status
-  set --local line (PROMPT 2>/dev/null); or set line 'CUSTOMER ?'
+  set --local line (PRINT 2>/dev/null); or set line 'CUSTOMER ?'
   if test -n "$NO_COLOR"
     printf '[%s] ' "$line"
   else
@@ -103,7 +103,7 @@ function fish_prompt
 end
 `, "KEEP", quoteFishes(p.keep(" ")), "VARIABLES", strings.TrimSpace(p.each(func(name, value string) string {
 		return "set --global --export " + name + " " + quoteFish(value)
-	})), "PROMPT", words(p.Prompt, quoteFish), "RED", red)
+	})), "PRINT", words(p.Prompt, quoteFish), "RED", red)
 }
 
 // quoteFishes quotes patterns, which fish would expand as file names.
@@ -123,11 +123,11 @@ foreach ($v in Get-ChildItem Env:AWS_*) {
 VARIABLES
 $global:__countersignOwn = $function:prompt
 function global:prompt {
-  $line = & PROMPT 2>$null
+  $line = & PRINT 2>$null
   if (-not $?) { $line = 'CUSTOMER ?' }
   "[$line] " + (& $global:__countersignOwn)
 }
 `, "KEEP", strings.Join(patterns, ", "), "VARIABLES", strings.TrimSpace(p.each(func(name, value string) string {
 		return "$env:" + name + " = " + quotePowerShell(value)
-	})), "PROMPT", words(p.Prompt, quotePowerShell))
+	})), "PRINT", words(p.Prompt, quotePowerShell))
 }

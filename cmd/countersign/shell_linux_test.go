@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shells are those that sudo is tried with, and what a person's own files of them say: a prompt, and variables that lead elsewhere.
+var shells = []struct {
+	name  string
+	files map[string]string
+	code  string // of the last command
+}{
+	{"bash", map[string]string{".bashrc": "PS1='MINE> '\nexport AWS_PROFILE=elsewhere AWS_ACCESS_KEY_ID=AKIAELSEWHERE AWS_SECRET_ACCESS_KEY=x\nMINE=read\nPROMPT_COMMAND='MINE2=read'\n"}, "$?"},
+	{"zsh", map[string]string{
+		".zshenv":    "export ZDOTDIR=$HOME/zsh MINE2=read\n",
+		"zsh/.zshrc": "PROMPT='MINE> '\nexport AWS_PROFILE=elsewhere AWS_ACCESS_KEY_ID=AKIAELSEWHERE AWS_SECRET_ACCESS_KEY=x\nMINE=read\n",
+	}, "$?"},
+	{"fish", map[string]string{
+		".local/share/fish/generated_completions/none.fish": "", // or fish makes them, for minutes
+		".config/fish/config.fish":                          "function fish_prompt; echo -n 'MINE> '; end\nset -gx AWS_PROFILE elsewhere\nset -gx AWS_ACCESS_KEY_ID AKIAELSEWHERE\nset -gx AWS_SECRET_ACCESS_KEY x\nset -U AWS_SESSION_TOKEN x\nset MINE read\nset MINE2 read\n",
+	}, "$status"},
+	{"sh", nil, "$?"},
+}
+
+// screen is a terminal with a program on it.
+type screen struct {
+	t      *testing.T
+	person *os.File
+	cmd    *exec.Cmd
+	from   int // what expect has not looked at yet
+
+	mu  sync.Mutex
+	raw strings.Builder
+}
+
+func (s *screen) seen() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.raw.String()
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|\x1b[\]P][^\x07\x1b]*(\x07|\x1b\\)|\x1b[=>()][0B]?|\r`)
+
+func startScreen(t *testing.T, env map[string]string, name string, args ...string) *screen {
+	person, program := openTerminal(t)
+	cmd := exec.Command(name, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+	for key, value := range env {
+		cmd.Env = append(cmd.Env, key+"="+value)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, person: person, cmd: cmd}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := person.Read(buf)
+			s.mu.Lock()
+			s.raw.Write(buf[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *screen) typed(text string) {
+	s.t.Helper()
+	if _, err := s.person.WriteString(text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// expect reads until a text stands on the screen that stood there not before.
+func (s *screen) expect(text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		plain := escapes.ReplaceAllString(s.seen(), "")
+		if at := strings.Index(plain[min(s.from, len(plain)):], text); at >= 0 {
+			s.from += at + len(text)
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%q isn't on the screen:\n%s\n%q", text, plain, s.seen())
+		}
+	}
+}
+
+// ends waits for the program's end.
+func (s *screen) ends(code int) {
+	s.t.Helper()
+	_ = s.cmd.Wait()
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
+		s.t.Errorf("ended with %d, want %d", got, code)
+	}
+}
+
+func TestSudoOpensAPersonsOwnShell(t *testing.T) {
+	tried := 0
+	for _, sh := range shells {
+		path, err := exec.LookPath(sh.name)
+		if err != nil {
+			if sh.name == "bash" || sh.name == "sh" || os.Getenv("COUNTERSIGN_ALL_SHELLS") != "" {
+				t.Errorf("%s isn't installed", sh.name)
+			}
+			t.Logf("%s isn't installed: not tried", sh.name)
+			continue
+		}
+		tried++
+		t.Run(sh.name, func(t *testing.T) {
+			home := t.TempDir()
+			_, env := serveCustomers(t, home)
+			for name, content := range sh.files {
+				file := filepath.Join(home, name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			prompt, mine := func(who string) string { return "[CUSTOMER " + who + " 4444…6666 59m] MINE> " }, "m:readread"
+			if sh.name == "sh" { // its prompt stands
+				prompt, mine = func(who string) string { return "[CUSTOMER " + who + " 4444…6666] $ " }, "m:"
+			}
+			env["SHELL"], env["TMPDIR"] = path, filepath.Join(home, "tmp")
+			if err := os.Mkdir(env["TMPDIR"], 0o700); err != nil {
+				t.Fatal(err)
+			}
+			s := startScreen(t, env, "countersign", "sudo", "acme", "--reason", "INC-812")
+			s.expect("acme (444455556666), role ServiceProvider-migration, as Engineers-sandbox=INC-812")
+			s.expect(prompt("acme"))
+			s.typed("countersign whoami\n")
+			s.expect("CUSTOMER    acme 444455556666")
+			s.expect(prompt("acme"))
+			s.typed("echo \"p:$AWS_PROFILE k:$AWS_ACCESS_KEY_ID t:$AWS_SESSION_TOKEN m:$MINE$MINE2\"\n")
+			s.expect("p: k: t: " + mine)
+			s.typed("sh -c 'exit 3'\n")
+			s.expect(prompt("acme"))
+			s.typed("echo code:" + sh.code + "\n")
+			s.expect("code:3")
+			s.typed("sleep 30\n")
+			time.Sleep(300 * time.Millisecond)
+			s.typed("\x03") // Ctrl-C ends what runs, and not the shell
+			s.expect(prompt("acme"))
+			s.typed("countersign sudo umbrella\n")
+			s.expect(prompt("umbrella"))
+			s.typed("countersign whoami\n")
+			s.expect("CUSTOMER    umbrella")
+			s.typed("exit\n")
+			s.expect("Back from umbrella: CUSTOMER acme")
+			s.expect(prompt("acme"))
+			s.typed("exit 5\n")
+			s.expect("Back from acme: PROVIDER 111122223333")
+			s.ends(5)
+			if left, err := filepath.Glob(filepath.Join(env["TMPDIR"], "countersign-*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v %v", left, err)
+			}
+		})
+	}
+	if tried < 2 {
+		t.Errorf("%d shells were tried", tried)
+	}
+}
+
+// In colour the words are the same.
+func TestThePromptIsInWordsAndColour(t *testing.T) {
+	home := t.TempDir()
+	_, env := serveCustomers(t, home)
+	env["NO_COLOR"], env["SHELL"] = "", "/bin/bash"
+	s := startScreen(t, env, "countersign", "sudo", "acme")
+	s.expect("[CUSTOMER acme 4444…6666 59m]")
+	if !strings.Contains(s.seen(), "\x1b[1;97;41m[CUSTOMER acme 4444…6666 59m]\x1b[0m ") {
+		t.Errorf("%q", s.seen())
+	}
+	s.typed("exit\n")
+	s.ends(0)
+}
+
+func TestAnIDIsTypedUnseen(t *testing.T) {
+	home := t.TempDir()
+	side, env := serveCustomers(t, home)
+	writeRegistry(t, filepath.Join(home, "customers.json"))
+	env["SHELL"] = "/bin/bash"
+	id, err := side.FirstID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startScreen(t, env, "countersign", "assume", "arn:aws:iam::444455556666:role/countersign/ServiceProvider-migration")
+	s.expect("External ID (nothing: none): ")
+	s.typed(id.Reveal() + "\n")
+	s.expect("[CUSTOMER 4444…6666 59m]")
+	s.typed("exit\n")
+	s.ends(0)
+	if strings.Contains(s.seen(), id.Reveal()[8:]) {
+		t.Error("the external ID is on the screen")
+	}
+}
