@@ -54,7 +54,7 @@ countersign explain`,
 	in(forOperator, newGrantsCommand(c), newShowCommand(c), newHistoryCommand(c), newRotateCommand(c), newConfirmCommand(c), newPauseCommand(c), newResumeCommand(c),
 		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c), newNotifyCommand(c), newDeliveriesCommand(c), newEventsCommand(c), newDoctorCommand(c))
 	in(forProvider, newSudoCommand(c), newExecCommand(c), newConsoleCommand(c), newExportCommand(c), newCredentialProcessCommand(c), newWhoamiCommand(c), newListCommand(c),
-		newPromptCommand(c), newCustomersCommand(c), newVerifyCommand(c), newSandboxCommand(c), newTriggerCommand(c))
+		newCredsCommand(c), newProfilesCommand(c), newPromptCommand(c), newCustomersCommand(c), newVerifyCommand(c), newSandboxCommand(c), newTriggerCommand(c))
 	in(forReviewer, newExplainCommand(c), newTrustCommand(c))
 	in(forAnyone, newDemoCommand(c), newVersionCommand(c))
 	root.InitDefaultCompletionCmd()

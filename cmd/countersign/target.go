@@ -89,13 +89,22 @@ func (c *cli) choose(word string, found []customers.Customer) (target, error) {
 	for i, f := range found {
 		c.tell("%3d  %s  %s  %s\n", i+1, f.Name, f.Account, printable(f.Grant))
 	}
-	c.tell("Which one? ")
+	number, err := c.askNumber("Which one? ", len(found))
+	if err != nil {
+		return target{}, err
+	}
+	return target{name: found[number].Name}, nil
+}
+
+// askNumber asks for one of so many lines, and gives its index.
+func (c *cli) askNumber(question string, of int) (int, error) {
+	c.tell("%s", question)
 	line, err := bufio.NewReader(c.stdin).ReadString('\n')
 	number := 0
-	if _, bad := fmt.Sscanf(line, "%d", &number); err != nil || bad != nil || number < 1 || number > len(found) {
-		return target{}, fail(exitRefused, "", "no customer was chosen")
+	if _, bad := fmt.Sscanf(line, "%d", &number); err != nil || bad != nil || number < 1 || number > of {
+		return 0, fail(exitRefused, "", "nothing was chosen")
 	}
-	return target{name: found[number-1].Name}, nil
+	return number - 1, nil
 }
 
 // idFlags say how an external ID comes in.
@@ -168,7 +177,7 @@ func (c *cli) completeCustomers(f *wayFlags) cobra.CompletionFunc {
 		var names []string
 		for _, r := range rows {
 			if strings.HasPrefix(r.Name, begun) {
-				names = append(names, r.Name+"\t"+r.Account+" "+string(r.State))
+				names = append(names, r.Name+"\t"+printable(r.Account+" "+string(r.State)))
 			}
 		}
 		slices.Sort(names)
