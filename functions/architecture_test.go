@@ -28,6 +28,9 @@ var layers = []struct {
 	{"internal/api", nil},
 	{"internal/metric", nil},
 	{"internal/foreign", nil},
+	{"internal/shell", nil},
+	{"internal/profiles", nil},
+	{"internal/signin", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},
@@ -58,6 +61,8 @@ var layers = []struct {
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
 		"internal/simtest", "internal/sandbox", "provider",
 	}},
+	{"internal/entry", []string{"events", "internal/trust", "internal/grant", "internal/customers", "internal/foreign", "provider"}},
+	{"internal/visit", []string{"events", "internal/trust", "internal/grant", "internal/customers", "internal/foreign", "provider", "internal/entry"}},
 	{"internal/simtest", []string{
 		"events", "internal/trust", "internal/grant", "internal/gate", "internal/outbox", "internal/deliver", "internal/metric", "internal/api", "internal/sim",
 		"functions/rotate", "functions/reconcile", "functions/revoke", "functions/operate", "functions/confirm", "functions/notify", "functions/internal/door",
@@ -132,6 +137,7 @@ var revealers = []string{
 	"internal/grant/plan.go: TrustWith",           // written into a trust policy
 	"internal/grant/secret.go: EncodeValue",       // written into the secret
 	"provider/client.go: assume",                  // handed to AWS, by the provider
+	"provider/client.go: assumeAs",                // handed to AWS, by the provider
 	"provider/file.go: Accept",                    // written into the provider's own file
 	"provider/file.go: Save",                      // the same
 }

@@ -23,9 +23,6 @@ import (
 // freshCopy is how old a copy of the registry may be that lists and completions show. An entry always reads its own row anew.
 const freshCopy = 5 * time.Minute
 
-// registryTable is the registry that the stack CustomerAccess makes.
-const registryTable = "countersign-customers"
-
 // book is the registry with a copy of it on this machine, for what needs no network: lists, parts of names, completion. The copy
 // holds what the registry holds: no external ID.
 type book struct {
@@ -44,7 +41,7 @@ func (c *cli) openBook(cfg aws.Config, named string) *book {
 }
 
 func (c *cli) registryName(named string) string {
-	return cmp.Or(named, c.env("COUNTERSIGN_CUSTOMERS"), registryTable)
+	return cmp.Or(named, c.env("COUNTERSIGN_CUSTOMERS"), defaultTable)
 }
 
 // closedBook is what needs no credentials: the copy, and a registry that is a file.

@@ -47,7 +47,10 @@ func serveCustomers(t testing.TB, dir string) (*customersSide, map[string]string
 			c.State, c.Reason, c.RevokedBy = customers.StateRevoked, "project ended", "arn:aws:sts::444455556666:assumed-role/ops/ines"
 		}),
 		other("over", func(c *customers.Customer) { elsewhere(c, "555566667777"); c.State = customers.StateExpired }),
-		other("openco", func(c *customers.Customer) { c.Kind = customers.KindNone }),
+		other("openco", func(c *customers.Customer) { c.Kind, c.Grant = customers.KindNone, "" }),
+		other("oldco", func(c *customers.Customer) {
+			c.Kind, c.Grant, c.SecretARN, c.StaticSecretARN = customers.KindStatic, "", "", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:static/oldco-AbCdEf"
+		}),
 	)
 	return side, map[string]string{
 		"AWS_ENDPOINT_URL": listener.URL, "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": ownKey, "AWS_SECRET_ACCESS_KEY": "example",

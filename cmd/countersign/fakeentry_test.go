@@ -71,6 +71,9 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.broken != "" && who == "PROVIDER" && service == "sts":
 		xmlError(w, http.StatusForbidden, s.broken, "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"+s.foreign)
+	case call == "GetSecretValue static/oldco":
+		id, _ := s.FirstID()
+		_, _ = fmt.Fprintf(w, `{"ARN":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:static/oldco-AbCdEf","SecretString":%q,"VersionId":"v","VersionStages":["AWSCURRENT"],"CreatedDate":1.7e9}`, id.Reveal())
 	case service == "s3":
 		_, _ = fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name><CreationDate>2026-01-02T03:04:05.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`, xmlText("acme-data"+s.foreign))
 	case service == "eks":

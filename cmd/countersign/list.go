@@ -147,7 +147,7 @@ registry. An entry always does.`,
 		if c.json {
 			return writeJSON(c.stdout, shown)
 		}
-		_, err = io.WriteString(c.stdout, c.customerTable(shown))
+		_, err = io.WriteString(c.stdout, customerTable(shown, len(rows), c.now()))
 		return err
 	}
 	return cmd
@@ -164,23 +164,4 @@ func (c *cli) readingBook(ctx context.Context, f wayFlags, anew bool) (*book, er
 		return nil, err
 	}
 	return w.book, nil
-}
-
-func (c *cli) customerTable(rows []customers.Customer) string {
-	if len(rows) == 0 {
-		return "No such customers.\n"
-	}
-	now := c.now()
-	out := [][]string{{"CUSTOMER", "ACCOUNT", "STATE", "GRANT", "ROTATED"}}
-	for _, r := range rows {
-		rotated := "-"
-		switch {
-		case r.Kind == customers.KindStatic, r.Kind == customers.KindNone:
-			rotated = string(r.Kind)
-		case !r.Rotated.IsZero():
-			rotated = roughly(now.Sub(r.Rotated)) + " ago"
-		}
-		out = append(out, []string{printable(r.Name), printable(r.Account), strings.ToUpper(printable(string(r.State))), cmp.Or(printable(r.Grant), "-"), rotated})
-	}
-	return table(out)
 }
