@@ -56,7 +56,7 @@ func serveCustomers(t testing.TB, dir string) (*customersSide, map[string]string
 		"AWS_ENDPOINT_URL": listener.URL, "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": ownKey, "AWS_SECRET_ACCESS_KEY": "example",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": filepath.Join(dir, "aws-config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "aws-credentials"),
 		"COUNTERSIGN_CUSTOMERS": filepath.Join(dir, "customers.json"), "HOME": dir, "XDG_CACHE_HOME": filepath.Join(dir, ".cache"), "XDG_CONFIG_HOME": filepath.Join(dir, ".config"),
-		"XDG_RUNTIME_DIR": "", "NO_COLOR": "1", "TERM": "xterm", "COUNTERSIGN_VISIT": "",
+		"XDG_RUNTIME_DIR": "", "NO_COLOR": "1", "TERM": "xterm", "COUNTERSIGN_VISIT": "", "COUNTERSIGN_CACHE": "off", "COUNTERSIGN_CACHE_PASSPHRASE": "", "DBUS_SESSION_BUS_ADDRESS": "",
 	}
 }
 

@@ -159,7 +159,7 @@ func (c *cli) readingBook(ctx context.Context, f wayFlags, anew bool) (*book, er
 	if _, at := b.read(); b.Reader != nil || !anew && c.now().Sub(at) < freshCopy {
 		return b, nil
 	}
-	w, err := c.way(ctx, f)
+	w, err := c.way(ctx, f, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ countersign sudo arn:aws:iam::444455556666:role/ServiceProvider-migration`,
 		ValidArgsFunction: c.completeCustomers(&f.wayFlags),
 	}
 	f.add(cmd)
+	f.anew = true
 	ids.add(cmd)
 	cmd.Flags().StringVar(&program, "shell", "", "the shell, instead of $SHELL")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -87,7 +88,11 @@ func (c *cli) sudo(ctx context.Context, f entryFlags, ids idFlags, args []string
 
 // enter opens a session for a command's arguments.
 func (c *cli) enter(ctx context.Context, f entryFlags, ids idFlags, args []string, p progress) (wayIn, entry.Request, entry.Opened, error) {
-	w, err := c.way(ctx, f.wayFlags)
+	var keep entry.Keep
+	if !f.anew && c.env(visit.Variable) == "" {
+		keep = c.keep(p.quiet)
+	}
+	w, err := c.way(ctx, f.wayFlags, keep)
 	if err != nil {
 		return w, entry.Request{}, entry.Opened{}, err
 	}

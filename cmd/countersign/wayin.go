@@ -34,6 +34,7 @@ type entryFlags struct {
 	wayFlags
 	reason   string
 	patience time.Duration
+	anew     bool // a session of its own, kept nowhere
 }
 
 func (f *entryFlags) add(cmd *cobra.Command) {
@@ -60,7 +61,7 @@ type wayIn struct {
 
 // way finds it: from one's own credentials, or where this shell is in a customer's account, through the door that opened it. That
 // account's credentials never open anything.
-func (c *cli) way(ctx context.Context, f wayFlags) (wayIn, error) {
+func (c *cli) way(ctx context.Context, f wayFlags, keep entry.Keep) (wayIn, error) {
 	if path := c.env(visit.Variable); path != "" {
 		dir := visit.Dir{Path: path}
 		if _, err := dir.Facts(); err != nil {
@@ -74,7 +75,7 @@ func (c *cli) way(ctx context.Context, f wayFlags) (wayIn, error) {
 	}
 	b := c.openBook(cfg, f.customers)
 	w := &entry.Way{
-		Customers: b, Client: provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}), Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
+		Customers: b, Keep: keep, Client: provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}), Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
 		Who: func(ctx context.Context) (entry.Base, error) {
 			account, arn, err := sts.New(cfg).Caller(ctx)
 			return entry.Base{Account: account, ARN: arn}, err

@@ -78,6 +78,13 @@ type Secrets interface {
 	SecretString(ctx context.Context, secretARN string) (string, error)
 }
 
+// Keep keeps sessions for a while, sealed. Nothing depends on it.
+type Keep interface {
+	Get(name string) ([]byte, bool)
+	Put(name string, content []byte) error
+	Drop(name string) error
+}
+
 // Way leads from the provider's own credentials into customers' accounts.
 type Way struct {
 	Customers customers.Reader
@@ -86,6 +93,7 @@ type Way struct {
 	Who       func(ctx context.Context) (Base, error) // GetCallerIdentity
 	Now       func() time.Time
 	Wait      func(context.Context, time.Duration) error
+	Keep      Keep // nil: each entry is a new session
 }
 
 // Enter opens a session. Its errors are Refusals. progress is told what is waited for.
@@ -99,15 +107,20 @@ func (w *Way) Enter(ctx context.Context, r Request, progress func(string)) (Open
 	}
 	c, err := w.Find(ctx, r.Customer)
 	if err != nil {
+		w.drop(r.Customer)
 		return Opened{}, refuse(err, c, base, w.Now())
 	}
 	p := w.person(base, r, progress)
+	if kept, ok := w.kept(c, base, p.SessionName); ok {
+		return kept, nil
+	}
 	got, err := w.open(ctx, c, p)
 	if err != nil {
 		return Opened{}, refuse(err, c, base, w.Now())
 	}
 	v := w.visit(base, r, p, got)
 	v.Customer, v.Account, v.RoleARN, v.Kind, v.Region = c.Name, c.Account, c.RoleARN, kindOf(c), customers.RegionOf(c.SecretARN)
+	w.keep(Opened{v, got.Credentials})
 	return Opened{v, got.Credentials}, nil
 }
 

@@ -211,3 +211,51 @@ func TestSessionNames(t *testing.T) {
 		}
 	}
 }
+
+// shelf keeps in memory.
+type shelf map[string][]byte
+
+func (s shelf) Get(name string) ([]byte, bool)        { b, ok := s[name]; return b, ok }
+func (s shelf) Put(name string, content []byte) error { s[name] = content; return nil }
+func (s shelf) Drop(name string) error                { delete(s, name); return nil }
+
+func TestAKeptSessionIsThePersonsAndTheRegistrysWord(t *testing.T) {
+	_, way, registry := provided(t)
+	kept := shelf{}
+	way.Keep = kept
+	enter := func(reason string) string {
+		t.Helper()
+		got, err := way.Enter(t.Context(), entry.Request{Customer: "acme", Reason: reason}, nil)
+		if err != nil || !got.Credentials.HasKeys() || time.Until(got.Credentials.Expires) < 50*time.Minute {
+			t.Fatalf("%v: %+v", err, got.Visit)
+		}
+		return got.Credentials.AccessKeyID
+	}
+	first := enter("INC-812")
+	if again := enter("INC-812"); again != first {
+		t.Error("a session that still lasts was opened anew")
+	}
+	if other := enter("INC-813"); other == first {
+		t.Error("another reason has the same session")
+	}
+	first = enter("INC-812")
+	now := time.Now()
+	way.Now = func() time.Time { return now.Add(51 * time.Minute) }
+	if later, err := way.Enter(t.Context(), entry.Request{Customer: "acme", Reason: "INC-812"}, nil); err != nil || later.Credentials.AccessKeyID == first {
+		t.Errorf("a session that ends in nine minutes was given: %v", err)
+	}
+	way.Now = time.Now
+	first = enter("INC-812")
+	way.Who = func(context.Context) (entry.Base, error) {
+		return entry.Base{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/Engineers-sandbox/other"}, nil
+	}
+	if enter("INC-812") == first {
+		t.Error("somebody else has the same session")
+	}
+	c := registry["acme"]
+	c.State = customers.StateRevoked
+	registry["acme"] = c
+	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseRevoked || len(kept) != 0 {
+		t.Errorf("%+v, kept %d", got, len(kept))
+	}
+}
