@@ -20,10 +20,10 @@ type sideKey struct{}
 
 // serveCustomers is a provider's surroundings: customers' accounts, and a registry in a file.
 func serveCustomers(t testing.TB, dir string) (*customersSide, map[string]string) {
-	side := &customersSide{}
+	var side *customersSide
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { side.ServeHTTP(w, r) }))
 	t.Cleanup(listener.Close)
-	*side = *newCustomersSide(t, listener.URL) //nolint:govet // it isn't in use yet
+	side = newCustomersSide(t, listener.URL)
 	f := side.Facts(context.Background())
 	acme := customers.Customer{
 		Name: "acme", Account: f.Account, RoleARN: f.RoleARN, Grant: f.Grant, Prefix: f.Prefix, SecretARN: f.SecretARN,

@@ -58,10 +58,10 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	service, who := m[2], s.sessions[m[1]]
 	call := service
-	switch {
-	case service == "secretsmanager":
+	switch service {
+	case "secretsmanager":
 		call = "GetSecretValue " + regexp.MustCompile(`countersign/[a-z]+|static/[a-z]+`).FindString(string(body))
-	case service == "sts" || service == "iam":
+	case "sts", "iam":
 		call = regexp.MustCompile(`Action=([A-Za-z]+)`).FindStringSubmatch(string(body))[1]
 		if role := regexp.MustCompile(`ServiceProvider-[a-z]+`).FindString(string(body)); role != "" {
 			call += " " + role

@@ -15,6 +15,9 @@ const maxMarks = 2
 // Text is one line of text that can't steer a terminal, hide a part of itself or change the order in which it is read: control,
 // format, private and unassigned characters, line breaks and spaces but the plain one become "?".
 func Text(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s // as nearly all text is
+	}
 	marks := 0
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || invisible(r) {
