@@ -59,7 +59,7 @@ func remember(m memory) error {
 func newCredsCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "creds",
-		Short:   "Your own credentials, from which you enter customers",
+		Short:   "Your own credentials: sign in, be remembered",
 		Long:    "Your own credentials, in your own account, from which you enter customers' accounts.",
 		Example: "countersign creds load",
 		Args:    unknownCommand,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
@@ -29,9 +30,10 @@ type diagnosis struct {
 
 func newDoctorCommand(c *cli) *cobra.Command {
 	var f remoteFlags
-	var mailFrom, dns string
+	var mailFrom, dns, registry string
+	var asProvider bool
 	cmd := &cobra.Command{
-		Use:   "doctor",
+		Use:   "doctor [CUSTOMER]",
 		Short: "See what keeps it, and its mails, from working",
 		Long: `See what keeps Countersign from working in an account, above all what keeps
 its mails from arriving, and say what to try next: credentials and clock, the
@@ -41,26 +43,41 @@ and needs nothing deployed: then it looks at what there is.
 
 The sender is the deployed stack's, or mailFrom of access.yaml, or --mail-from.
 
+With --provider, or a customer's name, it looks at what keeps you from entering
+customers: your credentials and clock, the registry, kept sessions, profiles, and
+whether that customer's role opens.
+
 Exit codes: 0 nothing fails (look at what says warn), 1 something does.`,
 		Example: `countersign doctor
 countersign doctor --mail-from access@example.com
-countersign doctor --region eu-west-1 --json`,
-		Args: cobra.NoArgs,
+countersign doctor --region eu-west-1 --json
+countersign doctor --provider acme`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	f.add(cmd)
 	file := fileFlag(cmd)
 	cmd.Flags().StringVar(&mailFrom, "mail-from", "", "sender to look at, where none is deployed")
 	cmd.Flags().StringVar(&dns, "dns", "", "DNS server to ask, as 1.1.1.1:53, instead of this machine's")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, err := c.patient(cmd.Context(), f, *file, cmd.Flags().Changed("file"))
+	cmd.Flags().BoolVar(&asProvider, "provider", false, "look at what keeps you from entering customers")
+	cmd.Flags().StringVar(&registry, "customers", "", "registry of customers, with --provider")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var d diagnosis
+		var err error
+		if asProvider || len(args) > 0 {
+			d, err = c.examineProvider(cmd.Context(), wayFlags{customers: registry, profile: f.profile, region: f.region}, strings.Join(args, ""))
+		} else {
+			var p *doctor.Patient
+			if p, err = c.patient(cmd.Context(), f, *file, cmd.Flags().Changed("file")); err == nil {
+				if mailFrom != "" {
+					p.MailFrom = mailFrom
+				}
+				p.DNS = resolver(dns)
+				d = diagnosis{Region: p.Region, Findings: p.Examine(cmd.Context())}
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if mailFrom != "" {
-			p.MailFrom = mailFrom
-		}
-		p.DNS = resolver(dns)
-		d := diagnosis{Region: p.Region, Findings: p.Examine(cmd.Context())}
 		d.Failed = doctor.Failed(d.Findings)
 		if c.json {
 			err = writeJSON(c.stdout, d)

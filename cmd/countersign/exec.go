@@ -19,7 +19,7 @@ func newExecCommand(c *cli) *cobra.Command {
 	var f entryFlags
 	var variables bool
 	cmd := &cobra.Command{
-		Use:   "exec CUSTOMER -- COMMAND...",
+		Use:   "exec CUSTOMER",
 		Short: "Run one command in a customer's account",
 		Long: `Run a command in a customer's account. Exit code, signals and terminal are the
 command's own. Its credentials are renewed as long as it runs; --env gives them
@@ -146,8 +146,9 @@ func newCredentialProcessCommand(c *cli) *cobra.Command {
 	var f entryFlags
 	var inside string
 	cmd := &cobra.Command{
-		Use:   "credential-process [CUSTOMER]",
-		Short: "Print a session's credentials for AWS's configuration",
+		Use:    "credential-process [CUSTOMER]",
+		Hidden: true, // programs call it
+		Short:  "Print a session's credentials for AWS's configuration",
 		Long: `Print credentials in the form that credential_process in AWS's configuration
 wants. countersign profiles write makes such profiles. Name your own with
 --profile: without it AWS_PROFILE counts, which names the customer's then.`,

@@ -20,7 +20,7 @@ import (
 func newListCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List customers, or what is in the account where you are",
+		Short:   "List customers, or what is where you are",
 		Long:    "List the registry's customers, or what is in the account where you are: as a table, or with --json.",
 		Example: "countersign list customers\ncountersign list s3bucket",
 		Args:    cobra.NoArgs,

@@ -18,7 +18,7 @@ import (
 func newProfilesCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "profiles",
-		Short:   "Customers as profiles, for aws, Terraform and every SDK",
+		Short:   "Customers as profiles of AWS's configuration",
 		Long:    "Write customers into AWS's configuration, so that aws --profile acme, Terraform and every SDK enter them.",
 		Example: "countersign profiles write",
 		Args:    unknownCommand,

@@ -22,13 +22,14 @@ var prompts = map[string]string{
 func newPromptCommand(c *cli) *cobra.Command {
 	var bracket bool
 	cmd := &cobra.Command{
-		Use:   "prompt [bash|zsh|fish|powershell|starship]",
+		Use:   "prompt [SHELL]",
 		Short: "Print where you are, for a prompt",
 		Long: `Print where you are for a prompt: CUSTOMER, the customer, the account, the time
 left; nothing elsewhere. It asks nobody, and prints nothing that a shell would
 expand. The shells that sudo opens show it by themselves.
 
-With a shell's name, print what to put into its startup file.`,
+With a shell's name (bash, zsh, fish, powershell, or starship), print what to put
+into its startup file.`,
 		Example:   "countersign prompt\ncountersign prompt starship",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell", "starship"},

@@ -21,9 +21,9 @@ func newSudoCommand(c *cli) *cobra.Command {
 	var ids idFlags
 	var program string
 	cmd := &cobra.Command{
-		Use:     "sudo CUSTOMER|ROLE-ARN [-|@FILE]",
+		Use:     "sudo CUSTOMER",
 		Aliases: []string{"assume"},
-		Short:   "Enter a customer's account, in a shell of its own",
+		Short:   "Enter a customer's account, in a shell",
 		Long: `Enter a customer's account: by name, by a part of it, by the account or by the
 role's ARN. The customer's row in the registry says which role and which secret;
 the external ID is read there, and never typed. On AccessDenied, and on nothing
@@ -42,7 +42,8 @@ stdin (-) or a file (@FILE).
 Exit codes: the shell's own; 2 unknown, 3 not accepted, or not what was accepted,
 4 revoked, expired or denied.`,
 		Example: `countersign sudo acme --reason INC-812
-countersign sudo arn:aws:iam::444455556666:role/ServiceProvider-migration`,
+countersign sudo arn:aws:iam::444455556666:role/Partner
+countersign sudo arn:aws:iam::444455556666:role/Partner @id.txt`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: c.completeCustomers(&f.wayFlags),
 	}

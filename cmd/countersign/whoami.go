@@ -47,7 +47,7 @@ func newWhoamiCommand(c *cli) *cobra.Command {
 	var f wayFlags
 	cmd := &cobra.Command{
 		Use:   "whoami",
-		Short: "Say whose account this is, and who you are in it",
+		Short: "Say whose account this is, and who you are",
 		Long: `Say where you are, CUSTOMER or PROVIDER, as AWS itself sees your credentials: the
 account and its alias, role, engineer, reason, time left, and how you got here.
 
