@@ -40,6 +40,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.0-20240303152453-e0e82adf1721
 	github.com/tailscale/hujson v0.0.0-20250605163823-992244df8c5a
+	github.com/zalando/go-keyring v0.2.6
 	pgregory.net/rapid v1.2.0
 )
 
@@ -47,7 +48,6 @@ require (
 	al.essio.dev/pkg/shellescape v1.5.1 // indirect
 	github.com/danieljoos/wincred v1.2.2 // indirect
 	github.com/godbus/dbus/v5 v5.1.0 // indirect
-	github.com/zalando/go-keyring v0.2.6 // indirect
 )
 
 require (

@@ -31,6 +31,7 @@ var layers = []struct {
 	{"internal/shell", nil},
 	{"internal/profiles", nil},
 	{"internal/signin", nil},
+	{"internal/sealed", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},
