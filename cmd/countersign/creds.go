@@ -84,7 +84,7 @@ func (c *cli) credsLoad(ctx context.Context, args []string) error {
 	if c.env(visit.Variable) != "" {
 		return fail(exitRefused, "Leave this shell first: exit", "this shell is in a customer's account")
 	}
-	profile, err := c.chooseProfile(args)
+	profile, err := c.chooseProfile(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (c *cli) signIn(ctx context.Context, cfg aws.Config, profile string, failed
 }
 
 // chooseProfile is the profile that is named, or the only one, or the one that a person chooses.
-func (c *cli) chooseProfile(args []string) (string, error) {
+func (c *cli) chooseProfile(ctx context.Context, args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
@@ -156,7 +156,7 @@ func (c *cli) chooseProfile(args []string) (string, error) {
 	for i, name := range names {
 		c.tell("%3d  %s\n", i+1, printable(name))
 	}
-	number, err := c.askNumber("Which one is your own? ", len(names))
+	number, err := c.askNumber(ctx, "Which one is your own? ", len(names))
 	if err != nil {
 		return "", err
 	}

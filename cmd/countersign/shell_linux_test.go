@@ -208,3 +208,22 @@ func TestAnIDIsTypedUnseen(t *testing.T) {
 		t.Error("the external ID is on the screen")
 	}
 }
+
+// Ctrl-C ends a question, and what exec runs.
+func TestCtrlCInTheMiddle(t *testing.T) {
+	home := t.TempDir()
+	_, env := serveCustomers(t, home)
+	for _, tc := range []struct {
+		args []string
+		wait string
+	}{
+		{[]string{"sudo", "arn:aws:iam::999988887777:role/Partner"}, "External ID (nothing: none): "},
+		{[]string{"sudo", "umbr"}, "Which one? "},
+		{[]string{"exec", "acme", "--", "sh", "-c", "echo runs; sleep 30"}, "runs"},
+	} {
+		s := startScreen(t, env, "countersign", tc.args...)
+		s.expect(tc.wait)
+		s.typed("\x03")
+		s.ends(exitInterrupted)
+	}
+}

@@ -99,7 +99,7 @@ func (c *cli) enter(ctx context.Context, f entryFlags, ids idFlags, args []strin
 	}
 	t, err := c.find(ctx, w, args[0])
 	if err == nil {
-		t, err = c.idOf(t, ids, args[1:])
+		t, err = c.idOf(ctx, t, ids, args[1:])
 	}
 	if err != nil {
 		return w, entry.Request{}, entry.Opened{}, err

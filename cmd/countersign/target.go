@@ -46,7 +46,7 @@ func (c *cli) find(ctx context.Context, w wayIn, word string) (target, error) {
 	case isARN:
 		return target{roleARN: word}, nil
 	case len(found) > 1:
-		return c.choose(word, found)
+		return c.choose(ctx, word, found)
 	case customers.CheckName(word) == nil:
 		return target{name: word}, nil // newer than the copy, or unknown: the entry says so
 	}
@@ -74,7 +74,7 @@ func matches(rows []customers.Customer, word string) (found []customers.Customer
 }
 
 // choose asks which of several customers is meant, where there is a terminal.
-func (c *cli) choose(word string, found []customers.Customer) (target, error) {
+func (c *cli) choose(ctx context.Context, word string, found []customers.Customer) (target, error) {
 	names := make([]string, 0, manyNames)
 	for _, f := range found[:min(manyNames, len(found))] {
 		names = append(names, f.Name)
@@ -89,7 +89,7 @@ func (c *cli) choose(word string, found []customers.Customer) (target, error) {
 	for i, f := range found {
 		c.tell("%3d  %s  %s  %s\n", i+1, f.Name, f.Account, printable(f.Grant))
 	}
-	number, err := c.askNumber("Which one? ", len(found))
+	number, err := c.askNumber(ctx, "Which one? ", len(found))
 	if err != nil {
 		return target{}, err
 	}
@@ -97,14 +97,48 @@ func (c *cli) choose(word string, found []customers.Customer) (target, error) {
 }
 
 // askNumber asks for one of so many lines, and gives its index.
-func (c *cli) askNumber(question string, of int) (int, error) {
+func (c *cli) askNumber(ctx context.Context, question string, of int) (int, error) {
 	c.tell("%s", question)
-	line, err := bufio.NewReader(c.stdin).ReadString('\n')
+	line, err := typed(ctx, func() (string, error) { return bufio.NewReader(c.stdin).ReadString('\n') })
+	if ctx.Err() != nil {
+		return 0, childExit(exitInterrupted)
+	}
 	number := 0
 	if _, bad := fmt.Sscanf(line, "%d", &number); err != nil || bad != nil || number < 1 || number > of {
 		return 0, fail(exitRefused, "", "nothing was chosen")
 	}
 	return number - 1, nil
+}
+
+// typed is what a person types, unless Ctrl-C comes first: the read that waits then ends with the program.
+func typed(ctx context.Context, read func() (string, error)) (text string, err error) {
+	done := make(chan struct{})
+	go func() {
+		text, err = read()
+		close(done)
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-done:
+		return text, err
+	}
+}
+
+// unseen is what a person types without seeing it.
+func unseen(ctx context.Context, terminal term.File) (string, error) {
+	before, err := term.GetState(terminal.Fd())
+	if err != nil {
+		return "", err
+	}
+	text, err := typed(ctx, func() (string, error) {
+		text, err := term.ReadPassword(terminal.Fd())
+		return string(text), err
+	})
+	if ctx.Err() != nil {
+		_ = term.Restore(terminal.Fd(), before)
+	}
+	return text, err
 }
 
 // idFlags say how an external ID comes in.
@@ -115,7 +149,7 @@ func (f *idFlags) add(cmd *cobra.Command) {
 }
 
 // idOf reads the external ID for a role's ARN: none where it is entered by name.
-func (c *cli) idOf(t target, f idFlags, args []string) (target, error) {
+func (c *cli) idOf(ctx context.Context, t target, f idFlags, args []string) (target, error) {
 	if t.roleARN == "" {
 		if len(args) > 0 {
 			return t, fail(exitInput, "Leave it out.", "the external ID of %s is read, not typed", t.name)
@@ -126,12 +160,15 @@ func (c *cli) idOf(t target, f idFlags, args []string) (target, error) {
 	switch {
 	case len(args) == 0 && isTerminal(c.stdin) && isTerminal(c.stderr):
 		c.tell("External ID (nothing: none): ")
-		typed, err := term.ReadPassword(c.stdin.(term.File).Fd())
+		typed, err := unseen(ctx, c.stdin.(term.File))
 		c.tell("\n")
+		if ctx.Err() != nil {
+			return t, childExit(exitInterrupted)
+		}
 		if err != nil {
 			return t, fail(exitInput, "", "no external ID was typed")
 		}
-		value = string(typed)
+		value = typed
 	case len(args) == 0:
 		return t, nil
 	case args[0] == "-":
