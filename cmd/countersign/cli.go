@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"charm.land/fang/v2"
@@ -33,6 +34,8 @@ type cli struct {
 	env            func(string) string
 	now            func() time.Time
 	wait           func(context.Context, time.Duration) error
+
+	lent atomic.Bool // the terminal is another program's: nothing is asked
 
 	json bool // --json: results and errors as JSON
 }

@@ -209,6 +209,21 @@ func TestAnIDIsTypedUnseen(t *testing.T) {
 	}
 }
 
+func TestAProfileThatWantsACodeAsksForIt(t *testing.T) {
+	home := t.TempDir()
+	_, env := serveCustomers(t, home)
+	env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = "", ""
+	config := "[profile mine]\nrole_arn = arn:aws:iam::111122223333:role/CountersignEngineer-blue\nsource_profile = keys\nmfa_serial = arn:aws:iam::111122223333:mfa/jdoe\n" +
+		"[profile keys]\naws_access_key_id = " + ownKey + "\naws_secret_access_key = example\n"
+	if err := os.WriteFile(env["AWS_CONFIG_FILE"], []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startScreen(t, env, "countersign", "whoami", "--profile", "mine")
+	s.expect("MFA code: ")
+	s.typed("\x03") // a code would be sent to AWS itself: the SDK takes no emulator's address for it
+	s.ends(exitDenied)
+}
+
 // Ctrl-C ends a question, and what exec runs.
 func TestCtrlCInTheMiddle(t *testing.T) {
 	home := t.TempDir()

@@ -143,6 +143,7 @@ func (c *cli) inside(ctx context.Context, w wayIn, r entry.Request, opened entry
 	if err != nil {
 		return nil, err
 	}
+	c.lent.Store(true)
 	i := &inside{dir: dir, visit: opened.Visit, region: cmp.Or(region, opened.Region, w.region), stop: func() {}}
 	err = dir.Note(opened.Visit)
 	if err == nil {

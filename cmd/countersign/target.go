@@ -141,6 +141,16 @@ func unseen(ctx context.Context, terminal term.File) (string, error) {
 	return text, err
 }
 
+// askMFA asks for the code that a profile's mfa_serial wants.
+func (c *cli) askMFA(ctx context.Context) (string, error) {
+	if c.lent.Load() {
+		return "", fail(exitDenied, "Leave the shell (exit), and enter again.", "your own credentials have ended, and want an MFA code anew")
+	}
+	c.tell("MFA code: ")
+	line, err := typed(ctx, func() (string, error) { return bufio.NewReader(c.stdin).ReadString('\n') })
+	return strings.TrimSpace(line), err
+}
+
 // idFlags say how an external ID comes in.
 type idFlags struct{ insist bool }
 

@@ -94,7 +94,11 @@ func (c *cli) base(ctx context.Context, f wayFlags) (aws.Config, error) {
 	if region == "" && c.env("AWS_REGION") == "" {
 		region = c.env("AWS_DEFAULT_REGION")
 	}
-	cfg, err := operator.Load(ctx, profile, region)
+	var ask []func() (string, error)
+	if isTerminal(c.stdin) && isTerminal(c.stderr) {
+		ask = append(ask, func() (string, error) { return c.askMFA(ctx) })
+	}
+	cfg, err := operator.Load(ctx, profile, region, ask...)
 	switch {
 	case errors.Is(err, operator.ErrNoRegion):
 		return cfg, fail(exitInput, "Set AWS_REGION, or give --region.", "%w", err)

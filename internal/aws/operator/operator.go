@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
@@ -22,12 +23,15 @@ import (
 var ErrNoRegion = errors.New("no AWS Region is configured: set AWS_REGION or give --region")
 
 // Load is the configuration for a profile and a Region. Either may be empty: then environment and shared files decide, as
-// they do for AWS's own CLI.
-func Load(ctx context.Context, profile, region string) (aws.Config, error) {
+// they do for AWS's own CLI. mfa asks for the code of a profile that wants one; without it such a profile is an error.
+func Load(ctx context.Context, profile, region string, mfa ...func() (string, error)) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(awsconfig.Retryer), config.WithHTTPClient(awsconfig.HTTPClient()),
 		config.WithAPIOptions([]func(*middleware.Stack) error{awsconfig.KeepAnswer}),
 		config.WithLogger(logging.Nop{}), // the SDK's warnings would stand between the command's own lines
+	}
+	for _, ask := range mfa {
+		options = append(options, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = ask }))
 	}
 	if profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
