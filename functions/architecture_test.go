@@ -138,7 +138,6 @@ var revealers = []string{
 	"internal/grant/plan.go: TrustWith",           // written into a trust policy
 	"internal/grant/secret.go: EncodeValue",       // written into the secret
 	"provider/client.go: assume",                  // handed to AWS, by the provider
-	"provider/client.go: assumeAs",                // handed to AWS, by the provider
 	"provider/file.go: Accept",                    // written into the provider's own file
 	"provider/file.go: Save",                      // the same
 }

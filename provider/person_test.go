@@ -26,12 +26,14 @@ func (s *side) tries() (out []string) {
 
 func TestAPersonEntersWithWhatTheSecretHolds(t *testing.T) {
 	s := newSide(t, provider.Options{})
-	for range 3 {
+	for i := range 2 {
 		got, err := s.client.EnterAs(t.Context(), s.customer, jdoe)
 		if err != nil || got.VersionID != s.Version() || got.Previous || got.AccountID != s.customer.Account || !got.HasKeys() {
 			t.Fatalf("%v: %+v", err, got.VersionID)
 		}
-		s.Rotate() // nobody does anything
+		if i == 0 {
+			s.Rotate() // nobody does anything
+		}
 	}
 	if s.count("Confirm") != 0 {
 		t.Error("a person's entry confirms nothing")

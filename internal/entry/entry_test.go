@@ -71,7 +71,7 @@ func provided(t *testing.T) (*providertest.Account, *entry.Way, rows) {
 
 func TestACustomerIsEnteredByName(t *testing.T) {
 	account, way, _ := provided(t)
-	for range 2 {
+	for i := range 2 {
 		got, err := way.Enter(t.Context(), entry.Request{Customer: "acme", Reason: "INC 812"}, nil)
 		if err != nil || !got.Credentials.HasKeys() {
 			t.Fatal(err)
@@ -80,7 +80,9 @@ func TestACustomerIsEnteredByName(t *testing.T) {
 			got.RoleName() != "ServiceProvider-migration" || got.From.Account != "111122223333" || time.Until(got.Expires) < 50*time.Minute {
 			t.Errorf("%+v", got.Visit)
 		}
-		account.Rotate()
+		if i == 0 {
+			account.Rotate()
+		}
 	}
 }
 
