@@ -95,11 +95,10 @@ func (c *Client) patient(p Person) Person {
 func (c *Client) openBySecret(ctx context.Context, customer Customer, p Person) (current version, s Session, err error) {
 	for _, stage := range []string{grant.StageCurrent, grant.StagePrevious} {
 		v, err := c.read(ctx, c.cfg.Copy(), customer, customer.SecretARN, stage)
-		missing := (*smtypes.ResourceNotFoundException)(nil)
 		switch {
 		case stage == grant.StageCurrent && err != nil:
 			return v, s, err
-		case errors.As(err, &missing), stage == grant.StagePrevious && errors.Is(err, grant.ErrNotFound): // none yet
+		case noVersion(err):
 			return current, s, fmt.Errorf("customer %s, role %s: %w", customer.Name, customer.RoleARN, ErrDenied)
 		case err != nil:
 			return current, s, err
@@ -114,6 +113,12 @@ func (c *Client) openBySecret(ctx context.Context, customer Customer, p Person) 
 		}
 	}
 	return current, s, fmt.Errorf("customer %s, role %s: %w", customer.Name, customer.RoleARN, ErrDenied)
+}
+
+// noVersion says that a secret has no version of that stage, or none with an external ID yet.
+func noVersion(err error) bool {
+	missing := (*smtypes.ResourceNotFoundException)(nil)
+	return errors.As(err, &missing) || errors.Is(err, grant.ErrNotFound)
 }
 
 // openAs is one ID, with the source identity, and without where that is refused.

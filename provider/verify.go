@@ -26,8 +26,9 @@ type VerifyOptions struct {
 }
 
 // Verify proves a customer's set-up: the current ID opens the role; none, a random one and the one before don't; the one before can't
-// open a session that confirms. What it found is in the receipt, also where the error says that it isn't as it should be: ErrOpen for
-// a role that opens without its ID, which is the customer's to mend.
+// open a session that confirms. With Options.ByAccount the Store need hold no ID: the secret has both. What it found is in the receipt,
+// also where the error says that it isn't as it should be: ErrOpen for a role that opens without its ID, which is the customer's to
+// mend.
 func (c *Client) Verify(ctx context.Context, customer Customer, o VerifyOptions) (Receipt, error) {
 	if err := customer.Validate(); err != nil {
 		return Receipt{}, err
@@ -71,6 +72,8 @@ func (v *verification) run(ctx context.Context) error {
 	}
 	current, err := v.current(ctx, &s, session, byAccount)
 	switch {
+	case err != nil && byAccount && !known(s):
+		return v.refusedWithout(ctx, err) // there was none to be refused
 	case err != nil && byAccount:
 		return v.refusedWithout(ctx, fmt.Errorf("%w; by account: %w", refused, err))
 	case err != nil:
@@ -86,6 +89,11 @@ func (v *verification) run(ctx context.Context) error {
 	retired := s.ID
 	if retired.Equal(current.value) {
 		retired = s.Previous
+	}
+	if byAccount && !known(s) {
+		if retired, err = v.before(ctx); err != nil {
+			return err
+		}
 	}
 	if err := v.retired(ctx, retired, current.id); err != nil {
 		return err
@@ -132,6 +140,18 @@ func (v *verification) current(ctx context.Context, s *State, session aws.Creden
 	}
 	return got, v.check(*s, got)
 }
+
+// before is the ID before the current one, as the secret shows it; zero: there is none.
+func (v *verification) before(ctx context.Context) (ExternalID, error) {
+	got, err := v.read(ctx, v.cfg.Copy(), v.customer, v.customer.SecretARN, grant.StagePrevious)
+	if noVersion(err) {
+		return ExternalID{}, nil
+	}
+	return got.value, err
+}
+
+// known says whether a state holds an ID to enter with.
+func known(s State) bool { return !s.ID.IsZero() || !s.Previous.IsZero() }
 
 // refusals tries what must not open the role.
 func (v *verification) refusals(ctx context.Context) error {
@@ -219,6 +239,9 @@ func (v *verification) confirmed(ctx context.Context, s *State, current version)
 	}
 	s.ID, s.VersionID, s.Created, s.Checked = current.value, current.id, current.created, v.Now()
 	if err := v.save(ctx, s); err != nil {
+		return err
+	}
+	if _, err := v.find(ctx, proof, v.customer, s, true); err != nil {
 		return err
 	}
 	answer, err := v.confirm(ctx, v.customer, s, proof)

@@ -104,6 +104,37 @@ func TestVerifyChangesNothingUnlessItConfirms(t *testing.T) {
 	}
 }
 
+// A provider that keeps no external ID: what was accepted and what the secret says is enough to prove and to confirm.
+func TestVerifyByAccountNeedsNoStoredID(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	forget := func() {
+		s.store = &provider.Memory{}
+		s.client = provider.New(s.Config(), s.store, provider.Options{ByAccount: true})
+		if err := s.store.Save(t.Context(), s.customer.Name, provider.State{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget()
+	s.customer.ConfirmURL = "" // as the role's tags say
+	r, err := s.verify(t, provider.VerifyOptions{})
+	if want := []string{"no external ID: refused", "a random external ID: refused", "the current external ID: opens"}; err != nil || !slices.Equal(said(r), want) {
+		t.Errorf("before any rotation: %v %q", err, said(r))
+	}
+	s.Rotate()
+	r, err = s.verify(t, provider.VerifyOptions{Confirm: true})
+	want := []string{"no external ID: refused", "a random external ID: refused", "the current external ID: opens", "the external ID before: opens",
+		"the external ID before, in a session that confirms: refused"}
+	if err != nil || !slices.Equal(said(r), want) || !r.Confirmed || r.VersionID != s.Version() || s.Kept() {
+		t.Errorf("%v %q %+v", err, said(r), r)
+	}
+	s.Revoke()
+	forget()
+	r, err = s.verify(t, provider.VerifyOptions{})
+	if !errors.Is(err, provider.ErrUnread) || errors.Is(err, provider.ErrDenied) || len(r.Checks) != 2 {
+		t.Errorf("revoked: %v %q", err, said(r))
+	}
+}
+
 func TestVerifyWaitsUntilIAMShowsTheID(t *testing.T) {
 	s := newSide(t, provider.Options{})
 	s.WhenUnconfirmed("cut")

@@ -3,15 +3,20 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/countersign/countersign/internal/aws/dynamodb"
 	"github.com/countersign/countersign/internal/customers"
 	"github.com/countersign/countersign/internal/sandbox"
 )
@@ -99,7 +104,7 @@ func TestEntryCommands(t *testing.T) {
 func cmdCustomer(ts *testscript.TestScript, neg bool, args []string) {
 	s, ctx := ts.Value(sideKey{}).(*customersSide), context.Background()
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: customer rotate|leak|revoke|restore|id FILE|broken CODE")
+		ts.Fatalf("usage: customer rotate|leak|revoke|restore|enlist|id FILE|broken CODE")
 	}
 	switch args[0] {
 	case "rotate":
@@ -110,6 +115,8 @@ func cmdCustomer(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(s.Revoke(ctx))
 	case "restore":
 		ts.Check(s.Restore(ctx))
+	case "enlist":
+		ts.Check(s.enlist(ctx, customersFile(ts.MkAbs("customers.json"))))
 	case "id":
 		id, err := s.FirstID()
 		ts.Check(err)
@@ -121,6 +128,35 @@ func cmdCustomer(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("customer %s?", args[0])
 	}
+}
+
+// enlist puts those that a person accepted into the table, as the stack CustomerAccess keeps them.
+func (s *customersSide) enlist(ctx context.Context, from customers.Reader) error {
+	rows, err := from.All(ctx)
+	table, now := dynamodb.New(aws.Config{
+		Region: "eu-central-1", BaseEndpoint: &s.url, Credentials: credentials.NewStaticCredentialsProvider(ownKey, "example", ""),
+	}, defaultTable), time.Now().UTC()
+	for _, c := range rows {
+		if c.State == customers.StatePending || err != nil {
+			continue
+		}
+		e := customers.Entry{
+			Name: c.Name, Account: c.Account, Kind: c.Kind, StaticSecretARN: c.StaticSecretARN, Teams: c.Teams, Grant: c.Grant, RoleARN: c.RoleARN,
+			SecretARN: c.SecretARN, Invited: now.Add(-time.Hour), Accepted: now.Add(-time.Hour), Decided: now.Add(-time.Hour),
+		}
+		if e.Prefix = c.Prefix; c.Account != "444455556666" { // one account, one prefix
+			e.Prefix = "of" + c.Account
+		}
+		if c.Kind != customers.KindCountersign { // one role, one customer
+			e.RoleARN, e.SecretARN = e.RoleARN+"-"+c.Name, ""
+		}
+		h := customers.Heard{Invitation: e.Invited, Of: customers.Binding{Account: e.Account, Prefix: e.Prefix, Grant: e.Grant, RoleARN: e.RoleARN, SecretARN: e.SecretARN}}
+		if c.State == customers.StateRevoked {
+			h.Revoked, h.RevokedBy, h.Reason = now, c.RevokedBy, c.Reason
+		}
+		err = errors.Join(table.Add(ctx, e), table.Note(ctx, e.Name, h))
+	}
+	return err
 }
 
 func cmdKeys(ts *testscript.TestScript, neg bool, args []string) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/countersign/countersign/internal/aws/awstest"
 	"github.com/countersign/countersign/internal/sandbox"
 )
 
@@ -22,6 +23,7 @@ type customersSide struct {
 	url string
 
 	mu       sync.Mutex
+	table    awstest.Table // the registry, where it is no file
 	calls    []string
 	sessions map[string]string // access key → whose
 	foreign  string            // what somebody in the account wrote: bucket names, role paths, an error's text
@@ -74,6 +76,9 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case call == "GetSecretValue static/oldco":
 		id, _ := s.FirstID()
 		_, _ = fmt.Fprintf(w, `{"ARN":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:static/oldco-AbCdEf","SecretString":%q,"VersionId":"v","VersionStages":["AWSCURRENT"],"CreatedDate":1.7e9}`, id.Reveal())
+	case service == "dynamodb":
+		s.table.Name, s.table.Fault = defaultTable, func(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+		s.table.Serve(w, strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_20120810."), body)
 	case service == "s3":
 		_, _ = fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name><CreationDate>2026-01-02T03:04:05.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`, xmlText("acme-data"+s.foreign))
 	case service == "eks":

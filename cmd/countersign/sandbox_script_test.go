@@ -43,6 +43,7 @@ func TestSandboxStories(t *testing.T) {
 			e.Setenv("AWS_CONFIG_FILE", e.WorkDir+"/none")
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("COUNTERSIGN_CUSTOMERS", "customers.json")
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

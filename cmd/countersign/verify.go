@@ -7,22 +7,26 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/internal/entry"
+	"github.com/countersign/countersign/internal/visit"
 	"github.com/countersign/countersign/provider"
 )
 
 type verifyFlags struct {
-	customers, receipt string
+	wayFlags
+	receipt            string
 	confirm, byAccount bool
 	patience, retireIn time.Duration
 }
 
 func newVerifyCommand(c *cli) *cobra.Command {
-	f := verifyFlags{customers: "customers.json", patience: 2 * time.Minute, retireIn: 15 * time.Minute}
+	f := verifyFlags{patience: 2 * time.Minute, retireIn: 15 * time.Minute}
 	cmd := &cobra.Command{
 		Use:   "verify CUSTOMER",
 		Short: "Prove that a role opens to its ID only",
@@ -31,8 +35,14 @@ role; no ID, a random one and the one before don't, and the one before opens no
 session that confirms. It waits until IAM shows a new ID. A role that opens
 without an ID is the customer's misconfiguration, and is reported as such.
 
-It changes nothing without --confirm, which stores the current ID, and tells the
-customer that it is in use: then the one before ends after --retire-in.
+Role and secret are those that were accepted in the registry, and the secret is
+read with your own credentials. In a file *.json of package provider or of the
+sandbox stands the external ID too: there the secret is read in a session, as a
+backend reads it.
+
+It changes nothing without --confirm, which tells the customer that the current
+ID is in use, and stores it where IDs are stored: then the one before ends after
+--retire-in.
 
 The receipt is the provider's own statement, and says so; it holds no external
 ID. It goes to stdout with --json, or into a file with --receipt.
@@ -41,12 +51,14 @@ Exit codes: 0 all is as it should be, 3 the role opens without its external ID,
 or what was read is not what was accepted, 4 AWS refuses every ID that is known,
 1 anything else.`,
 		Example: `countersign verify acme
-countersign verify acme --confirm --retire-in 0s --receipt acme.json`,
-		Args: cobra.ExactArgs(1),
+countersign verify acme --confirm --retire-in 0s --receipt acme.json
+countersign verify acme --customers customers.json --confirm`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completeCustomers(&f.wayFlags),
 	}
-	cmd.Flags().StringVar(&f.customers, "customers", f.customers, "file of your customers")
+	f.add(cmd)
 	cmd.Flags().StringVar(&f.receipt, "receipt", "", "file to write the receipt into")
-	cmd.Flags().BoolVar(&f.confirm, "confirm", false, "store the current ID and confirm it")
+	cmd.Flags().BoolVar(&f.confirm, "confirm", false, "confirm the current ID, and store it")
 	cmd.Flags().BoolVar(&f.byAccount, "by-account", false, "read the secret with your own credentials where no session can")
 	cmd.Flags().DurationVar(&f.patience, "wait", f.patience, "how long to wait for IAM to show a new ID")
 	cmd.Flags().DurationVar(&f.retireIn, "retire-in", f.retireIn, "how long the ID before stays once confirmed")
@@ -54,15 +66,17 @@ countersign verify acme --confirm --retire-in 0s --receipt acme.json`,
 	return cmd
 }
 
-func (c *cli) verify(ctx context.Context, f verifyFlags, name string) error {
-	store := provider.OpenFile(f.customers)
-	customer, err := store.Customer(name)
-	if err != nil {
-		return fail(exitInput, "--customers names the file; docs/for-saas.md says what stands in it.", "%w", err)
+func (c *cli) verify(ctx context.Context, f verifyFlags, word string) error {
+	if c.env(visit.Variable) != "" {
+		return fail(exitRefused, "Leave this shell first: exit", "this shell is in a customer's account")
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := c.base(ctx, f.wayFlags)
 	if err != nil {
-		return fail(exitFailed, "Set AWS_REGION and credentials of your own account.", "finding AWS credentials: %w", err)
+		return err
+	}
+	customer, store, err := c.verified(ctx, cfg, &f, word)
+	if err != nil {
+		return err
 	}
 	if f.retireIn == 0 {
 		f.retireIn = -1
@@ -81,6 +95,34 @@ func (c *cli) verify(ctx context.Context, f verifyFlags, name string) error {
 	return verifyError(err)
 }
 
+// verified is whose set-up is proven, and where its external ID is kept: in a file of package provider's, or, where the registry
+// says who it is, nowhere.
+func (c *cli) verified(ctx context.Context, cfg aws.Config, f *verifyFlags, word string) (provider.Customer, provider.Store, error) {
+	if named := c.registryName(f.customers); strings.HasSuffix(named, ".json") {
+		file := provider.OpenFile(named)
+		customer, err := file.Customer(word)
+		if err != nil {
+			return customer, nil, fail(exitInput, "--customers names the file; docs/for-saas.md says what stands in it.", "%w", err)
+		}
+		return customer, file, nil
+	}
+	b := c.openBook(cfg, f.customers)
+	t, err := c.find(ctx, wayIn{book: b}, word)
+	if err != nil {
+		return provider.Customer{}, nil, err
+	}
+	if t.name == "" {
+		return provider.Customer{}, nil, fail(exitInput, "countersign list customers shows all of them.", "no customer has the role %s: nobody said what it is to be held to", printable(word))
+	}
+	customer, err := (&entry.Way{Customers: b, Now: c.now}).Accepted(ctx, t.name)
+	if err != nil {
+		return customer, nil, entryError(err)
+	}
+	store := &provider.Memory{}
+	f.byAccount = true
+	return customer, store, store.Save(ctx, customer.Name, provider.State{})
+}
+
 // verifyError gives what Verify found its exit code and what to try.
 func verifyError(err error) error {
 	no := (*provider.Refused)(nil)
@@ -88,7 +130,7 @@ func verifyError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return fail(exitFailed, "Interrupted: run it again; what was stored and confirmed stays so.", "%w", err)
+		return fail(exitFailed, "Interrupted: run it again; what was confirmed stays so.", "%w", err)
 	case errors.Is(err, provider.ErrOpen):
 		return fail(exitRefused, "Don't use this role. Ask the customer to mend its trust policy: this is the customer's misconfiguration.", "%w", err)
 	case errors.Is(err, provider.ErrNotAccepted):
@@ -96,13 +138,13 @@ func verifyError(err error) error {
 	case errors.Is(err, provider.ErrDenied):
 		return fail(exitDenied, "The customer revoked the access, or rotated while nobody looked: try --by-account, or ask the customer.", "%w", err)
 	case errors.Is(err, provider.ErrUnread):
-		return fail(exitDenied, "The customer revoked the access, or restored it minutes ago, or its pickUp has no session: try again later, or --by-account.", "%w", err)
+		return fail(exitDenied, "The customer revoked the access, or restored it minutes ago; or its pickUp doesn't let you read (session: in the role, account: --by-account); or you are in none of its teams.", "%w", err)
 	case errors.Is(err, provider.ErrOlder):
 		return fail(exitFailed, "A rotation came in between: run it again.", "%w", err)
 	case errors.Is(err, provider.ErrTooSoon):
 		return fail(exitFailed, "Run it again in a minute.", "%w", err)
 	case errors.As(err, &no):
-		return fail(exitRefused, cmp.Or(sentence(no.Next), "The ID works, and is stored. Ask the customer whether its grant lets you confirm, and whether it has revoked it."), "%w", err)
+		return fail(exitRefused, cmp.Or(sentence(no.Next), "The ID works. Ask the customer whether its grant lets you confirm, and whether it has revoked it."), "%w", err)
 	}
 	return fail(exitFailed, "", "%w", err)
 }
@@ -156,9 +198,9 @@ func receiptText(r provider.Receipt, failed error) string {
 	case r.Confirmed:
 		b.wrapFlat("Confirmed version " + r.VersionID + ".")
 	case before == "lets it in":
-		b.wrapFlat("Nothing was changed: --confirm stores the current ID and confirms it, so that the one before ends.")
+		b.wrapFlat("Nothing was changed: --confirm confirms the current ID, so that the one before ends.")
 	default:
-		b.wrapFlat("Nothing was changed: --confirm stores the current ID and confirms it.")
+		b.wrapFlat("Nothing was changed: --confirm confirms the current ID.")
 	}
 	return out + b.String()
 }

@@ -115,7 +115,7 @@ func entryError(err error) error {
 		return err
 	}
 	code := map[entry.Cause]int{
-		entry.CauseUnknown: exitInput, entry.CauseNoRegistry: exitInput,
+		entry.CauseUnknown: exitInput, entry.CauseNoRegistry: exitInput, entry.CauseNotRotated: exitInput,
 		entry.CauseNotAccepted: exitRefused, entry.CauseNotBound: exitRefused,
 		entry.CauseRevoked: exitDenied, entry.CauseExpired: exitDenied, entry.CauseUnreadable: exitDenied, entry.CauseDenied: exitDenied,
 		entry.CauseNobody: exitDenied,

@@ -124,6 +124,20 @@ func (w *Way) Enter(ctx context.Context, r Request, progress func(string)) (Open
 	return Opened{v, got.Credentials}, nil
 }
 
+// Accepted is what was accepted of a customer that may be entered and runs Countersign. Its errors are Refusals.
+func (w *Way) Accepted(ctx context.Context, name string) (provider.Customer, error) {
+	c, err := w.Find(ctx, name)
+	if err != nil {
+		return provider.Customer{}, refuse(err, c, Base{}, w.Now())
+	}
+	if kind := kindOf(c); kind != customers.KindCountersign {
+		return provider.Customer{}, &Refusal{
+			Cause: CauseNotRotated, Says: fmt.Sprintf("the external ID of %s doesn't rotate (%s)", name, kind), Next: "countersign doctor " + name + " says whether its role opens.",
+		}
+	}
+	return accepted(c), nil
+}
+
 // Find reads a customer that may be entered, by its name.
 func (w *Way) Find(ctx context.Context, name string) (customers.Customer, error) {
 	c, err := w.Customers.Get(ctx, name)
@@ -165,9 +179,14 @@ func (w *Way) open(ctx context.Context, c customers.Customer, p provider.Person)
 	case customers.KindNone:
 		return w.Client.EnterRole(ctx, c.RoleARN, provider.ExternalID{}, p)
 	}
-	return w.Client.EnterAs(ctx, provider.Customer{
+	return w.Client.EnterAs(ctx, accepted(c), p)
+}
+
+// accepted is what was accepted of a customer, as package provider takes it.
+func accepted(c customers.Customer) provider.Customer {
+	return provider.Customer{
 		Name: c.Name, Account: c.Account, RoleARN: c.RoleARN, Grant: c.Grant, Prefix: c.Prefix, SecretARN: c.SecretARN, ConfirmURL: c.ConfirmURL,
-	}, p)
+	}
 }
 
 // static reads a fixed external ID from the provider's own secret: the value itself, or JSON with a member externalId.
