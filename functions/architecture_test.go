@@ -32,6 +32,7 @@ var layers = []struct {
 	{"internal/profiles", nil},
 	{"internal/signin", nil},
 	{"internal/sealed", nil},
+	{"internal/screen", nil},
 	{"internal/trust", nil},
 	{"internal/grant", []string{"events", "internal/trust"}},
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},

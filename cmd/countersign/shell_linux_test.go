@@ -5,12 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/countersign/countersign/internal/screen"
 )
 
 // shells are those that sudo is tried with, and what a person's own files of them say: a prompt, and variables that lead elsewhere.
@@ -31,81 +30,45 @@ var shells = []struct {
 	{"sh", nil, "$?"},
 }
 
-// screen is a terminal with a program on it.
-type screen struct {
-	t      *testing.T
-	person *os.File
-	cmd    *exec.Cmd
-	from   int // what expect has not looked at yet
-
-	mu  sync.Mutex
-	raw strings.Builder
+// terminal is a screen whose failures are the test's.
+type terminal struct {
+	*screen.Screen
+	t *testing.T
 }
 
-func (s *screen) seen() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.raw.String()
-}
-
-var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|\x1b[\]P][^\x07\x1b]*(\x07|\x1b\\)|\x1b[=>()][0B]?|\r`)
-
-func startScreen(t *testing.T, env map[string]string, name string, args ...string) *screen {
-	person, program := openTerminal(t)
-	cmd := exec.Command(name, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+func startScreen(t *testing.T, env map[string]string, name string, args ...string) terminal {
+	t.Helper()
+	list := []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	for key, value := range env {
-		cmd.Env = append(cmd.Env, key+"="+value)
+		list = append(list, key+"="+value)
 	}
-	if err := cmd.Start(); err != nil {
+	s, err := screen.Start("", list, name, args...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{t: t, person: person, cmd: cmd}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := person.Read(buf)
-			s.mu.Lock()
-			s.raw.Write(buf[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return s
+	t.Cleanup(s.Close)
+	return terminal{s, t}
 }
 
-func (s *screen) typed(text string) {
+func (s terminal) typed(text string) {
 	s.t.Helper()
-	if _, err := s.person.WriteString(text); err != nil {
+	if err := s.Type(text); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // expect reads until a text stands on the screen that stood there not before.
-func (s *screen) expect(text string) {
+func (s terminal) expect(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		plain := escapes.ReplaceAllString(s.seen(), "")
-		if at := strings.Index(plain[min(s.from, len(plain)):], text); at >= 0 {
-			s.from += at + len(text)
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%q isn't on the screen:\n%s\n%q", text, plain, s.seen())
-		}
+	if _, err := s.Expect(text, 20*time.Second); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
 // ends waits for the program's end.
-func (s *screen) ends(code int) {
+func (s terminal) ends(code int) {
 	s.t.Helper()
-	_ = s.cmd.Wait()
-	if got := s.cmd.ProcessState.ExitCode(); got != code {
+	if got := s.Ends(); got != code {
 		s.t.Errorf("ended with %d, want %d", got, code)
 	}
 }
@@ -182,8 +145,8 @@ func TestThePromptIsInWordsAndColour(t *testing.T) {
 	env["NO_COLOR"], env["SHELL"] = "", "/bin/bash"
 	s := startScreen(t, env, "countersign", "sudo", "acme")
 	s.expect("[CUSTOMER acme 4444…6666 59m]")
-	if !strings.Contains(s.seen(), "\x1b[1;97;41m[CUSTOMER acme 4444…6666 59m]\x1b[0m ") {
-		t.Errorf("%q", s.seen())
+	if !strings.Contains(s.Raw(), "\x1b[1;97;41m[CUSTOMER acme 4444…6666 59m]\x1b[0m ") {
+		t.Errorf("%q", s.Raw())
 	}
 	s.typed("exit\n")
 	s.ends(0)
@@ -204,7 +167,7 @@ func TestAnIDIsTypedUnseen(t *testing.T) {
 	s.expect("[CUSTOMER 4444…6666 59m]")
 	s.typed("exit\n")
 	s.ends(0)
-	if strings.Contains(s.seen(), id.Reveal()[8:]) {
+	if strings.Contains(s.Raw(), id.Reveal()[8:]) {
 		t.Error("the external ID is on the screen")
 	}
 }

@@ -8,28 +8,16 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
+
+	"github.com/countersign/countersign/internal/screen"
 )
 
-// openTerminal makes a pseudo-terminal: what a person sees and types, and what the program has as its streams.
+// openTerminal makes a terminal that goes with the test.
 func openTerminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var number, unlocked uint32
-	ioctl := func(request uintptr, value *uint32) {
-		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, person.Fd(), request, uintptr(unsafe.Pointer(value))); errno != 0 {
-			t.Fatal(errno)
-		}
-	}
-	ioctl(syscall.TIOCGPTN, &number)
-	ioctl(syscall.TIOCSPTLCK, &unlocked)
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	person, program, err := screen.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
