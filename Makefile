@@ -116,6 +116,15 @@ webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's r
 for-saas: need-go need-python3 $(TOOLS)/provider-typescript/.done $(TOOLS)/provider-python/.done ## docs/for-saas.md's loops in Go, Python and TypeScript, run against the sandbox
 	$(GO) test -count=1 ./provider/providertest/languages
 
+# Each is also a test: make test and make e2e say where a page shows something else.
+.PHONY: sessions
+sessions: need-go ## record anew what the pages show of terminals: README.md, docs/enter.md
+	$(GO) test -count=1 ./internal/demo -run '^TestREADMEShowsTheYear$$' -update
+	$(GO) test -count=1 ./cmd/countersign -run '^TestThePagesShowWhatIsSeen$$' -update
+	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
+	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	$(GO) test -tags e2e -count=1 ./e2e -run '^TestREADMEShowsTheEmulator$$' -update
+
 CHROMIUM ?= chromium
 export CHROMIUM
 .PHONY: mails screenshots

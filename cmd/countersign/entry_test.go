@@ -50,6 +50,7 @@ func serveCustomers(t testing.TB, dir string) (*customersSide, map[string]string
 		other("gone", func(c *customers.Customer) {
 			elsewhere(c, "666677778888")
 			c.State, c.Reason, c.RevokedBy = customers.StateRevoked, "project ended", "arn:aws:sts::444455556666:assumed-role/ops/ines"
+			c.Since = time.Date(2026, 9, 1, 16, 2, 0, 0, time.UTC)
 		}),
 		other("over", func(c *customers.Customer) { elsewhere(c, "555566667777"); c.State = customers.StateExpired }),
 		other("openco", func(c *customers.Customer) { c.Kind, c.Grant = customers.KindNone, "" }),

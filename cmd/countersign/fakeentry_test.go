@@ -28,6 +28,7 @@ type customersSide struct {
 	sessions map[string]string // access key → whose
 	foreign  string            // what somebody in the account wrote: bucket names, role paths, an error's text
 	broken   string            // an error's code that STS answers one's own calls with
+	engineer string            // whose one's own credentials are; empty: as the sandbox says
 }
 
 var (
@@ -73,6 +74,8 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.broken != "" && who == "PROVIDER" && service == "sts":
 		xmlError(w, http.StatusForbidden, s.broken, "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"+s.foreign)
+	case s.engineer != "" && who == "PROVIDER" && call == "GetCallerIdentity":
+		_, _ = fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account><Arn>%s</Arn><UserId>x</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>`, xmlText(s.engineer))
 	case call == "GetSecretValue static/oldco":
 		id, _ := s.FirstID()
 		_, _ = fmt.Fprintf(w, `{"ARN":"arn:aws:secretsmanager:eu-central-1:111122223333:secret:static/oldco-AbCdEf","SecretString":%q,"VersionId":"v","VersionStages":["AWSCURRENT"],"CreatedDate":1.7e9}`, id.Reveal())
