@@ -153,6 +153,14 @@ trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: i
 provider-mutants: need-go ## each check of package provider dropped, one at a time: its tests must notice each
 	$(GO) run ./tools/mutants -dir provider/testdata/mutants -min 75 -parallel 2 -- ./provider
 
+.PHONY: entry-mutants foreign-fuzz
+entry-mutants: need-go ## the same for a person's entry and for text from other accounts: internal/entry, internal/foreign
+	$(GO) run ./tools/mutants -dir internal/entry/testdata/mutants -min 32 -parallel 2 -- ./internal/entry
+	$(GO) run ./tools/mutants -dir internal/foreign/testdata/mutants -min 21 -parallel 2 -- ./internal/foreign
+
+foreign-fuzz: need-go ## fuzz what makes text from other accounts harmless, FUZZTIME (20m)
+	$(GO) test -run '^$$' -fuzz=^FuzzText$$ -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s -parallel=1 ./internal/foreign
+
 .PHONY: trust-corpus
 trust-corpus: need-go ## trust policies found in public repositories, judged as testdata/corpus.tsv says (CORPUS=<folder of them>)
 	@test -n "$(CORPUS)" || { echo 'say where the trust policies lie: make trust-corpus CORPUS=<folder>' >&2; exit 1; }

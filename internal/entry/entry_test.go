@@ -3,9 +3,12 @@ package entry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/countersign/countersign/internal/customers"
 	"github.com/countersign/countersign/internal/entry"
@@ -104,10 +107,13 @@ func TestAnyKindOfCustomerIsEnteredAlike(t *testing.T) {
 	if got, err := way.Enter(t.Context(), entry.Request{RoleARN: c.RoleARN, ID: id.ID}, nil); err != nil || got.Kind != entry.KindAdHoc || got.Label() != c.Account {
 		t.Errorf("by ARN: %v", err)
 	}
-	oldco.Name, oldco.Kind, oldco.StaticSecretARN = "openco", customers.KindNone, ""
-	registry["openco"] = oldco
-	if got := refusal(t, way, entry.Request{Customer: "openco"}); got.Cause != entry.CauseDenied {
-		t.Errorf("without an ID: %+v", got) // this role wants one
+	oldco.Name, oldco.StaticSecretARN = "openco", ""
+	for _, kind := range []customers.Kind{customers.KindNone, customers.KindCountersign} { // the second is a grant without an external ID
+		oldco.Kind = kind
+		registry["openco"] = oldco
+		if got := refusal(t, way, entry.Request{Customer: "openco"}); got.Cause != entry.CauseDenied {
+			t.Errorf("%s, without an ID: %+v", kind, got) // this role wants one
+		}
 	}
 }
 
@@ -143,6 +149,9 @@ func TestRefusalsNameTheirCause(t *testing.T) {
 		{"another account", func(c *customers.Customer) { c.Account = "777788889999" }, entry.CauseNotBound, "not in 777788889999", "Nothing was done"},
 		{"a secret of another grant", func(c *customers.Customer) { c.SecretARN = strings.Replace(c.SecretARN, "migration", "nightly", 1) }, entry.CauseNotBound, "", "Nothing was done"},
 		{"a prefix that was never issued", func(c *customers.Customer) { c.Prefix = "other" }, entry.CauseNotBound, "", "Nothing was done"},
+		{"a fixed ID's role of another account", func(c *customers.Customer) {
+			c.Kind, c.StaticSecretARN, c.RoleARN = customers.KindStatic, static, strings.Replace(c.RoleARN, "444455556666", "777788889999", 1)
+		}, entry.CauseNotBound, "not in 444455556666", "Nothing was done"},
 		{"no permission on one's own secret", func(c *customers.Customer) { c.Kind, c.StaticSecretARN = customers.KindStatic, static }, entry.CauseUnreadable, "may not read", static},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -179,6 +188,44 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 	way.Who = func(context.Context) (entry.Base, error) { return entry.Base{}, errors.New("no EC2 IMDS role found") }
 	if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != entry.CauseNobody {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What AWS answers says whose fault it is.
+func TestAWSsAnswersAreToldApart(t *testing.T) {
+	_, way, _ := provided(t)
+	for code, want := range map[string]entry.Cause{
+		"ExpiredToken": entry.CauseNobody, "InvalidClientTokenId": entry.CauseNobody, "UnrecognizedClientException": entry.CauseNobody,
+		"RequestTimeTooSkewed": entry.CauseClock, "RequestExpired": entry.CauseClock, "InternalFailure": entry.CauseOther,
+	} {
+		way.Who = func(context.Context) (entry.Base, error) {
+			return entry.Base{}, fmt.Errorf("asking who this is: %w", &smithy.GenericAPIError{Code: code, Message: "\x1b[2Jno"})
+		}
+		if got := refusal(t, way, entry.Request{Customer: "acme"}); got.Cause != want {
+			t.Errorf("%s: %+v", code, got)
+		}
+	}
+}
+
+// Only who runs Countersign has something to verify, and only what was accepted is given.
+func TestWhatWasAccepted(t *testing.T) {
+	account, way, registry := provided(t)
+	got, err := way.Accepted(t.Context(), "acme")
+	if want := account.Customer(); err != nil || got.RoleARN != want.RoleARN || got.SecretARN != registry["acme"].SecretARN || got.Prefix != want.Prefix || got.Grant != want.Grant || got.Account != want.Account {
+		t.Errorf("%v %+v", err, got)
+	}
+	for name, change := range map[entry.Cause]func(*customers.Customer){
+		entry.CauseNotRotated:  func(c *customers.Customer) { c.Kind = customers.KindStatic },
+		entry.CauseNotAccepted: func(c *customers.Customer) { c.State = customers.StatePending },
+		entry.CauseNotBound:    func(c *customers.Customer) { c.Account = "777788889999" },
+	} {
+		c := registry["acme"]
+		change(&c)
+		registry["other"] = c
+		_, err := way.Accepted(t.Context(), "other")
+		if no, ok := errors.AsType[*entry.Refusal](err); !ok || no.Cause != name {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -248,11 +295,29 @@ func TestAKeptSessionIsThePersonsAndTheRegistrysWord(t *testing.T) {
 	}
 	way.Now = time.Now
 	first = enter("INC-812")
-	way.Who = func(context.Context) (entry.Base, error) {
-		return entry.Base{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/Engineers-sandbox/other"}, nil
+	was := registry["acme"]
+	for what, change := range map[string]func(*customers.Customer){
+		"what was accepted anew":        func(c *customers.Customer) { c.RoleARN = strings.Replace(c.RoleARN, "migration", "nightly", 1) },
+		"given back after a revocation": func(c *customers.Customer) { c.Since = time.Now().Add(time.Hour) },
+	} {
+		c := was
+		change(&c)
+		registry["acme"] = c
+		if got, err := way.Enter(t.Context(), entry.Request{Customer: "acme", Reason: "INC-812"}, nil); err == nil && got.Credentials.AccessKeyID == first {
+			t.Errorf("%s has the session from before", what)
+		}
+		registry["acme"] = was
+		first = enter("INC-812")
 	}
-	if enter("INC-812") == first {
-		t.Error("somebody else has the same session")
+	for _, other := range []string{"Engineers-others/jdoe@hestio.example", "Engineers-others/other"} {
+		way.Who = func(context.Context) (entry.Base, error) {
+			return entry.Base{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/" + other}, nil
+		}
+		now := enter("INC-812")
+		if now == first {
+			t.Errorf("%s has somebody else's session", other)
+		}
+		first = now
 	}
 	c := registry["acme"]
 	c.State = customers.StateRevoked

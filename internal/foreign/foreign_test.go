@@ -31,6 +31,8 @@ func TestText(t *testing.T) {
 		"z\u0300\u0301\u0302\u0303":    "z\u0300\u0301??",
 		"\ue000private":                "?private",
 		strings.Repeat("\u0300", 3):    "\u0300\u0300?",
+		"\u2800\u034f\u17b5\ufffd":     "????",
+		"e\u0301e\u0301e\u0301":        "e\u0301e\u0301e\u0301",
 		"emoji \u2764\ufe0f":           "emoji \u2764?",
 		"$(touch canary) `touch c` $x": "$(touch canary) `touch c` $x", // Text is for a terminal; Word and Prompt are for shells
 	} {
