@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Refused is an answer of the customer's API that isn't 2xx. It changed nothing. errors.Is finds ErrOlder where another version is
@@ -102,7 +104,7 @@ func (c *Client) post(ctx context.Context, customer Customer, s State, verb stri
 	}
 	request.Header.Set("Content-Type", "application/json")
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, creds, request, hex.EncodeToString(sum[:]), "execute-api", regionOf(secret), c.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, creds, request, hex.EncodeToString(sum[:]), "execute-api", grant.SecretRegion(secret), c.Now()); err != nil {
 		return nil, fmt.Errorf("signing the request: %w", err)
 	}
 	response, err := c.http.Do(request)

@@ -130,7 +130,7 @@ type version struct {
 
 // read reads the current version, or that of a stage, of a secret that checkSecret let through, and holds it to the customer.
 func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, secretARN string, stage ...string) (version, error) {
-	cfg.Region = regionOf(secretARN)
+	cfg.Region = grant.SecretRegion(secretARN)
 	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretARN, VersionStage: given(stage)})
 	switch {
 	case denied(err):
@@ -142,7 +142,7 @@ func (c *Client) read(ctx context.Context, cfg aws.Config, customer Customer, se
 	switch {
 	case aws.ToString(got.ARN) != secretARN:
 		return version{}, customer.refuse("another secret was answered with")
-	case !versionForm.MatchString(v.id):
+	case !grant.IsProvable(v.id):
 		return version{}, customer.refuse("version %.80q is in no form of Secrets Manager's", v.id)
 	}
 	v.value, err = customer.decode([]byte(aws.ToString(got.SecretString)))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Event is what a message says of a customer's grant: one of EventBridge's or a webhook's body. Nothing of it is believed.
@@ -67,7 +68,7 @@ func (c Customer) Check(e Event) error {
 		return c.refuse("the event is about account %.20q", e.Account)
 	case e.Grant != c.Grant:
 		return c.refuse("the event is about grant %.60q", e.Grant)
-	case e.VersionID != "" && !versionForm.MatchString(e.VersionID):
+	case e.VersionID != "" && !grant.IsProvable(e.VersionID):
 		return c.refuse("version %.80q is in no form of Secrets Manager's", e.VersionID)
 	}
 	if e.SecretARN != "" {
@@ -94,9 +95,6 @@ func (c *Client) Ring(ctx context.Context, customer Customer, e Event) error {
 		found = customer.SecretARN
 	}
 	if e.ConfirmURL != "" {
-		if found == "" {
-			return customer.refuse("a confirm URL without a secret")
-		}
 		if err := customer.checkConfirm(e.ConfirmURL, found, c.endpoint()); err != nil {
 			return err
 		}

@@ -68,11 +68,11 @@ func (c *Client) EnterAs(ctx context.Context, customer Customer, p Person) (Sess
 
 // EnterRole opens one session in a role that no customer of ours stands for: with an ID that the caller has, or with none.
 func (c *Client) EnterRole(ctx context.Context, roleARN string, id ExternalID, p Person) (Session, error) {
-	m := roleForm.FindStringSubmatch(roleARN)
-	if m == nil {
+	account := grant.RoleAccount(roleARN)
+	if account == "" {
 		return Session{}, fmt.Errorf("%.150q is not a role's ARN", roleARN)
 	}
-	return c.openAs(ctx, Customer{Name: m[2], Account: m[2], RoleARN: roleARN}, id, c.patient(p))
+	return c.openAs(ctx, Customer{Name: account, Account: account, RoleARN: roleARN}, id, c.patient(p))
 }
 
 func (c *Client) patient(p Person) Person {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Rotate asks the customer for another external ID now, for whoever believes that somebody saw the current one: in a session of
@@ -34,7 +36,7 @@ func (c *Client) Rotate(ctx context.Context, customer Customer, reason string) (
 		return "", fmt.Errorf("customer %s: asking for a rotation: %w", customer.Name, err)
 	}
 	var out struct{ VersionID string }
-	if err := json.Unmarshal(answer, &out); err != nil || !versionForm.MatchString(out.VersionID) {
+	if err := json.Unmarshal(answer, &out); err != nil || !grant.IsProvable(out.VersionID) {
 		return "", fmt.Errorf("customer %s: asking for a rotation: the answer names no version", customer.Name)
 	}
 	return out.VersionID, e.looked(ctx, s, c.Now().Add(soon-c.Every))

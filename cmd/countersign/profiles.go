@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/profiles"
 )
 
@@ -81,7 +81,7 @@ func (c *cli) writeProfiles(ctx context.Context, f wayFlags, prefix string, dry 
 		if f.region != "" {
 			command = append(command, "--region", f.region)
 		}
-		want = append(want, profiles.Profile{Name: prefix + r.Name, Command: command, Region: cmp.Or(customers.RegionOf(r.SecretARN), f.region)})
+		want = append(want, profiles.Profile{Name: prefix + r.Name, Command: command, Region: cmp.Or(grant.SecretRegion(r.SecretARN), f.region)})
 	}
 	for name := range wanted {
 		return fail(exitInput, "countersign list customers shows all of them.", "%.60q can't be entered, or is no customer", name)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Engineers says by which roles a provider's engineers reach customers.
@@ -260,11 +261,11 @@ func (m Member) check() error {
 	if err := customers.CheckName(m.Name); err != nil {
 		return err
 	}
-	if err := customers.CheckAccount(m.Account); err != nil {
+	if err := grant.CheckAccount(m.Account); err != nil {
 		return fmt.Errorf("customer %s: %w", m.Name, err)
 	}
 	if m.Prefix != "" {
-		if err := customers.CheckPrefix(m.Prefix); err != nil {
+		if err := grant.CheckPrefix(m.Prefix); err != nil {
 			return fmt.Errorf("customer %s: %w", m.Name, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // Registry is the store as people use it: each of its methods needs the writers' role but those of Reader and Load.
@@ -124,7 +126,7 @@ func (e Entry) Check() error {
 	if err := CheckName(e.Name); err != nil {
 		return err
 	}
-	if err := CheckAccount(e.Account); err != nil {
+	if err := grant.CheckAccount(e.Account); err != nil {
 		return fmt.Errorf("customer %s: %w", e.Name, err)
 	}
 	for _, team := range e.Teams {
@@ -145,7 +147,7 @@ func (e Entry) checkKind() error {
 	}
 	switch e.Kind {
 	case KindCountersign:
-		if err := CheckPrefix(e.Prefix); err != nil {
+		if err := grant.CheckPrefix(e.Prefix); err != nil {
 			return err
 		}
 		if e.StaticSecretARN != "" {

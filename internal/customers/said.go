@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // TypeGrantReported is a grant's daily sign of life.
@@ -55,7 +56,7 @@ func Read(body []byte) (Said, error) {
 	if envelope.Source != events.Source {
 		return Said{}, fmt.Errorf("an event of source %.60q", envelope.Source)
 	}
-	if err := CheckAccount(envelope.Account); err != nil {
+	if err := grant.CheckAccount(envelope.Account); err != nil {
 		return Said{}, err
 	}
 	var detail struct {
@@ -88,7 +89,7 @@ func (s Said) check(account string) error {
 	if s.Time.IsZero() {
 		return fmt.Errorf("an event without a time")
 	}
-	if s.VersionID != "" && !IsVersion(s.VersionID) {
+	if s.VersionID != "" && !grant.IsProvable(s.VersionID) {
 		return fmt.Errorf("version %.80q is in no form of a grant's", s.VersionID)
 	}
 	if err := s.Binding.Check(); err != nil {

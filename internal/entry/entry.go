@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/provider"
 )
 
@@ -119,7 +120,7 @@ func (w *Way) Enter(ctx context.Context, r Request, progress func(string)) (Open
 		return Opened{}, refuse(err, c, base, w.Now())
 	}
 	v := w.visit(base, r, p, got)
-	v.Customer, v.Account, v.RoleARN, v.Kind, v.Region = c.Name, c.Account, c.RoleARN, kindOf(c), customers.RegionOf(c.SecretARN)
+	v.Customer, v.Account, v.RoleARN, v.Kind, v.Region = c.Name, c.Account, c.RoleARN, kindOf(c), grant.SecretRegion(c.SecretARN)
 	w.keep(Opened{v, got.Credentials})
 	return Opened{v, got.Credentials}, nil
 }
