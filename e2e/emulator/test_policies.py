@@ -57,6 +57,14 @@ class Conditions(unittest.TestCase):
         condition = {"StringEquals": {"aws:PrincipalTag/countersign:grant": "other"}}
         self.assertEqual(verdict({"Effect": "Allow", "Condition": condition}), "ImplicitDeny")
 
+    def test_an_entry_says_its_external_id_to_the_callers_own_policies(self):
+        self.assertEqual(variables.entry_keys({"ExternalId": ["x"], "RoleSessionName": ["jdoe"]}),
+                         {"sts:ExternalId": "x", "sts:RoleSessionName": "jdoe"})
+        self.assertEqual(variables.entry_keys({"RoleSessionName": ["jdoe"]}), {"sts:RoleSessionName": "jdoe"})
+        statement = {"Effect": "Allow", "Condition": {"Null": {"sts:ExternalId": "false"}}}
+        self.assertEqual(verdict(statement, **{"sts:externalid": "x"}), "Allow")
+        self.assertEqual(verdict(statement), "ImplicitDeny")
+
     def test_nobody_here_is_an_aws_service(self):
         statement = {"Effect": "Deny", "Condition": {"Bool": {"aws:PrincipalIsAWSService": "false"}}}
         self.assertEqual(verdict(statement), "Deny")

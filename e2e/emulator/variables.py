@@ -4,6 +4,7 @@
   A variable without a value makes the statement match nothing. (IAM does this for Version 2012-10-17 only; here always.)
 - Tags of the secret or role that a request is about: aws:ResourceTag/… and secretsmanager:ResourceTag/…, in every policy.
 - ses:FromAddress of a mail.
+- sts:ExternalId and sts:RoleSessionName of an AssumeRole, in the caller's own policies too.
 """
 
 import dataclasses
@@ -81,5 +82,13 @@ def _request(original):
         context = original(service, iam_action, body, params)
         if service == "ses" and resources.sender(params):
             context = {**context, "ses:FromAddress": resources.sender(params)}
+        if iam_action == "sts:AssumeRole":
+            context = {**context, **entry_keys(params)}
         return context
     return request_tag_context
+
+
+def entry_keys(params):
+    """What an AssumeRole says of itself; what it leaves out has no key."""
+    given = {"sts:ExternalId": params.get("ExternalId"), "sts:RoleSessionName": params.get("RoleSessionName")}
+    return {key: value[0] if isinstance(value, list) else value for key, value in given.items() if value}

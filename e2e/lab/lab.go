@@ -41,6 +41,7 @@ type Lab struct {
 	Endpoint string // of the emulator, without a slash at the end
 
 	settings []string
+	names    []string // environment of AWSNames
 	emulator *process
 	http     *awshttp.BuildableClient // of all clients, so that they share connections
 
