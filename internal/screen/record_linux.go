@@ -9,7 +9,8 @@ import (
 // patience is how long one command of a session may take.
 const patience = time.Minute
 
-// Record types a session's lines into bash, in a folder and with an environment, and gives what stands on the screen.
+// Record types a session's lines into bash, in a folder and with an environment, and gives what stands on the screen, with a line
+// between commands.
 func Record(s Session, dir string, env []string) (string, error) {
 	lines := s.Typed()
 	if len(lines) == 0 {
@@ -37,6 +38,9 @@ func Record(s Session, dir string, env []string) (string, error) {
 	text = text[strings.Index(text, "$ "):strings.LastIndexByte(text, '\n')]
 	var out strings.Builder
 	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "$ ") && out.Len() > 0 {
+			out.WriteString("\n")
+		}
 		out.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return out.String(), nil

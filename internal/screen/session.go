@@ -82,6 +82,7 @@ var passing = []struct {
 	{regexp.MustCompile(`\b\d+\s+(s|min|h)\s+ago`), "AGO"},
 	{regexp.MustCompile(`\b\d+\.\d s\b`), "SECONDS"},
 	{regexp.MustCompile(`#[0-9a-f]{6}\b`), "#"},
+	{regexp.MustCompile(`\brv-[0-9TZ]+-[0-9a-f]+\b`), "REVOKE"},
 	{regexp.MustCompile(`\b(birth|rotate|cut|restore)-[0-9a-f]{32}\b`), "$1-VERSION"},
 	{regexp.MustCompile(` +`), " "}, // columns are as wide as what stands in them
 }

@@ -15,6 +15,7 @@ const page = `# A page
 ` + "```" + `
 $ echo one
 two
+
 $ sh -c 'printf "Sure? [y/N] "; read x; echo "$x, 3 s ago"'
 Sure? [y/N] y
 y, 17 s ago
@@ -35,7 +36,7 @@ func TestASessionIsTypedAndRecorded(t *testing.T) {
 		return screen.Record(s, t.TempDir(), []string{"PATH=/bin:/usr/bin"})
 	}
 	n, differs, err := screen.RenewFile(path, "here", false, record)
-	if n != 1 || err != nil || len(differs) != 1 || !strings.Contains(differs[0], "$ echo one\none\n$ sh") {
+	if n != 1 || err != nil || len(differs) != 1 || !strings.Contains(differs[0], "$ echo one\none\n\n$ sh") {
 		t.Fatalf("%d sessions, %v: %q", n, err, differs)
 	}
 	if _, _, err := screen.RenewFile(path, "here", true, record); err != nil {
