@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +97,44 @@ func TestEachLimitIsJudged(t *testing.T) {
 	}
 }
 
+func TestAKeystrokeThatTakesLongIsNamed(t *testing.T) {
+	fine := keystroke{args: []string{"--help"}, atLeast: 4, ours: 20 * time.Millisecond, python: 80 * time.Millisecond}
+	slow := fine
+	slow.ours++
+	if err := judgeTool([]keystroke{fine}); err != nil {
+		t.Error(err)
+	}
+	if err := judgeTool([]keystroke{fine, slow}); err == nil || !strings.Contains(err.Error(), "countersign --help is 4.0 times faster") {
+		t.Errorf("error = %v", err)
+	}
+	if _, err := timed(t.Context(), process{path: "/bin/echo", args: []string{"other"}}, "sudo"); err == nil {
+		t.Error("what is measured says something else")
+	}
+}
+
+// A function that misses a variable ends before its first request, and there is nothing to measure.
+func TestTheEnvironmentHasWhatFunctionsRead(t *testing.T) {
+	optional := []string{"COUNTERSIGN_TRAIL", "COUNTERSIGN_MAIL_SET", "COUNTERSIGN_AGES", "COUNTERSIGN_RESTORE_MARGIN"}
+	var read []byte
+	for _, file := range []string{"boot.go", "provider.go"} {
+		src, err := os.ReadFile(filepath.Join("../functions/internal/boot", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, src...)
+	}
+	names := regexp.MustCompile(`getenv\("(COUNTERSIGN_[A-Z_]+)"\)`).FindAllStringSubmatch(string(read), -1)
+	if len(names) < 12 {
+		t.Fatalf("%d variables are read", len(names))
+	}
+	for _, m := range names {
+		given := slices.ContainsFunc(environment(), func(kv string) bool { return strings.HasPrefix(kv, m[1]+"=") })
+		if !given && !slices.Contains(optional, m[1]) {
+			t.Errorf("%s is missing", m[1])
+		}
+	}
+}
+
 func TestPythonGetsTheClientsOfTheFunctionAndNoMore(t *testing.T) {
 	const ours, sdk = "github.com/countersign/countersign/internal/aws/", "github.com/aws/aws-sdk-go-v2/service/"
 	got := services(strings.Join([]string{"fmt", sdk + "iam", sdk + "iam/types", sdk + "sso", ours + "awserr", ours + "iam", ours + "awsconfig", ours + "eventbridge", ""}, "\n"))
@@ -111,6 +151,9 @@ func TestItBuildsAsTheMakefileDoes(t *testing.T) {
 	flags := strings.Replace(strings.Join(releaseFlags, " "), "-s -w -buildid=", "'-s -w -buildid='", 1)
 	if !strings.Contains(string(makefile), "CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build "+flags) {
 		t.Errorf("the Makefile does not build the functions with %s", flags)
+	}
+	if flags := strings.Join(toolFlags, " "); !strings.Contains(string(makefile), "$(GO) build "+strings.Replace(flags, "-s -w", "'-s -w -X main.version=$(VERSION)'", 1)+" -o bin/countersign ") {
+		t.Errorf("the Makefile does not build the command-line tool with %s", flags)
 	}
 }
 

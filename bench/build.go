@@ -70,7 +70,7 @@ func build(ctx context.Context, root, name, arch string) (int64, error) {
 
 // botoNames are our adapters of AWS services, as boto3 names the services.
 var botoNames = map[string]string{
-	"cloudformation": "cloudformation", "eventbridge": "events", "iam": "iam", "secretsmanager": "secretsmanager",
+	"cloudformation": "cloudformation", "dynamodb": "dynamodb", "eventbridge": "events", "iam": "iam", "secretsmanager": "secretsmanager",
 	"ses": "ses", "sns": "sns", "sqs": "sqs", "ssm": "ssm", "sts": "sts",
 }
 

@@ -1,6 +1,7 @@
 // Command bench measures Countersign's functions and holds them to their limits: the size of each binary, and how long
 // and how much memory a process needs to come to its first request, next to an equivalent Python function with boto3. Then
-// it measures the trust policy engine, next to the same edit through encoding/json and structs.
+// it measures the trust policy engine, next to the same edit through encoding/json and structs, and what a person waits for at the
+// keyboard, next to a Python that imports boto3.
 //
 // Times differ from machine to machine and from minute to minute, so they are judged as ratios: both sides run in turn, on
 // the same machine, and their medians are compared. It builds what it measures, needs no AWS account and calls no AWS service.
@@ -27,14 +28,17 @@ const (
 	maxSize   = 12_000_000 // bytes of one bootstrap
 	minFaster = 20.0       // Python's start / Go's start
 	maxMemory = 1.0 / 3    // Go's peak memory / Python's
+	minHelp   = 4.0        // Python's import of boto3 / the tool's --help
+	minList   = 1.0        // the same / a list of 10,000 customers
 )
 
 func main() {
 	runs := flag.Int("runs", 20, "starts of each side of each function")
+	keyboard := flag.Bool("keyboard", false, "measure only what a person waits for at the keyboard")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *runs, os.Stdout); err != nil {
+	if err := run(ctx, *runs, *keyboard, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -50,7 +54,7 @@ type row struct {
 func (r row) faster() float64 { return r.boto.start.Seconds() / r.golang.start.Seconds() }
 func (r row) memory() float64 { return float64(r.golang.peak) / float64(r.boto.peak) }
 
-func run(ctx context.Context, runs int, out io.Writer) error {
+func run(ctx context.Context, runs int, keyboard bool, out io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("peak memory is read from /proc: run it on Linux, not on %s", runtime.GOOS)
 	}
@@ -68,6 +72,14 @@ func run(ctx context.Context, runs int, out io.Writer) error {
 	python, err := pythonWithBoto(ctx, root)
 	if err != nil {
 		return err
+	}
+	strokes, err := measureTool(ctx, root, python, runs)
+	if err != nil {
+		return fmt.Errorf("measuring the command-line tool: %w", err)
+	}
+	if keyboard {
+		_, err := io.WriteString(out, toolTable(strokes))
+		return errors.Join(err, judgeTool(strokes))
 	}
 	var rows []row
 	for _, name := range names {
@@ -95,10 +107,10 @@ func run(ctx context.Context, runs int, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("measuring the trust policy engine: %w", err)
 	}
-	if _, err := io.WriteString(out, table(rows, runs)+edits.table()); err != nil {
+	if _, err := io.WriteString(out, table(rows, runs)+edits.table()+toolTable(strokes)); err != nil {
 		return err
 	}
-	return errors.Join(judge(rows), edits.judge())
+	return errors.Join(judge(rows), edits.judge(), judgeTool(strokes))
 }
 
 // table is what a person reads.

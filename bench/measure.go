@@ -44,6 +44,7 @@ func environment() []string {
 		"COUNTERSIGN_GRANTS=migration", "COUNTERSIGN_ACCOUNT=444455556666", "COUNTERSIGN_BUS=countersign",
 		"COUNTERSIGN_QUEUE=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-check",
 		"COUNTERSIGN_DELIVERIES=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify",
+		"COUNTERSIGN_TABLE=countersign-customers", "COUNTERSIGN_TOPIC=arn:aws:sns:eu-central-1:444455556666:countersign-customers",
 		"COUNTERSIGN_DEAD=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify-dead",
 		"COUNTERSIGN_SETTLE=15s", "COUNTERSIGN_STACK=bench", "COUNTERSIGN_STACK_VERSION=bench", "COUNTERSIGN_MAIL_FROM=countersign@example.com",
 	}
