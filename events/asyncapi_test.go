@@ -33,7 +33,7 @@ func asyncAPI(t *testing.T) string {
 		key := strings.ReplaceAll(string(typ), " ", "")
 		ref := fmt.Sprintf("      %s: {$ref: \"#/components/messages/%s\"}\n", key, key)
 		bus.WriteString(ref)
-		if typ.Concerns(events.Provider) {
+		if typ.Forwarded() {
 			theirs.WriteString(ref)
 		}
 		schema, err := events.Schema(typ)

@@ -47,6 +47,7 @@ var classes = map[Type]map[Audience][]Class{
 	TypeDestinationDisabled: {Operators: {Action}},
 	TypeMailUndelivered:     {Operators: {Action}},
 	TypeTestRequested:       {Provider: everybody, Operators: everybody},
+	TypeGrantReported:       {}, // but see Forwarded
 	TypeOperationRequested:  {},
 	TypeDeliverySucceeded:   {},
 	TypeDeliveryFailed:      {},
@@ -58,6 +59,10 @@ func (t Type) Classes(to Audience) []Class { return slices.Clone(classes[t][to])
 
 // Concerns says whether an audience is told of such an event at all.
 func (t Type) Concerns(to Audience) bool { return len(classes[t][to]) > 0 }
+
+// Forwarded says whether a provider's own bus is handed such an event: all that the provider is told of, and the signs of life
+// of its grants, which are for machines alone.
+func (t Type) Forwarded() bool { return t.Concerns(Provider) || t == TypeGrantReported }
 
 // Among says whether an audience that asked to be told of these classes is told of such an event.
 func (t Type) Among(asked []Class, to Audience) bool {

@@ -52,6 +52,18 @@ func TestEveryEventHasItsClassesAndTheDocsSayWhich(t *testing.T) {
 	}
 }
 
+// A provider's bus is handed what the provider is told of, and beside that signs of life, of which nobody else hears.
+func TestAProvidersBusHearsSignsOfLifeToo(t *testing.T) {
+	for _, typ := range events.Types() {
+		if want := typ.Concerns(provider) || typ == events.TypeGrantReported; typ.Forwarded() != want {
+			t.Errorf("%q: forwarded %t", typ, typ.Forwarded())
+		}
+	}
+	if events.TypeGrantReported.Concerns(provider) || events.TypeGrantReported.Concerns(operators) {
+		t.Error("people are told each day that nothing has changed")
+	}
+}
+
 func TestWhoAskedForAClassIsToldOfItsEventsAndOfNoOthers(t *testing.T) {
 	byDefault := []events.Class{action, revoke}
 	for _, c := range []struct {

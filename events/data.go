@@ -91,6 +91,15 @@ type TrustDriftDetected struct {
 	Mended   bool     `json:"mended"`
 }
 
+// GrantReported is a grant's daily sign of life: how it stands. Nothing has changed.
+type GrantReported struct {
+	Where
+	State      string    `json:"state"`               // open or closed, as reconcile found it, or left it
+	VersionID  string    `json:"versionId,omitempty"` // of the current external ID
+	Expires    time.Time `json:"expires,omitzero"`
+	ConfirmURL string    `json:"confirmUrl,omitempty"` // where the provider confirms that it uses a new ID
+}
+
 // OperationRequested says that an operator asked for something, and that it was accepted. What came of it is said by others.
 type OperationRequested struct {
 	Where
@@ -170,6 +179,7 @@ func (RotationUnconfirmed) Type() Type { return TypeRotationUnconfirmed }
 func (RotationFailed) Type() Type      { return TypeRotationFailed }
 func (PreviousRetired) Type() Type     { return TypePreviousRetired }
 func (TrustDriftDetected) Type() Type  { return TypeTrustDriftDetected }
+func (GrantReported) Type() Type       { return TypeGrantReported }
 func (OperationRequested) Type() Type  { return TypeOperationRequested }
 func (TestRequested) Type() Type       { return TypeTestRequested }
 func (DeliverySucceeded) Type() Type   { return TypeDeliverySucceeded }
@@ -189,6 +199,7 @@ var newData = map[Type]func() Data{
 	TypeRotationFailed:      func() Data { return new(RotationFailed) },
 	TypePreviousRetired:     func() Data { return new(PreviousRetired) },
 	TypeTrustDriftDetected:  func() Data { return new(TrustDriftDetected) },
+	TypeGrantReported:       func() Data { return new(GrantReported) },
 	TypeOperationRequested:  func() Data { return new(OperationRequested) },
 	TypeTestRequested:       func() Data { return new(TestRequested) },
 	TypeDeliverySucceeded:   func() Data { return new(DeliverySucceeded) },

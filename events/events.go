@@ -35,6 +35,7 @@ const (
 	TypeRotationFailed      Type = "Rotation Failed"              // rotate
 	TypePreviousRetired     Type = "Previous External ID Retired" // reconcile
 	TypeTrustDriftDetected  Type = "Trust Drift Detected"         // reconcile
+	TypeGrantReported       Type = "Grant Reported"               // reconcile, once a day
 	TypeOperationRequested  Type = "Operation Requested"          // operate, revoke
 	TypeTestRequested       Type = "Test Requested"               // operate
 	TypeDeliverySucceeded   Type = "Delivery Succeeded"           // notify

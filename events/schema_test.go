@@ -284,6 +284,12 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 			Where: where(t), Findings: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "findings"), Mended: rapid.Bool().Draw(t, "mended"),
 		}
 	},
+	events.TypeGrantReported: func(t *rapid.T) events.Data {
+		return events.GrantReported{
+			Where: where(t), VersionID: maybe(t, version(t)), Expires: maybe(t, date(t)), ConfirmURL: maybe(t, "https://api.example.com/v1/grants/migration/confirm"),
+			State: rapid.SampledFrom([]string{"open", "closed"}).Draw(t, "state"),
+		}
+	},
 	events.TypeOperationRequested: func(t *rapid.T) events.Data {
 		return events.OperationRequested{
 			Where: where(t), VersionID: maybe(t, version(t)), Until: maybe(t, date(t)), Reason: rapid.String().Draw(t, "reason"),
@@ -348,7 +354,7 @@ func where(t *rapid.T) events.Where {
 func delivery(t *rapid.T) events.Delivery {
 	channel := rapid.SampledFrom([]string{"mail", "webhook", "sns"}).Draw(t, "channel")
 	told := slices.DeleteFunc(events.Types(), func(t events.Type) bool {
-		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested
+		return strings.HasPrefix(string(t), "Delivery") || t == events.TypeOperationRequested || t == events.TypeGrantReported
 	})
 	told = append(told, events.WeeklyDigest)
 	var sentAgain time.Time

@@ -79,7 +79,7 @@ func (s *ServiceProviderAccess) closeBusAndQueues() {
 			"source":  []any{events.Source},
 			"account": []any{ready(account)}, // set by EventBridge, not by the sender
 			"detail-type": []any{map[string]any{"anything-but": []any{
-				string(events.TypeDeliverySucceeded), string(events.TypeDeliveryFailed), string(events.TypeOperationRequested),
+				string(events.TypeDeliverySucceeded), string(events.TypeDeliveryFailed), string(events.TypeOperationRequested), string(events.TypeGrantReported),
 			}}},
 		},
 		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
@@ -139,15 +139,20 @@ func (s *ServiceProviderAccess) feed(id string, queue awssqs.CfnQueue, fn *funct
 	})
 }
 
-// createTimer lets reconcile look at every grant once an hour.
-func (s *ServiceProviderAccess) createTimer() {
-	rule := awsevents.NewCfnRule(s.Construct, new("Timer"), &awsevents.CfnRuleProps{
-		Name:               new(s.name("timer")),
-		Description:        new("Countersign: brings every grant to what plan and secret say"),
-		ScheduleExpression: new("rate(1 hour)"),
-		Targets: &[]any{&awsevents.CfnRule_TargetProperty{
-			Id: new("reconcile"), Arn: s.reconcile.arn(), Input: new(`{"reconcile":"all"}`),
-		}},
-	})
-	s.reconcile.letInvoke("Timer", "events.amazonaws.com", rule.AttrArn(), nil)
+// createTimers let reconcile look at every grant once an hour, and say once a day how each of them stands.
+func (s *ServiceProviderAccess) createTimers() {
+	for _, t := range []struct{ id, name, says, every, asks string }{
+		{"Timer", "timer", "Countersign: brings every grant to what plan and secret say", "rate(1 hour)", "all"},
+		{"ReportTimer", "report", "Countersign: the same, and says how every grant stands", "rate(1 day)", "report"},
+	} {
+		rule := awsevents.NewCfnRule(s.Construct, &t.id, &awsevents.CfnRuleProps{
+			Name:               new(s.name(t.name)),
+			Description:        &t.says,
+			ScheduleExpression: &t.every,
+			Targets: &[]any{&awsevents.CfnRule_TargetProperty{
+				Id: new("reconcile"), Arn: s.reconcile.arn(), Input: new(`{"reconcile":"` + t.asks + `"}`),
+			}},
+		})
+		s.reconcile.letInvoke(t.id, "events.amazonaws.com", rule.AttrArn(), nil)
+	}
 }

@@ -165,7 +165,7 @@ func TestTheBusIsOpenForOurEventsOnly(t *testing.T) {
 	}
 	types := s.Condition["StringEquals"]["events:detail-type"]
 	for _, typ := range events.Types() {
-		if slices.Contains(types, string(typ)) != typ.Concerns(events.Provider) {
+		if slices.Contains(types, string(typ)) != typ.Forwarded() {
 			t.Errorf("%s: taken: %v", typ, slices.Contains(types, string(typ)))
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// forwarded are the events that a provider's own bus is handed: all that concern a provider.
+// forwarded are the events that a provider's own bus is handed.
 func forwarded() (out []any) {
 	for _, typ := range events.Types() {
-		if typ.Concerns(events.Provider) {
+		if typ.Forwarded() {
 			out = append(out, string(typ))
 		}
 	}

@@ -101,7 +101,7 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 		s.scheduleRotation(g)
 		s.startGrant(g)
 	}
-	s.createTimer()
+	s.createTimers()
 	s.createAlarms()
 	s.createOutputs()
 	return s

@@ -15,7 +15,7 @@ var inAWord = map[events.Type]string{
 	events.TypeAccessRestored: "RESTORED", events.TypeExternalIDRotated: "ROTATED", events.TypeExternalIDConfirmed: "CONFIRMED",
 	events.TypeRotationUnconfirmed: "REMINDED", events.TypePreviousRetired: "RETIRED",
 	events.TypeRotationFailed: "FAILED", events.TypeTrustDriftDetected: "DRIFT", events.TypeOperationRequested: "ASKED",
-	events.TypeTestRequested: "TEST", events.TypeDeliverySucceeded: "TOLD", events.TypeDeliveryFailed: "NOT TOLD",
+	events.TypeGrantReported: "REPORTED", events.TypeTestRequested: "TEST", events.TypeDeliverySucceeded: "TOLD", events.TypeDeliveryFailed: "NOT TOLD",
 	events.TypeDestinationDisabled: "DISABLED", events.TypeMailUndelivered: "NO MAIL",
 }
 

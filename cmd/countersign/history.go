@@ -46,7 +46,7 @@ func newHistoryCommand(c *cli) *cobra.Command {
 		Long: `Tell what happened to a grant, newest first: rotations, revocations, drift, who
 asked for what and why. It is what the stack's event bus was told in the last 400
 days, read from a log group with your own credentials (logs:FilterLogEvents).
-Deliveries that worked are left out without --all.
+Deliveries that worked and daily signs of life are left out without --all.
 
 Whoever may write to the bus can write there. CloudTrail proves what was done.`,
 		Example: `countersign history migration
@@ -55,7 +55,7 @@ countersign history migration --since 30d --json`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&since, "since", "", "how far back: 30d, 36h, a date or RFC 3339; unset: all")
-	cmd.Flags().BoolVar(&all, "all", false, "deliveries that worked too")
+	cmd.Flags().BoolVar(&all, "all", false, "deliveries that worked and signs of life too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		name, err := grantArg(args)
@@ -75,7 +75,9 @@ countersign history migration --since 30d --json`,
 			return err
 		}
 		if !all {
-			told.Happenings = slices.DeleteFunc(told.Happenings, func(h happening) bool { return h.Event == events.TypeDeliverySucceeded })
+			told.Happenings = slices.DeleteFunc(told.Happenings, func(h happening) bool {
+				return h.Event == events.TypeDeliverySucceeded || h.Event == events.TypeGrantReported
+			})
 		}
 		if c.json {
 			return writeJSON(c.stdout, told)

@@ -77,6 +77,8 @@ func (h happening) words() (what, said string) {
 			state = "mended"
 		}
 		return "DRIFT", join(append(d.Findings, state)...)
+	case *events.GrantReported:
+		return "REPORTED", join(d.State, versionWords(d.VersionID))
 	case *events.OperationRequested:
 		asked := d.Operation
 		if !d.Until.IsZero() {

@@ -201,7 +201,7 @@ func TestABatchWritesARowOnce(t *testing.T) {
 		kit.Event(events.TypeExternalIDRotated, at(3), kit.Acme, "migration"),
 		kit.Event(events.TypeExternalIDRotated, at(1), kit.Acme, "migration"),
 		kit.Event(events.TypeAccessRevoked, at(2), kit.Acme, "migration"),
-		kit.Event(customers.TypeGrantReported, at(1), "555566667777", "migration"))
+		kit.Event(events.TypeGrantReported, at(1), "555566667777", "migration"))
 	if o.store.rows != 4 {
 		t.Errorf("%d calls for two customers", o.store.rows)
 	}
@@ -249,7 +249,7 @@ func TestWhatIsRefusedIsCounted(t *testing.T) {
 func TestWhatFailsComesAgain(t *testing.T) {
 	o := newOffice(t, kit.Invited("acme", kit.Acme), kit.Accepted(t, "globex", "555566667777", "migration"))
 	granted := kit.Event(events.TypeAccessGranted, o.now, kit.Acme, "migration")
-	reported := kit.Event(customers.TypeGrantReported, o.now, "555566667777", "migration")
+	reported := kit.Event(events.TypeGrantReported, o.now, "555566667777", "migration")
 
 	o.store.broken = errors.New("throttled")
 	if again := o.hears(granted, reported); len(again) != 2 {

@@ -73,7 +73,7 @@ var (
 	accounts = []string{kit.Acme, "555566667777", "666677778888"}
 	names    = []string{"acme", "globex"}
 	kinds    = []events.Type{
-		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, customers.TypeGrantReported,
+		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored, events.TypeAccessExpired, events.TypeGrantReported,
 	}
 )
 
@@ -287,7 +287,7 @@ func (r *run) check() {
 		}
 		marks := []time.Time{h.ProposedAt}
 		if want, ok := r.bound[c.Name]; ok && h.Of.Same(want) {
-			marks = append(marks, h.Granted, h.Rotated, h.Revoked, h.Restored, h.Ended, h.Reported)
+			marks = append(marks, h.Granted, h.Rotated, h.Revoked, h.Restored, h.Ended, h.Reported, h.Dated)
 		}
 		for i, was := range r.marks[c.Name] {
 			if len(marks) == len(r.marks[c.Name]) && marks[i].Before(was) {

@@ -10,15 +10,19 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 	lambdaevents "github.com/aws/aws-lambda-go/events"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/metric"
 )
 
-// All is what the timer's payload asks for: {"reconcile":"all"}.
-const All = "all"
+// What the timers' payloads ask for, as {"reconcile":"all"}.
+const (
+	All    = "all"    // Timer
+	Report = "report" // Report
+)
 
-// Handle takes the three kinds of payload that the function gets: CloudFormation's, the timer's and the queue's.
+// Handle takes the three kinds of payload that the function gets: CloudFormation's, the timers' and the queue's.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, error) {
 	var kind struct {
 		RequestType string            `json:"RequestType"`
@@ -44,13 +48,21 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, err
 		return h.Queue(ctx, e)
 	case kind.Reconcile == All:
 		return nil, h.Timer(ctx)
+	case kind.Reconcile == Report:
+		return nil, h.Report(ctx)
 	}
-	return nil, errors.New(`unknown payload: neither CloudFormation's request nor messages nor {"reconcile":"all"}`)
+	return nil, errors.New(`unknown payload: neither CloudFormation's request nor messages nor {"reconcile":"all"} or "report"`)
 }
 
 // Timer looks at every grant. One that fails keeps no other from its turn. That it came to the last of them, and how many
 // are overdue, is a metric: where that is missing somebody has to look why.
-func (h *Handler) Timer(ctx context.Context) error {
+func (h *Handler) Timer(ctx context.Context) error { return h.round(ctx, nil) }
+
+// Report is Timer that also says how each grant stands, an event a grant. Said again on the same day by the same version, the
+// event has the same id.
+func (h *Handler) Report(ctx context.Context) error { return h.round(ctx, h.report) }
+
+func (h *Handler) round(ctx context.Context, then func(context.Context, found) error) error {
 	var failed []error
 	overdue, waiting := 0, 0
 	for _, name := range h.Grants.Names() {
@@ -63,6 +75,9 @@ func (h *Handler) Timer(ctx context.Context) error {
 		}
 		if found.unconfirmed {
 			waiting++
+		}
+		if err == nil && then != nil {
+			err = then(ctx, found)
 		}
 		if err != nil {
 			failed = append(failed, err)
@@ -101,13 +116,28 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 	return out, nil
 }
 
+// report says how a grant stands. One that nobody ever entered isn't there yet.
+func (h *Handler) report(ctx context.Context, g found) error {
+	if g.state == Unborn {
+		return nil
+	}
+	_, err := h.Outbox.Say(ctx, g.plan, h.Now().UTC().Format(time.DateOnly)+" "+h.Outbox.StackVersion, events.GrantReported{
+		Where: g.plan.Where(), State: string(g.state), VersionID: g.secret.At(grant.StageCurrent), Expires: g.plan.Expires, ConfirmURL: g.plan.ConfirmURL,
+	})
+	return err
+}
+
 // found is what a look at a grant found beside what it mended.
-type found struct{ overdue, unconfirmed bool }
+type found struct {
+	facts
+	state                State
+	overdue, unconfirmed bool
+}
 
 // one looks at a grant.
 func (h *Handler) one(ctx context.Context, name grant.Name) (found, error) {
 	state, f, err := h.bringAbout(ctx, name)
-	out := found{overdue(state, f), unconfirmed(state, f)}
+	out := found{f, state, overdue(state, f), unconfirmed(state, f)}
 	made := f.current.created
 	if !made.IsZero() && state != Unborn {
 		h.Meter.Age(ctx, string(name), f.now.Sub(made))

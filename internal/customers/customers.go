@@ -66,7 +66,7 @@ type Customer struct {
 
 	Rotated      time.Time `json:"rotated,omitzero"`  // the last rotation that was said
 	Reported     time.Time `json:"reported,omitzero"` // the last sign of life: any event of the accepted binding
-	Expires      time.Time `json:"expires,omitzero"`  // as said when access was granted
+	Expires      time.Time `json:"expires,omitzero"`  // as said when access was granted, and daily since
 	RevokedBy    string    `json:"revokedBy,omitempty"`
 	Reason       string    `json:"reason,omitempty"` // the customer's, for the revocation
 	StackVersion string    `json:"stackVersion,omitempty"`

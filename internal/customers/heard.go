@@ -42,6 +42,7 @@ type Heard struct {
 	Reported                 time.Time
 	StackVersion             string
 	Expires                  time.Time
+	Dated                    time.Time // when Expires was said
 	ConfirmURL               string
 	Confirmable              time.Time // when ConfirmURL was said
 
@@ -133,12 +134,13 @@ func (h Heard) fact(s Said, url string) Heard {
 	if url != "" && newer(s.Time, h.Confirmable, url, h.ConfirmURL) {
 		h.ConfirmURL, h.Confirmable = url, s.Time
 	}
+	ends := s.Type == events.TypeAccessGranted || s.Type == events.TypeGrantReported // they say when, or that it never does
+	if ends && newer(s.Time, h.Dated, s.Expires.String(), h.Expires.String()) {
+		h.Dated, h.Expires = s.Time, s.Expires
+	}
 	switch s.Type {
 	case events.TypeAccessGranted:
-		if newer(s.Time, h.Granted, s.Expires.String(), h.Expires.String()) {
-			h.Granted, h.Expires = s.Time, s.Expires
-		}
-		h.Rotated = later(h.Rotated, s.Time)
+		h.Granted, h.Rotated = later(h.Granted, s.Time), later(h.Rotated, s.Time)
 	case events.TypeExternalIDRotated:
 		h.Rotated = later(h.Rotated, s.Time)
 	case events.TypeAccessRestored:

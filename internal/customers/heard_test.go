@@ -163,7 +163,7 @@ func TestAcceptingNeedsTheInvitedAccount(t *testing.T) {
 func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 	types := []events.Type{
 		events.TypeAccessGranted, events.TypeExternalIDRotated, events.TypeAccessRevoked, events.TypeAccessRestored,
-		events.TypeAccessExpired, customers.TypeGrantReported, events.TypePreviousRetired,
+		events.TypeAccessExpired, events.TypeGrantReported, events.TypePreviousRetired,
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		e := kit.Accepted(t, "acme", kit.Acme, "migration")
@@ -175,6 +175,9 @@ func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 			m := kit.Event(rapid.SampledFrom(types).Draw(rt, "type"), at(time.Duration(rapid.IntRange(61, 90).Draw(rt, "second"))*time.Second), kit.Acme, "migration")
 			m.Stack = rapid.SampledFrom([]string{"1.0.0", "1.1.0", ""}).Draw(rt, "stack")
 			m = m.With("reason", rapid.SampledFrom([]string{"", "over", "leak"}).Draw(rt, "reason"))
+			if rapid.Bool().Draw(rt, "ends") {
+				m = m.With("expires", at(time.Duration(rapid.IntRange(2, 4).Draw(rt, "hours"))*time.Hour).Format(time.RFC3339))
+			}
 			if rapid.Bool().Draw(rt, "url") {
 				m = m.With("confirmUrl", kit.ConfirmURL("migration"))
 			}
@@ -189,7 +192,7 @@ func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 				}
 				for _, pair := range [][2]time.Time{
 					{was.Reported, h.Reported}, {was.Rotated, h.Rotated}, {was.Revoked, h.Revoked}, {was.Restored, h.Restored},
-					{was.Granted, h.Granted}, {was.Ended, h.Ended}, {was.Confirmable, h.Confirmable}, {was.ProposedAt, h.ProposedAt},
+					{was.Granted, h.Granted}, {was.Ended, h.Ended}, {was.Dated, h.Dated}, {was.Confirmable, h.Confirmable}, {was.ProposedAt, h.ProposedAt},
 				} {
 					if pair[1].Before(pair[0]) {
 						rt.Fatalf("%+v\nbecame\n%+v", was, h)

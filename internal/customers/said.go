@@ -3,6 +3,7 @@ package customers
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -10,18 +11,9 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// TypeGrantReported is a grant's daily sign of life.
-const TypeGrantReported events.Type = "Grant Reported"
-
 // Types are the events that a registry hears: all that a customer's stack hands on to a provider's bus.
 func Types() []events.Type {
-	out := []events.Type{TypeGrantReported}
-	for _, t := range events.Types() {
-		if t != TypeGrantReported && t.Concerns(events.Provider) {
-			out = append(out, t)
-		}
-	}
-	return out
+	return slices.DeleteFunc(events.Types(), func(t events.Type) bool { return !t.Forwarded() })
 }
 
 // Said is what an account said in one event. Its form is checked, and that all of it lies in the account that EventBridge

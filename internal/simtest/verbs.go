@@ -236,7 +236,7 @@ func (w *World) employNotify() {
 	})
 	var told []events.Type
 	for _, t := range events.Types() {
-		if t != events.TypeDeliverySucceeded && t != events.TypeDeliveryFailed && t != events.TypeOperationRequested {
+		if t != events.TypeDeliverySucceeded && t != events.TypeDeliveryFailed && t != events.TypeOperationRequested && t != events.TypeGrantReported {
 			told = append(told, t)
 		}
 	}

@@ -129,6 +129,7 @@ func heardRow(name string, h customers.Heard) row {
 	r.setTime("invitation", h.Invitation)
 	r.setBinding("of", h.Of)
 	r.setTime("granted", h.Granted)
+	r.setTime("dated", h.Dated)
 	r.setTime("restored", h.Restored)
 	r.setTime("ended", h.Ended)
 	r.setTime("revoked", h.Revoked)
@@ -150,7 +151,7 @@ func heardRow(name string, h customers.Heard) row {
 func (r row) heard() (customers.Heard, error) {
 	in := &reading{row: r}
 	h := customers.Heard{
-		Invitation: in.time("invitation"), Of: r.binding("of"), Granted: in.time("granted"), Restored: in.time("restored"), Ended: in.time("ended"),
+		Invitation: in.time("invitation"), Of: r.binding("of"), Granted: in.time("granted"), Dated: in.time("dated"), Restored: in.time("restored"), Ended: in.time("ended"),
 		Revoked: in.time("revoked"), RevokedBy: r.text("revokedBy"), Reason: r.text("reason"), Rotated: in.time("rotated"),
 		Reported: in.time("reported"), StackVersion: r.text("stackVersion"), Expires: in.time("expires"),
 		ConfirmURL: r.text("confirmUrl"), Confirmable: in.time("confirmable"),
