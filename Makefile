@@ -156,7 +156,7 @@ provider-mutants: need-go ## each check of package provider dropped, one at a ti
 .PHONY: entry-mutants foreign-fuzz
 entry-mutants: need-go ## the same for a person's entry and for text from other accounts: internal/entry, internal/foreign
 	$(GO) run ./tools/mutants -dir internal/entry/testdata/mutants -min 32 -parallel 2 -- ./internal/entry
-	$(GO) run ./tools/mutants -dir internal/foreign/testdata/mutants -min 21 -parallel 2 -- ./internal/foreign
+	$(GO) run ./tools/mutants -dir internal/foreign/testdata/mutants -min 23 -parallel 2 -- ./internal/foreign
 
 foreign-fuzz: need-go ## fuzz what makes text from other accounts harmless, FUZZTIME (20m)
 	$(GO) test -run '^$$' -fuzz=^FuzzText$$ -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s -parallel=1 ./internal/foreign

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"charm.land/fang/v2"
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+
+	"github.com/countersign/countersign/internal/foreign"
 )
 
 // The exit codes, as --help documents them.
@@ -145,10 +148,15 @@ func (c *cli) complain(line string) {
 func (c *cli) tell(format string, args ...any) { _, _ = fmt.Fprintf(c.stderr, format, args...) }
 
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var doc bytes.Buffer
+	enc := json.NewEncoder(&doc)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(foreign.JSON(doc.Bytes()))
+	return err
 }
 
 // isTerminal says whether a stream of this program is a terminal.

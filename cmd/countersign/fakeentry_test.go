@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,7 +27,7 @@ type customersSide struct {
 	table    awstest.Table // the registry, where it is no file
 	calls    []string
 	sessions map[string]string // access key → whose
-	foreign  string            // what somebody in the account wrote: bucket names, role paths, an error's text
+	foreign  []string          // what somebody in the account wrote: bucket names, role paths, an error's text
 	broken   string            // an error's code that STS answers one's own calls with
 	engineer string            // whose one's own credentials are; empty: as the sandbox says
 }
@@ -42,6 +43,16 @@ func newCustomersSide(t testing.TB, url string) *customersSide {
 		t.Fatal(err)
 	}
 	return &customersSide{Server: server, url: url, sessions: map[string]string{ownKey: "PROVIDER"}}
+}
+
+func (s *customersSide) wrote() string { return strings.Join(s.foreign, "") }
+
+// each is an element of a list for each text that somebody wrote, or one where nobody did.
+func (s *customersSide) each(form, name string) (out string) {
+	for _, text := range s.foreign {
+		out += fmt.Sprintf(form, xmlText(name+text))
+	}
+	return cmp.Or(out, fmt.Sprintf(form, xmlText(name)))
 }
 
 func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +84,7 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls = append(s.calls, who+": "+call)
 	switch {
 	case s.broken != "" && who == "PROVIDER" && service == "sts":
-		xmlError(w, http.StatusForbidden, s.broken, "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"+s.foreign)
+		xmlError(w, http.StatusForbidden, s.broken, "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z"+s.wrote())
 	case s.engineer != "" && who == "PROVIDER" && call == "GetCallerIdentity":
 		_, _ = fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account><Arn>%s</Arn><UserId>x</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>`, xmlText(s.engineer))
 	case call == "GetSecretValue static/oldco":
@@ -83,15 +94,17 @@ func (s *customersSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.table.Name, s.table.Fault = defaultTable, func(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 		s.table.Serve(w, strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_20120810."), body)
 	case service == "s3":
-		_, _ = fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name><CreationDate>2026-01-02T03:04:05.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`, xmlText("acme-data"+s.foreign))
+		_, _ = fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets>%s</Buckets></ListAllMyBucketsResult>`,
+			s.each(`<Bucket><Name>%s</Name><CreationDate>2026-01-02T03:04:05.000Z</CreationDate></Bucket>`, "acme-data"))
 	case service == "eks":
 		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal.amazon.com/")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"message":%q}`, "not authorized to perform: eks:ListClusters "+s.foreign)
+		_, _ = fmt.Fprintf(w, `{"message":%q}`, "not authorized to perform: eks:ListClusters "+s.wrote())
 	case strings.HasPrefix(call, "ListRoles"):
-		_, _ = fmt.Fprintf(w, `<ListRolesResponse><ListRolesResult><IsTruncated>false</IsTruncated><Roles><member><RoleName>ServiceProvider-migration</RoleName><Path>%s</Path><Arn>arn:aws:iam::444455556666:role/x</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate></member></Roles></ListRolesResult></ListRolesResponse>`, xmlText("/countersign/"+s.foreign))
+		_, _ = fmt.Fprintf(w, `<ListRolesResponse><ListRolesResult><IsTruncated>false</IsTruncated><Roles>%s</Roles></ListRolesResult></ListRolesResponse>`,
+			s.each(`<member><RoleName>ServiceProvider-migration</RoleName><Path>%s</Path><Arn>arn:aws:iam::444455556666:role/x</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate></member>`, "/countersign/"))
 	case strings.HasPrefix(call, "ListAccountAliases"):
-		_, _ = fmt.Fprintf(w, `<ListAccountAliasesResponse><ListAccountAliasesResult><IsTruncated>false</IsTruncated><AccountAliases><member>%s</member></AccountAliases></ListAccountAliasesResult></ListAccountAliasesResponse>`, xmlText("acme-prod"+s.foreign))
+		_, _ = fmt.Fprintf(w, `<ListAccountAliasesResponse><ListAccountAliasesResult><IsTruncated>false</IsTruncated><AccountAliases><member>%s</member></AccountAliases></ListAccountAliasesResult></ListAccountAliasesResponse>`, xmlText("acme-prod"+s.wrote()))
 	default:
 		answer := &recorder{ResponseWriter: w}
 		s.Server.ServeHTTP(answer, r)

@@ -15,82 +15,121 @@ import (
 // refusedAnyhow is an exit code that depends on the text.
 const refusedAnyhow = -1
 
+// hostile is a registry and a customer's account in which somebody wrote what they should not.
+type hostile struct {
+	*testing.T
+	side          *customersSide
+	env           map[string]string
+	home, program string
+}
+
 // What customers' accounts write goes through every command that shows it, and through the prompt that a shell expands: nothing
-// steers the terminal, and nothing runs.
+// steers the terminal, and nothing runs. Each command that ends by itself runs in this process; what enters is the program.
 func TestWhatOthersWriteStaysText(t *testing.T) {
-	home := t.TempDir()
-	side, env := serveCustomers(t, home)
-	canary := filepath.Join(home, "canary")
+	h := hostile{T: t, home: t.TempDir()}
+	h.side, h.env = serveCustomers(t, h.home)
+	canary := filepath.Join(h.home, "canary")
 	program, err := exec.LookPath("countersign")
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := filepath.Join(home, "customers.json")
-	f := side.Facts(t.Context())
+	h.program = program
+	for key, value := range h.env {
+		t.Setenv(key, value)
+	}
 	texts := foreigntest.Strings(canary)
 	if len(texts) < 40 {
 		t.Fatalf("%d hostile strings", len(texts))
 	}
 	for _, text := range texts {
-		acme := customers.Customer{
-			Name: "acme", Account: f.Account, RoleARN: f.RoleARN, Grant: f.Grant, Prefix: f.Prefix, SecretARN: f.SecretARN,
-			Kind: customers.KindCountersign, State: customers.StateAccepted, StackVersion: text, Teams: []string{text},
-		}
-		gone := acme
-		gone.Name, gone.State, gone.Reason, gone.RevokedBy = "gone", customers.StateRevoked, text, text
-		poisoned := acme
-		poisoned.Name, poisoned.SecretARN, poisoned.Grant = "poisoned", text, text
-		astray := acme
-		astray.Name, astray.RoleARN, astray.Account = "astray", text, text
-		writeRegistry(t, registry, acme, gone, poisoned, astray)
-		side.mu.Lock()
-		side.foreign = text
-		side.mu.Unlock()
+		h.write(text)
 		for _, tc := range []struct {
 			args []string
 			code int
 		}{
-			{[]string{"list", "customers"}, 0},
-			{[]string{"exec", "gone", "--", "true"}, 4},
+			{[]string{"list", "customers"}, exitDone},
+			{[]string{"exec", "gone", "--", "true"}, exitDenied},
 			{[]string{"exec", "poisoned", "--", "true"}, refusedAnyhow},
-			{[]string{"exec", "astray", "--", "true"}, 3},
-			{[]string{"exec", "acme", "--reason", text, "--", program, "whoami"}, 0},
-			{[]string{"exec", "acme", "--", program, "list", "s3bucket"}, 0},
-			{[]string{"exec", "acme", "--", program, "list", "iam-role"}, 0},
-			{[]string{"exec", "acme", "--", program, "list", "eks-clusters"}, 4},
-			{[]string{"exec", "acme", "--reason", text, "--", "bash", "-c", `PS1='$(` + program + ` prompt --bracket)'; printf %s "${PS1@P}"`}, 0},
-			{[]string{"profiles", "write"}, 0},
+			{[]string{"exec", "astray", "--", "true"}, exitRefused},
+			{[]string{"profiles", "write"}, exitDone},
 			{[]string{"exec", text, "--", "true"}, refusedAnyhow},
-			{[]string{"__complete", "sudo", ""}, 0},
+			{[]string{"__complete", "sudo", ""}, exitDone},
 		} {
-			if strings.ContainsRune(strings.Join(tc.args, ""), 0) {
-				continue // no argument can hold it
-			}
-			cmd := exec.CommandContext(t.Context(), program, tc.args...)
-			cmd.Dir, cmd.Env = home, []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
-			for key, value := range env {
-				cmd.Env = append(cmd.Env, key+"="+value)
-			}
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			_ = cmd.Run()
-			if code := cmd.ProcessState.ExitCode(); code != tc.code && (tc.code != refusedAnyhow || code <= 0) {
-				t.Errorf("%q: %q ended with %d, want %d: %s", text, tc.args, code, tc.code, out.String())
-			}
-			shown := out.String()
-			if tc.args[0] == "__complete" {
-				shown = strings.ReplaceAll(shown, "\t", " ") // cobra's form
-			}
-			if !foreigntest.Tame(shown) {
-				t.Errorf("%q: %q printed %q", text, tc.args, shown)
-			}
+			h.ends(text, tc.args, tc.code)
 		}
+		// A denial's words, whoami with alias and reason, and a prompt that bash expands.
+		h.enters(text, []string{"exec", "acme", "--reason", text, "--", "bash", "-c",
+			program + ` list eks-clusters; test $? = 4 && ` + program + ` whoami && PS1='$(` + program + ` prompt --bracket)' && printf %s "${PS1@P}"`})
 		if _, err := os.Stat(canary); err == nil {
 			t.Fatalf("%q was run", text)
 		}
-		config, err := os.ReadFile(env["AWS_CONFIG_FILE"])
+		config, err := os.ReadFile(h.env["AWS_CONFIG_FILE"])
 		if err != nil || strings.Contains(string(config), "canary") {
 			t.Fatalf("%q stands in AWS's configuration: %v", text, err)
 		}
+	}
+	h.write(texts...)
+	for _, list := range []string{"s3bucket", "iam-role"} {
+		h.enters("all of them", []string{"exec", "acme", "--", program, "list", list})
+		h.enters("all of them", []string{"exec", "acme", "--", program, "list", list, "--json"})
+	}
+	if _, err := os.Stat(canary); err == nil {
+		t.Fatal("a list was run")
+	}
+}
+
+// write has the account, and the first text the registry, say what nobody should.
+func (h hostile) write(texts ...string) {
+	f, text := h.side.Facts(h.Context()), texts[0]
+	acme := customers.Customer{
+		Name: "acme", Account: f.Account, RoleARN: f.RoleARN, Grant: f.Grant, Prefix: f.Prefix, SecretARN: f.SecretARN,
+		Kind: customers.KindCountersign, State: customers.StateAccepted, StackVersion: text, Teams: []string{text},
+	}
+	gone := acme
+	gone.Name, gone.State, gone.Reason, gone.RevokedBy = "gone", customers.StateRevoked, text, text
+	poisoned := acme
+	poisoned.Name, poisoned.SecretARN, poisoned.Grant = "poisoned", text, text
+	astray := acme
+	astray.Name, astray.RoleARN, astray.Account = "astray", text, text
+	writeRegistry(h.T, h.env["COUNTERSIGN_CUSTOMERS"], acme, gone, poisoned, astray)
+	h.side.mu.Lock()
+	defer h.side.mu.Unlock()
+	h.side.foreign = texts
+}
+
+// ends runs a command that starts no other.
+func (h hostile) ends(text string, args []string, want int) {
+	h.Helper()
+	var out bytes.Buffer
+	code := run(h.Context(), args, nil, &out, &out, os.Getenv)
+	if code != want && (want != refusedAnyhow || code <= 0) {
+		h.Errorf("%q: %q ended with %d, want %d: %s", text, args, code, want, out.String())
+	}
+	shown := out.String()
+	if args[0] == "__complete" {
+		shown = strings.ReplaceAll(shown, "\t", " ") // cobra's form
+	}
+	if !foreigntest.Tame(shown) {
+		h.Errorf("%q: %q printed %q", text, args, shown)
+	}
+}
+
+// enters runs the program.
+func (h hostile) enters(text string, args []string) {
+	h.Helper()
+	if strings.ContainsRune(strings.Join(args, ""), 0) {
+		return // no argument can hold it
+	}
+	cmd := exec.CommandContext(h.Context(), h.program, args...)
+	cmd.Dir, cmd.Env = h.home, []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+	for key, value := range h.env {
+		cmd.Env = append(cmd.Env, key+"="+value)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		h.Errorf("%q: %q: %v: %s", text, args, err, out)
+	}
+	if !foreigntest.Tame(string(out)) {
+		h.Errorf("%q: %q printed %q", text, args, out)
 	}
 }

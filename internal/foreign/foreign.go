@@ -5,8 +5,12 @@
 package foreign
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // maxMarks is how many combining marks may stand on one letter: more is a drawing over other lines.
@@ -49,6 +53,30 @@ func invisible(r rune) bool {
 	}
 	return false
 }
+
+// JSON writes what Text would replace in a JSON document as \uXXXX: what it means stays the same, and a terminal that it is printed
+// on is not steered.
+func JSON(doc []byte) []byte {
+	if !bytes.ContainsFunc(doc, unshown) {
+		return doc
+	}
+	var out []byte
+	for _, r := range string(doc) {
+		switch {
+		case !unshown(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+// unshown are the characters that stand in no JSON document of ours as they are. Line breaks are its own: in a text they are escaped.
+func unshown(r rune) bool { return r != '\n' && (!unicode.IsPrint(r) || invisible(r)) }
 
 // Prompt is text for a shell's prompt, which shells expand again and again: letters, digits and a few signs that no shell and
 // no prompt gives a meaning.

@@ -1,6 +1,7 @@
 package foreign_test
 
 import (
+	"encoding/json"
 	"os/exec"
 	"strings"
 	"testing"
@@ -77,10 +78,27 @@ func TestCellIsNoFormula(t *testing.T) {
 	}
 }
 
+// JSON means the same, and shows nothing that Text would not.
+func TestJSONSteersNothingAndMeansTheSame(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a": "Zürich"}`:    `{"a": "Zürich"}`,
+		"\"\u009b31m\x7f\"":  `"\u009b31m\u007f"`,
+		"\"a\u202eb\u00a0\"": `"a\u202eb\u00a0"`,
+		"\"\U000e0041\"":     `"\udb40\udc41"`,
+		"{\n  \"a\": 1\n}\n": "{\n  \"a\": 1\n}\n",
+	} {
+		if got := string(foreign.JSON([]byte(in))); got != want {
+			t.Errorf("JSON(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 // A shell gives a word back as it was.
 func TestWordIsOneWord(t *testing.T) {
 	for _, s := range foreigntest.Strings("canary") {
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+foreign.Word(s)).Output()
+		sh := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+foreign.Word(s))
+		sh.Dir = t.TempDir() // of what a broken Word lets run
+		out, err := sh.Output()
 		if err != nil || string(out) != foreign.Text(s) {
 			t.Errorf("%q: %v, %q", s, err, out)
 		}
@@ -96,6 +114,14 @@ func FuzzText(f *testing.F) {
 			if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) }) {
 				t.Errorf("%s(%q) = %q", name, s, got)
 			}
+		}
+		doc, err := json.Marshal(s)
+		var before, after string
+		if err != nil || json.Unmarshal(doc, &before) != nil || json.Unmarshal(foreign.JSON(doc), &after) != nil || before != after {
+			t.Errorf("JSON(%s) means %q, not %q", doc, after, before)
+		}
+		if shown := foreign.JSON(doc); !foreigntest.Tame(string(shown)) {
+			t.Errorf("JSON(%q) = %q", s, shown)
 		}
 		if text := foreign.Text(s); foreign.Text(text) != text {
 			t.Errorf("Text of %q changes", text)
