@@ -22,10 +22,12 @@ func endpoint(t *testing.T, answer http.HandlerFunc) (string, *http.Client) {
 	return server.URL, newClient(true, roots, newDialer(true))
 }
 
-// hang answers when the client is gone. The server notices that only once the body is read.
+// hang never answers, and ends when the client is gone. The server notices that only once the body is read. A handler that
+// returned would answer, and a client that is about to close might still read it.
 func hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
 }
 
 func post(t *testing.T, client Doer, url string) error {
