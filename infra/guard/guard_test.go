@@ -43,6 +43,7 @@ type request struct {
 	Resource       string            `json:"resource"`
 	Context        map[string]string `json:"context"`
 	ResourcePolicy any               `json:"resourcePolicy,omitempty"`
+	Account        string            `json:"account,omitempty"` // of the resource; empty: the template's
 }
 
 type answers struct {

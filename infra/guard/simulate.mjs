@@ -1,7 +1,8 @@
 // Evaluates requests with @cloud-copilot/iam-simulate, an IAM simulator that this project did not write. It is a process of
 // its own, for tests only: node simulate.mjs MODULES < questions.json
 //
-// Questions: {account, identities: {name: [{name, policy}]}, requests: [{id, principal, action, resource, context, resourcePolicy}]}.
+// Questions: {account, identities: {name: [{name, policy}]}, requests: [{id, principal, action, resource, context, resourcePolicy,
+// account}]}. A request's account owns its resource; without it the first one does.
 // Answers: {results: {identity: {id: "Allowed" | "ExplicitlyDenied" | "ImplicitlyDenied"}}, sharing: {service: [action]}}.
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -17,13 +18,13 @@ const { account, identities, requests } = JSON.parse(readFileSync(0, 'utf8'))
 const results = {}
 for (const [identity, identityPolicies] of Object.entries(identities)) {
   results[identity] = {}
-  for (const { id, principal, action, resource, context, resourcePolicy } of requests) {
+  for (const { id, principal, action, resource, context, resourcePolicy, account: owner } of requests) {
     const answer = await runSimulation({
       identityPolicies,
       resourcePolicy,
       serviceControlPolicies: [],
       resourceControlPolicies: [],
-      request: { action, principal, resource: { resource, accountId: account }, contextVariables: context ?? {} },
+      request: { action, principal, resource: { resource, accountId: owner ?? account }, contextVariables: context ?? {} },
     }, {})
     results[identity][id] = answer.resultType === 'error' ? `error: ${JSON.stringify(answer.errors)}` : answer.overallResult
   }
