@@ -24,7 +24,7 @@ type Receipt struct {
 	Statement string    `json:"statement"`
 	Account   string    `json:"account"`
 	RoleARN   string    `json:"roleArn"`
-	Grant     string    `json:"grant"`
+	Grant     string    `json:"grant,omitempty"`     // absent for a role with a fixed external ID
 	VersionID string    `json:"versionId,omitempty"` // of the current external ID
 	By        string    `json:"by,omitempty"`        // ARN of who tried
 	At        time.Time `json:"at"`                  // UTC, to the second
@@ -43,6 +43,7 @@ const (
 	CheckRandom   CheckName = "a random external ID"
 	CheckCurrent  CheckName = "the current external ID"
 	CheckRetired  CheckName = "the external ID before"
+	CheckFixed    CheckName = "the fixed external ID"
 	CheckConfirms CheckName = "the external ID before, in a session that confirms"
 )
 

@@ -25,14 +25,8 @@ type VerifyOptions struct {
 	Wait func(context.Context, time.Duration) error
 }
 
-// Verify proves a customer's set-up: the current ID opens the role; none, a random one and the one before don't; the one before can't
-// open a session that confirms. With Options.ByAccount the Store need hold no ID: the secret has both. What it found is in the receipt,
-// also where the error says that it isn't as it should be: ErrOpen for a role that opens without its ID, which is the customer's to
-// mend.
-func (c *Client) Verify(ctx context.Context, customer Customer, o VerifyOptions) (Receipt, error) {
-	if err := customer.Validate(); err != nil {
-		return Receipt{}, err
-	}
+// complete fills in what may be left out.
+func (o VerifyOptions) complete() VerifyOptions {
 	if o.Patience == 0 {
 		o.Patience = 2 * time.Minute
 	}
@@ -42,8 +36,32 @@ func (c *Client) Verify(ctx context.Context, customer Customer, o VerifyOptions)
 	if o.Wait == nil {
 		o.Wait = sleep
 	}
-	v := &verification{entry: &entry{c, customer}, o: o, receipt: newReceipt(customer, c.Now())}
+	return o
+}
+
+// Verify proves a customer's set-up: the current ID opens the role; none, a random one and the one before don't; the one before can't
+// open a session that confirms. With Options.ByAccount the Store need hold no ID: the secret has both. What it found is in the receipt,
+// also where the error says that it isn't as it should be: ErrOpen for a role that opens without its ID, which is the customer's to
+// mend.
+func (c *Client) Verify(ctx context.Context, customer Customer, o VerifyOptions) (Receipt, error) {
+	if err := customer.Validate(); err != nil {
+		return Receipt{}, err
+	}
+	v := &verification{entry: &entry{c, customer}, o: o.complete(), receipt: newReceipt(customer, c.Now())}
 	err := v.run(ctx)
+	return v.receipt, err
+}
+
+// VerifyRole is Verify for a role that no customer of ours stands for: the fixed ID that the caller has opens it; none and a random one
+// don't. Nothing is read, waited for or confirmed.
+func (c *Client) VerifyRole(ctx context.Context, roleARN string, id ExternalID, o VerifyOptions) (Receipt, error) {
+	account := grant.RoleAccount(roleARN)
+	if account == "" || id.IsZero() {
+		return Receipt{}, fmt.Errorf("%.150q is not a role's ARN, or there is no external ID for it", roleARN)
+	}
+	customer := Customer{Name: account, Account: account, RoleARN: roleARN}
+	v := &verification{entry: &entry{c, customer}, o: o.complete(), receipt: newReceipt(customer, c.Now())}
+	err := v.fixed(ctx, id)
 	return v.receipt, err
 }
 
@@ -59,12 +77,9 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("customer %s: %w", v.customer.Name, err)
 	}
-	who, err := v.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return fmt.Errorf("asking AWS who this is: %w", err)
+	if err := v.signed(ctx); err != nil {
+		return err
 	}
-	v.receipt.By = aws.ToString(who.Arn)
-
 	session, refused := v.entry.open(ctx, &s)
 	byAccount := errors.Is(refused, ErrDenied) && v.ByAccount
 	if refused != nil && !byAccount {
@@ -98,13 +113,48 @@ func (v *verification) run(ctx context.Context) error {
 	if err := v.retired(ctx, retired, current.id); err != nil {
 		return err
 	}
-	switch {
-	case v.open:
+	if err := v.closed(); err != nil || !v.o.Confirm {
+		return err
+	}
+	return v.confirmed(ctx, &s, current)
+}
+
+// signed puts down who tries.
+func (v *verification) signed(ctx context.Context) error {
+	who, err := v.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("asking AWS who this is: %w", err)
+	}
+	v.receipt.By = aws.ToString(who.Arn)
+	return nil
+}
+
+// closed is ErrOpen for a role that opened to what it must not open to.
+func (v *verification) closed() error {
+	if v.open {
 		return fmt.Errorf("customer %s, role %s: %w: its trust policy is to require sts:ExternalId", v.customer.Name, v.customer.RoleARN, ErrOpen)
-	case v.o.Confirm:
-		return v.confirmed(ctx, &s, current)
 	}
 	return nil
+}
+
+// fixed is run for an ID that never changes.
+func (v *verification) fixed(ctx context.Context, id ExternalID) error {
+	if err := v.signed(ctx); err != nil {
+		return err
+	}
+	if err := v.refusals(ctx); err != nil {
+		return err
+	}
+	v.o.Progress("trying " + string(CheckFixed))
+	opens, err := v.try(ctx, id, v.SessionName)
+	if err != nil {
+		return err
+	}
+	v.receipt.note(CheckFixed, opens, opens)
+	if !opens {
+		return errors.Join(fmt.Errorf("role %s: %w", v.customer.RoleARN, ErrDenied), v.closed())
+	}
+	return v.closed()
 }
 
 // refusedWithout tells of a role that can't be entered as it should, and says whether it can be as it shouldn't.
@@ -112,10 +162,7 @@ func (v *verification) refusedWithout(ctx context.Context, err error) error {
 	if again := v.refusals(ctx); again != nil {
 		return errors.Join(err, again)
 	}
-	if v.open {
-		return errors.Join(err, fmt.Errorf("customer %s, role %s: %w", v.customer.Name, v.customer.RoleARN, ErrOpen))
-	}
-	return err
+	return errors.Join(err, v.closed())
 }
 
 // current is the version that the secret shows.

@@ -104,6 +104,32 @@ func TestVerifyChangesNothingUnlessItConfirms(t *testing.T) {
 	}
 }
 
+// A role with a fixed external ID opens to that one alone; nothing is read.
+func TestVerifyARoleWithAFixedID(t *testing.T) {
+	s := newSide(t, provider.Options{})
+	id := s.state(t).ID
+	reads := s.count("GetSecretValue")
+	r, err := s.client.VerifyRole(t.Context(), s.customer.RoleARN, id, provider.VerifyOptions{})
+	fitsSchema(t, r)
+	want := []string{"no external ID: refused", "a random external ID: refused", "the fixed external ID: opens"}
+	if err != nil || !slices.Equal(said(r), want) || r.Account != s.customer.Account || r.By == "" || s.count("GetSecretValue") != reads {
+		t.Errorf("%v %q %+v", err, said(r), r)
+	}
+	s.Revoke()
+	r, err = s.client.VerifyRole(t.Context(), s.customer.RoleARN, id, provider.VerifyOptions{})
+	if !errors.Is(err, provider.ErrDenied) || said(r)[2] != "the fixed external ID: refused, and that is wrong" {
+		t.Errorf("%v %q", err, said(r))
+	}
+	for _, role := range []string{"", "arn:aws:iam::444455556666:user/x"} {
+		if _, err := s.client.VerifyRole(t.Context(), role, id, provider.VerifyOptions{}); err == nil {
+			t.Errorf("%q is a role", role)
+		}
+	}
+	if _, err := s.client.VerifyRole(t.Context(), s.customer.RoleARN, provider.ExternalID{}, provider.VerifyOptions{}); err == nil {
+		t.Error("no external ID is one")
+	}
+}
+
 // A provider that keeps no external ID: what was accepted and what the secret says is enough to prove and to confirm.
 func TestVerifyByAccountNeedsNoStoredID(t *testing.T) {
 	s := newSide(t, provider.Options{})

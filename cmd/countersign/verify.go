@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/countersign/countersign/internal/customers"
 	"github.com/countersign/countersign/internal/entry"
 	"github.com/countersign/countersign/internal/visit"
 	"github.com/countersign/countersign/provider"
@@ -38,7 +39,7 @@ without an ID is the customer's misconfiguration, and is reported as such.
 Role and secret are those that were accepted in the registry, and the secret is
 read with your own credentials. In a file *.json of package provider or of the
 sandbox stands the external ID too: there the secret is read in a session, as a
-backend reads it.
+backend reads it. A fixed external ID is your own secret's, and is proven as well.
 
 It changes nothing without --confirm, which tells the customer that the current
 ID is in use, and stores it where IDs are stored: then the one before ends after
@@ -74,53 +75,62 @@ func (c *cli) verify(ctx context.Context, f verifyFlags, word string) error {
 	if err != nil {
 		return err
 	}
-	customer, store, err := c.verified(ctx, cfg, &f, word)
-	if err != nil {
-		return err
-	}
 	if f.retireIn == 0 {
 		f.retireIn = -1
 	}
 	if f.patience <= 0 {
 		f.patience = time.Nanosecond
 	}
+	verify, err := c.verifier(ctx, cfg, f, word)
+	if err != nil {
+		return err
+	}
 	p := c.progress()
-	client := provider.New(cfg, store, provider.Options{SessionName: "countersign-verify", ByAccount: f.byAccount, RetireIn: f.retireIn, Now: c.now})
-	receipt, err := client.Verify(ctx, customer, provider.VerifyOptions{
+	receipt, err := verify(ctx, provider.VerifyOptions{
 		Confirm: f.confirm, Patience: f.patience, Wait: c.wait, Progress: func(line string) { p.step("%s", line) },
 	})
+	if _, refused := errors.AsType[*entry.Refusal](err); refused {
+		return entryError(err)
+	}
 	if told := c.tellReceipt(receipt, f.receipt, err); told != nil {
 		return errors.Join(told, err)
 	}
 	return verifyError(err)
 }
 
-// verified is whose set-up is proven, and where its external ID is kept: in a file of package provider's, or, where the registry
-// says who it is, nowhere.
-func (c *cli) verified(ctx context.Context, cfg aws.Config, f *verifyFlags, word string) (provider.Customer, provider.Store, error) {
+// verifier proves a customer's set-up. The external ID is kept in a file of package provider's, or, where the registry says who it
+// is, nowhere; a fixed one in the provider's own secret.
+func (c *cli) verifier(ctx context.Context, cfg aws.Config, f verifyFlags, word string) (func(context.Context, provider.VerifyOptions) (provider.Receipt, error), error) {
+	options := provider.Options{SessionName: "countersign-verify", ByAccount: f.byAccount, RetireIn: f.retireIn, Now: c.now}
 	if named := c.registryName(f.customers); strings.HasSuffix(named, ".json") {
-		file := provider.OpenFile(named)
-		customer, err := file.Customer(word)
-		if err != nil {
-			return customer, nil, fail(exitInput, "--customers names the file; docs/for-saas.md says what stands in it.", "%w", err)
+		row, err := customersFile(named).Get(ctx, word)
+		if err != nil || row.Kind == customers.KindCountersign {
+			file := provider.OpenFile(named)
+			customer, err := file.Customer(word)
+			if err != nil {
+				return nil, fail(exitInput, "--customers names the file; docs/for-saas.md says what stands in it.", "%w", err)
+			}
+			client := provider.New(cfg, file, options)
+			return func(ctx context.Context, o provider.VerifyOptions) (provider.Receipt, error) {
+				return client.Verify(ctx, customer, o)
+			}, nil
 		}
-		return customer, file, nil
 	}
 	b := c.openBook(cfg, f.customers)
 	t, err := c.find(ctx, wayIn{book: b}, word)
 	if err != nil {
-		return provider.Customer{}, nil, err
+		return nil, err
 	}
 	if t.name == "" {
-		return provider.Customer{}, nil, fail(exitInput, "countersign list customers shows all of them.", "no customer has the role %s: nobody said what it is to be held to", printable(word))
-	}
-	customer, err := (&entry.Way{Customers: b, Now: c.now}).Accepted(ctx, t.name)
-	if err != nil {
-		return customer, nil, entryError(err)
+		return nil, fail(exitInput, "countersign list customers shows all of them.", "no customer has the role %s: nobody said what it is to be held to", printable(word))
 	}
 	store := &provider.Memory{}
-	f.byAccount = true
-	return customer, store, store.Save(ctx, customer.Name, provider.State{})
+	options.ByAccount = true
+	way := c.wayFrom(cfg, b, provider.New(cfg, store, options))
+	return func(ctx context.Context, o provider.VerifyOptions) (provider.Receipt, error) {
+			return way.Verify(ctx, t.name, o)
+		},
+		store.Save(ctx, t.name, provider.State{})
 }
 
 // verifyError gives what Verify found its exit code and what to try.
@@ -199,6 +209,8 @@ func receiptText(r provider.Receipt, failed error) string {
 		b.wrapFlat("Confirmed version " + r.VersionID + ".")
 	case before == "lets it in":
 		b.wrapFlat("Nothing was changed: --confirm confirms the current ID, so that the one before ends.")
+	case r.VersionID == "":
+		b.wrapFlat("Nothing was changed. This external ID is fixed: whoever has learned it keeps it.")
 	default:
 		b.wrapFlat("Nothing was changed: --confirm confirms the current ID.")
 	}

@@ -74,14 +74,20 @@ func (c *cli) way(ctx context.Context, f wayFlags, keep entry.Keep) (wayIn, erro
 		return wayIn{}, err
 	}
 	b := c.openBook(cfg, f.customers)
-	w := &entry.Way{
-		Customers: b, Keep: keep, Client: provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}), Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
+	w := c.wayFrom(cfg, b, provider.New(cfg, &provider.Memory{}, provider.Options{Now: c.now}))
+	w.Keep = keep
+	return wayIn{Enterer: w, book: b, region: cfg.Region}, nil
+}
+
+// wayFrom leads from one's own credentials to the customers of a registry.
+func (c *cli) wayFrom(cfg aws.Config, b *book, client *provider.Client) *entry.Way {
+	return &entry.Way{
+		Customers: b, Client: client, Secrets: secretsmanager.New(cfg), Now: c.now, Wait: c.wait,
 		Who: func(ctx context.Context) (entry.Base, error) {
 			account, arn, err := sts.New(cfg).Caller(ctx)
 			return entry.Base{Account: account, ARN: arn}, err
 		},
 	}
-	return wayIn{Enterer: w, book: b, region: cfg.Region}, nil
 }
 
 // base is one's own configuration: the flags', the environment's, or what creds load remembered.
@@ -115,7 +121,7 @@ func entryError(err error) error {
 		return err
 	}
 	code := map[entry.Cause]int{
-		entry.CauseUnknown: exitInput, entry.CauseNoRegistry: exitInput, entry.CauseNotRotated: exitInput,
+		entry.CauseUnknown: exitInput, entry.CauseNoRegistry: exitInput, entry.CauseNothing: exitInput,
 		entry.CauseNotAccepted: exitRefused, entry.CauseNotBound: exitRefused,
 		entry.CauseRevoked: exitDenied, entry.CauseExpired: exitDenied, entry.CauseUnreadable: exitDenied, entry.CauseDenied: exitDenied,
 		entry.CauseNobody: exitDenied,

@@ -125,18 +125,35 @@ func (w *Way) Enter(ctx context.Context, r Request, progress func(string)) (Open
 	return Opened{v, got.Credentials}, nil
 }
 
-// Accepted is what was accepted of a customer that may be entered and runs Countersign. Its errors are Refusals.
-func (w *Way) Accepted(ctx context.Context, name string) (provider.Customer, error) {
+// Verify proves that a customer's role opens to its external ID only, whether that changes or is fixed. Who may not be entered is not
+// tried: that is a Refusal. Other errors are those of Client.Verify.
+func (w *Way) Verify(ctx context.Context, name string, o provider.VerifyOptions) (provider.Receipt, error) {
 	c, err := w.Find(ctx, name)
 	if err != nil {
-		return provider.Customer{}, refuse(err, c, Base{}, w.Now())
+		return provider.Receipt{}, refuse(err, c, Base{}, w.Now())
 	}
-	if kind := kindOf(c); kind != customers.KindCountersign {
-		return provider.Customer{}, &Refusal{
-			Cause: CauseNotRotated, Says: fmt.Sprintf("the external ID of %s doesn't rotate (%s)", name, kind), Next: "countersign doctor " + name + " says whether its role opens.",
+	switch kind := kindOf(c); {
+	case kind == customers.KindCountersign:
+		return w.Client.Verify(ctx, accepted(c), o)
+	case kind == customers.KindNone:
+		return provider.Receipt{}, &Refusal{
+			Cause: CauseNothing, Says: fmt.Sprintf("the role of %s needs no external ID: there is nothing to prove", name),
+			Next: "Ask the customer for one: without it your account alone is what the role asks for.",
+		}
+	case o.Confirm:
+		return provider.Receipt{}, &Refusal{
+			Cause: CauseNothing, Says: fmt.Sprintf("the external ID of %s is fixed (%s): there is nothing to confirm", name, kind), Next: "Without --confirm it is proven.",
 		}
 	}
-	return accepted(c), nil
+	base, err := w.Who(ctx)
+	if err != nil {
+		return provider.Receipt{}, refuse(err, c, Base{}, w.Now())
+	}
+	id, err := w.static(ctx, c)
+	if err != nil {
+		return provider.Receipt{}, refuse(err, c, base, w.Now())
+	}
+	return w.Client.VerifyRole(ctx, c.RoleARN, id, o)
 }
 
 // Find reads a customer that may be entered, by its name.

@@ -207,23 +207,61 @@ func TestAWSsAnswersAreToldApart(t *testing.T) {
 	}
 }
 
-// Only who runs Countersign has something to verify, and only what was accepted is given.
-func TestWhatWasAccepted(t *testing.T) {
+// Each kind of customer is proven as it can be, and who may not be entered is not tried.
+func TestWhatIsProven(t *testing.T) {
 	account, way, registry := provided(t)
-	got, err := way.Accepted(t.Context(), "acme")
-	if want := account.Customer(); err != nil || got.RoleARN != want.RoleARN || got.SecretARN != registry["acme"].SecretARN || got.Prefix != want.Prefix || got.Grant != want.Grant || got.Account != want.Account {
-		t.Errorf("%v %+v", err, got)
+	store := &provider.Memory{}
+	way.Client = provider.New(account.Config(), store, provider.Options{ByAccount: true})
+	if err := store.Save(t.Context(), "acme", provider.State{}); err != nil {
+		t.Fatal(err)
 	}
-	for name, change := range map[entry.Cause]func(*customers.Customer){
-		entry.CauseNotRotated:  func(c *customers.Customer) { c.Kind = customers.KindStatic },
-		entry.CauseNotAccepted: func(c *customers.Customer) { c.State = customers.StatePending },
-		entry.CauseNotBound:    func(c *customers.Customer) { c.Account = "777788889999" },
+	r, err := way.Verify(t.Context(), "acme", provider.VerifyOptions{})
+	if err != nil || r.RoleARN != account.Customer().RoleARN || r.VersionID != account.Version() {
+		t.Errorf("%v %+v", err, r)
+	}
+	another := registry["acme"]
+	another.Prefix = "another1"
+	registry["another"] = another
+	if err := store.Save(t.Context(), "another", provider.State{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := way.Verify(t.Context(), "another", provider.VerifyOptions{}); !errors.Is(err, provider.ErrNotAccepted) {
+		t.Errorf("with another prefix than was accepted: %v", err)
+	}
+	id, err := account.Store().Load(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.Secrets = secrets{static: id.ID.Reveal()}
+	fixed := func(c *customers.Customer) {
+		c.Kind, c.Grant, c.SecretARN, c.StaticSecretARN = customers.KindStatic, "", "", static
+	}
+	registry["oldco"] = registry["acme"]
+	oldco := registry["oldco"]
+	fixed(&oldco)
+	registry["oldco"] = oldco
+	if r, err := way.Verify(t.Context(), "oldco", provider.VerifyOptions{}); err != nil || len(r.Checks) != 3 || r.Checks[2] != (provider.Check{Name: provider.CheckFixed, Opens: true, Good: true}) {
+		t.Errorf("%v %+v", err, r)
+	}
+	for name, tc := range map[string]struct {
+		cause   entry.Cause
+		confirm bool
+		change  func(*customers.Customer)
+	}{
+		"confirmed, and fixed": {cause: entry.CauseNothing, confirm: true, change: fixed},
+		"without an ID":        {cause: entry.CauseNothing, change: func(c *customers.Customer) { c.Kind, c.Grant, c.SecretARN = customers.KindNone, "", "" }},
+		"pending":              {cause: entry.CauseNotAccepted, change: func(c *customers.Customer) { c.State = customers.StatePending }},
+		"of another account":   {cause: entry.CauseNotBound, change: func(c *customers.Customer) { c.Account = "777788889999" }},
+		"a secret of one's own that isn't there": {cause: entry.CauseUnreadable, change: func(c *customers.Customer) {
+			fixed(c)
+			c.StaticSecretARN += "x"
+		}},
 	} {
 		c := registry["acme"]
-		change(&c)
+		tc.change(&c)
 		registry["other"] = c
-		_, err := way.Accepted(t.Context(), "other")
-		if no, ok := errors.AsType[*entry.Refusal](err); !ok || no.Cause != name {
+		_, err := way.Verify(t.Context(), "other", provider.VerifyOptions{Confirm: tc.confirm})
+		if no, ok := errors.AsType[*entry.Refusal](err); !ok || no.Cause != tc.cause {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

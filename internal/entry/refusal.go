@@ -26,10 +26,10 @@ const (
 	CauseNotBound    Cause = "not bound"    // what was read is not what was accepted
 	CauseRevoked     Cause = "revoked"
 	CauseExpired     Cause = "expired"
-	CauseUnreadable  Cause = "unreadable"  // no permission on the secret
-	CauseDenied      Cause = "denied"      // AWS refuses every ID
-	CauseNotRotated  Cause = "not rotated" // a fixed external ID, or none
-	CauseNobody      Cause = "nobody"      // no credentials, or ended ones
+	CauseUnreadable  Cause = "unreadable" // no permission on the secret
+	CauseDenied      Cause = "denied"     // AWS refuses every ID
+	CauseNothing     Cause = "nothing"    // to prove or to confirm: there is no external ID, or it is fixed
+	CauseNobody      Cause = "nobody"     // no credentials, or ended ones
 	CauseClock       Cause = "clock"
 	CauseOther       Cause = "other"
 )
