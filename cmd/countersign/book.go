@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -81,7 +82,8 @@ func (b *book) Rows(ctx context.Context, anew bool) (rows []customers.Customer, 
 	if err != nil {
 		return rows, at, err
 	}
-	return now, b.now(), b.write(now)
+	b.write(now)
+	return now, b.now(), nil
 }
 
 // page is the form of the copy.
@@ -108,22 +110,12 @@ func (b *book) read() ([]customers.Customer, time.Time) {
 }
 
 // write keeps a copy. Nothing depends on it: a machine that keeps none is slower.
-func (b *book) write(rows []customers.Customer) error {
-	if b.copied == "" || os.MkdirAll(filepath.Dir(b.copied), 0o700) != nil {
-		return nil
+func (b *book) write(rows []customers.Customer) {
+	var copied bytes.Buffer
+	if b.copied == "" || gob.NewEncoder(&copied).Encode(page{b.now(), rows}) != nil || os.MkdirAll(filepath.Dir(b.copied), 0o700) != nil {
+		return
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(b.copied), ".new-*")
-	if err != nil {
-		return nil
-	}
-	err = gob.NewEncoder(tmp).Encode(page{b.now(), rows})
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), b.copied)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return nil
+	_ = replaceFile(b.copied, copied.Bytes(), 0o600)
 }
 
 // customersFile is a registry in a file: what countersign customers export writes, and what package provider and the sandbox keep.

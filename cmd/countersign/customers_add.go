@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -228,8 +227,5 @@ func sameAs(was, is customers.Binding) []string {
 			out = append(out, fmt.Sprintf("%s: was %s", part[0], cmp.Or(part[1], "none")))
 		}
 	}
-	if len(out) == 0 {
-		return nil
-	}
-	return strings.Split(strings.Join(out, "\n"), "\n")
+	return out
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -257,7 +258,7 @@ list must be the last thing in it.`,
 			_, err = io.WriteString(c.stdout, text)
 			return err
 		}
-		if err := replaceFile(file, []byte(text)); err != nil {
+		if err := replaceFile(file, []byte(text), 0o644); err != nil {
 			return fail(exitFailed, "", "%w", err)
 		}
 		c.talk(count(len(all), "customer") + " in " + file + ". Look with git diff, then deploy CustomerAccess.")
@@ -299,14 +300,14 @@ func membersOf(all []customers.Customer) []access.Member {
 }
 
 // replaceFile writes a file anew, whole or not at all.
-func replaceFile(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".customers-*")
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".countersign-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
 	_, err = temp.Write(content)
-	if err := cmp.Or(err, temp.Chmod(0o644), temp.Close()); err != nil {
+	if err := cmp.Or(err, temp.Chmod(mode), temp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temp.Name(), path)

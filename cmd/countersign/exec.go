@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -105,15 +106,8 @@ Formats: sh, fish, powershell, env (NAME=value lines), json.`,
 		if c.json || format == "json" {
 			return c.processCredentials(opened.Credentials)
 		}
-		region := f.region
-		if region == "" {
-			region = opened.Region
-		}
-		if region == "" {
-			region = w.region
-		}
 		var b strings.Builder
-		for _, set := range assignments(opened.Credentials, region) {
+		for _, set := range assignments(opened.Credentials, cmp.Or(f.region, opened.Region, w.region)) {
 			name, value, _ := strings.Cut(set, "=")
 			if strings.ContainsAny(value, "'\n\r\\") {
 				return fmt.Errorf("%s can't stand in a shell's line", name) // AWS's keys and tokens have none of these

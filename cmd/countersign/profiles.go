@@ -133,16 +133,7 @@ func rewrite(path string, want []profiles.Profile, dry bool) (profiles.Change, e
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return change, fail(exitFailed, "", "writing AWS's configuration: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".countersign-*")
-	if err != nil {
-		return change, fail(exitFailed, "", "writing AWS's configuration: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(out)
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
+	if err := replaceFile(path, out, mode); err != nil {
 		return change, fail(exitFailed, "", "writing AWS's configuration: %w", err)
 	}
 	return change, nil

@@ -7,16 +7,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 var (
-	managedForm = regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
-	policyForm  = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[\w+=,.@/-]+$`)
-	sidForm     = regexp.MustCompile(`^[A-Za-z0-9]*$`)
+	managedForm = form.New(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
+	policyForm  = form.New(`^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[\w+=,.@/-]+$`)
+	sidForm     = form.New(`^[A-Za-z0-9]*$`)
 )
 
 // jobFunctions are AWS managed policies whose name needs its path.

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/trust"
 )
@@ -29,12 +29,12 @@ var (
 )
 
 var (
-	accountForm      = regexp.MustCompile(`^[0-9]{12}$`)
-	providerForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	organizationForm = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
-	prefixForm       = regexp.MustCompile(`^[a-z0-9]{4,32}$`)
-	operatorForm     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):(role|user)/[\w+=,.@/*?-]+$`)
-	sessionForm      = regexp.MustCompile(`^arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/`)
+	accountForm      = form.New(`^[0-9]{12}$`)
+	providerForm     = form.New(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	organizationForm = form.New(`^o-[a-z0-9]{10,32}$`)
+	prefixForm       = form.New(`^[a-z0-9]{4,32}$`)
+	operatorForm     = form.New(`^arn:aws[a-z-]*:iam::([0-9]{12}):(role|user)/[\w+=,.@/*?-]+$`)
+	sessionForm      = form.New(`^arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/`)
 )
 
 // Parse reads and validates a file's content. Policy files are looked up in files, the folder that it lies in; now tells
@@ -61,7 +61,7 @@ func Parse(name string, src []byte, files fs.FS, now time.Time) (*Access, error)
 }
 
 // writtenID is a value where an external ID was tried; nothing of it may be shown.
-var writtenID = regexp.MustCompile(`(?i)(external[-_ ]?ids?["']?\s*:\s*)(?:[^\s#].*)`)
+var writtenID = form.New(`(?i)(external[-_ ]?ids?["']?\s*:\s*)(?:[^\s#].*)`)
 
 // problems gives the problems in the file's order, with what must not be shown left out.
 func (r *reader) problems() *Problems {

@@ -2,18 +2,18 @@ package access
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/grant"
 )
 
 var (
-	roleForm     = regexp.MustCompile(`^[\w+.@-]{1,64}$`)
-	rolePathForm = regexp.MustCompile(`^/([\w+=,.@-]+/)*$`)
-	boundaryForm = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[\w+=,.@/-]+$`)
-	assumeForm   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\w+=,.@-]+/)*([\w+=,.@-]+)$`)
+	roleForm     = form.New(`^[\w+.@-]{1,64}$`)
+	rolePathForm = form.New(`^/([\w+=,.@-]+/)*$`)
+	boundaryForm = form.New(`^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[\w+=,.@/-]+$`)
+	assumeForm   = form.New(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\w+=,.@-]+/)*([\w+=,.@-]+)$`)
 )
 
 // grantPlace is a grant with the places that later checks point at.

@@ -2,18 +2,19 @@ package access
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 var (
-	principalARN  = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):((?:role|user)/[\w+=,.@/*?-]+)$`)
-	principalForm = regexp.MustCompile(`^(role|user)/[\w+=,.@/*?-]+$`)
-	accountARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:root$`)
-	secretForm    = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([\w/+=.@-]+)$`)
-	busForm       = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z0-9-]+:([0-9]{12}):event-bus/[\w./-]{1,256}$`)
-	topicForm     = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+(\.fifo)?$`)
+	principalARN  = form.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):((?:role|user)/[\w+=,.@/*?-]+)$`)
+	principalForm = form.New(`^(role|user)/[\w+=,.@/*?-]+$`)
+	accountARN    = form.New(`^arn:aws[a-z-]*:iam::[0-9]{12}:root$`)
+	secretForm    = form.New(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([\w/+=.@-]+)$`)
+	busForm       = form.New(`^arn:aws[a-z-]*:events:[a-z0-9-]+:([0-9]{12}):event-bus/[\w./-]{1,256}$`)
+	topicForm     = form.New(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+(\.fifo)?$`)
 )
 
 // principals reads who of the provider's account may enter.

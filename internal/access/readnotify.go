@@ -3,13 +3,13 @@ package access
 import (
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/countersign/countersign/events"
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -234,8 +234,8 @@ func isLoopback(host string) bool {
 
 // The marks of URLs that are credentials themselves.
 var (
-	tokenQuery = regexp.MustCompile(`(?i)^(.*[-_])?(token|key|apikey|secret|sig|signature|code|auth|password|passwd|pwd|credential|session)s?$`)
-	tokenHosts = regexp.MustCompile(`(?i)(^|\.)(hooks\.slack\.com|discord(app)?\.com|webhook\.office\.com|hooks\.zapier\.com|maker\.ifttt\.com|logic\.azure\.com|events\.pagerduty\.com|chat\.googleapis\.com|webhook\.site|hook\.[a-z0-9]+\.make\.com)$`)
+	tokenQuery = form.New(`(?i)^(.*[-_])?(token|key|apikey|secret|sig|signature|code|auth|password|passwd|pwd|credential|session)s?$`)
+	tokenHosts = form.New(`(?i)(^|\.)(hooks\.slack\.com|discord(app)?\.com|webhook\.office\.com|hooks\.zapier\.com|maker\.ifttt\.com|logic\.azure\.com|events\.pagerduty\.com|chat\.googleapis\.com|webhook\.site|hook\.[a-z0-9]+\.make\.com)$`)
 )
 
 // leaksCredential says whether a URL lets whoever reads it post: user and password, token-like query parameters or path

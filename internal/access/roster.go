@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/countersign/countersign/internal/customers"
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -64,12 +64,12 @@ var (
 	rosterKeys  = []string{"version", "engineers", "principals", "registrars", "alerts", "samlProvider", "identityCenter", "teams", "customers"}
 	teamKeys    = []string{"name", "principals", "group"}
 	memberKeys  = []string{"name", "account", "prefix", "grant", "kind", "role", "secret", "teams"}
-	teamForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	groupForm   = regexp.MustCompile(`^([0-9a-f]{10}-)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`) // Identity Store's
-	samlForm    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:saml-provider/[\w.-]{1,128}$`)
-	ssoInstance = regexp.MustCompile(`^arn:aws[a-z-]*:sso:::instance/(sso)?ins-[A-Za-z0-9.-]{16}$`)
+	teamForm    = form.New(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	groupForm   = form.New(`^([0-9a-f]{10}-)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`) // Identity Store's
+	samlForm    = form.New(`^arn:aws[a-z-]*:iam::[0-9]{12}:saml-provider/[\w.-]{1,128}$`)
+	ssoInstance = form.New(`^arn:aws[a-z-]*:sso:::instance/(sso)?ins-[A-Za-z0-9.-]{16}$`)
 	// own matches a principal of the provider's own account, without or with the account.
-	rosterPrincipal = regexp.MustCompile(`^(?:arn:aws[a-z-]*:iam::[0-9]{12}:)?((?:role|user)/[\w+=,.@/*?-]+)$`)
+	rosterPrincipal = form.New(`^(?:arn:aws[a-z-]*:iam::[0-9]{12}:)?((?:role|user)/[\w+=,.@/*?-]+)$`)
 )
 
 // LoadRoster reads and validates a customers.yaml. The error is *Problems with everything that is wrong.

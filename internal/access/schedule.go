@@ -3,11 +3,11 @@ package access
 import (
 	"fmt"
 	"hash/fnv"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -23,8 +23,8 @@ const (
 )
 
 var (
-	hourForm = regexp.MustCompile(`^(4|6|8|12)h$`)
-	dayForm  = regexp.MustCompile(`^([1-9][0-9]{0,2}) days?$`)
+	hourForm = form.New(`^(4|6|8|12)h$`)
+	dayForm  = form.New(`^([1-9][0-9]{0,2}) days?$`)
 )
 
 const cronWindow = time.Hour

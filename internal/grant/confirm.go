@@ -3,10 +3,11 @@ package grant
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // Unconfirmed is what becomes of the previous external ID at its deadline while the provider has not confirmed the current
@@ -71,7 +72,7 @@ func (c Confirmation) String() string {
 	return c.VersionID + " " + c.RetireAt.UTC().Format(time.RFC3339) + " " + string(c.By)
 }
 
-var versionForm = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
+var versionForm = form.New(`^[A-Za-z0-9-]{32,64}$`)
 
 // IsVersionID says whether a text has the form of a version's id: 32 to 64 letters, digits and hyphens.
 func IsVersionID(s string) bool { return versionForm.MatchString(s) }

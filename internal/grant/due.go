@@ -1,10 +1,11 @@
 package grant
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // Retries is longer than Secrets Manager goes on trying a rotation. AWS says "multiple times", and no time.
@@ -23,7 +24,7 @@ func (p Plan) DueBy(since time.Time) time.Time {
 	return since.Add(longest + time.Duration(p.Overlap) + window + Retries)
 }
 
-var daysForm = regexp.MustCompile(`^([1-9][0-9]{0,2}) days?$`)
+var daysForm = form.New(`^([1-9][0-9]{0,2}) days?$`)
 
 // rhythm is the longest time between the beginnings of two windows of the schedule, and how long a window is. A test holds
 // it to package access's schedules.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"strings"
 	"unique"
 
+	"github.com/countersign/countersign/internal/form"
 	"github.com/countersign/countersign/internal/trust"
 )
 
@@ -32,9 +32,9 @@ const (
 )
 
 var (
-	anyID    = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`) // STS API model; regexp counts to 1,000 only
-	prefixID = regexp.MustCompile(`^[a-z0-9]{4,32}$`)
-	randomID = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+	anyID    = form.New(`^[\w+=,.@:/-]{2,}$`) // STS API model; regexp counts to 1,000 only
+	prefixID = form.New(`^[a-z0-9]{4,32}$`)
+	randomID = form.New(`^[A-Za-z0-9]{32}$`)
 )
 
 // ErrInvalidID says that a value can't be an external ID. It never carries the value.

@@ -6,14 +6,15 @@ package grant
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // Name is the key of a grant in config, API, events, CLI, tags and reports.
 type Name string
 
-var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+var nameForm = form.New(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
 // ParseName takes 1 to 40 lower-case letters, digits and hyphens, the first no hyphen.
 func ParseName(s string) (Name, error) {

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // ErrForeign says that something lies in another account, or belongs to another grant, than was accepted: for errors.Is. Its own
@@ -31,12 +32,12 @@ type Owner struct {
 }
 
 var (
-	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
-	roleARNForm = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[\x21-\x7e]+/)?[\w+=,.@-]{1,64}$`)
-	secretForm  = regexp.MustCompile(`^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:([\w/+=.@-]+)-[A-Za-z0-9]{6}$`)
-	prefixForm  = regexp.MustCompile(`^[a-z0-9]{4,32}$`)
-	apiForm     = regexp.MustCompile(`^[a-z0-9]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$`)
-	provesForm  = regexp.MustCompile(`^[A-Za-z0-9-]{32,56}$`) // so that confirm-<version> is a session's name
+	accountForm = form.New(`^[0-9]{12}$`)
+	roleARNForm = form.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[\x21-\x7e]+/)?[\w+=,.@-]{1,64}$`)
+	secretForm  = form.New(`^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:([\w/+=.@-]+)-[A-Za-z0-9]{6}$`)
+	prefixForm  = form.New(`^[a-z0-9]{4,32}$`)
+	apiForm     = form.New(`^[a-z0-9]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$`)
+	provesForm  = form.New(`^[A-Za-z0-9-]{32,56}$`) // so that confirm-<version> is a session's name
 )
 
 // longestPlace is the longest text that is looked at: AWS's ARNs and URLs are shorter.

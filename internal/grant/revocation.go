@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // The bodies of the inline policy CountersignRevocation. OpenRevocation stands in the template and is frozen: changing a
@@ -71,10 +72,10 @@ type Revocation struct {
 }
 
 var (
-	revokeIDForm  = regexp.MustCompile(`^rv-\d{8}T\d{6}Z-[0-9a-f]{8}$`)
-	revokedForm   = regexp.MustCompile(`^` + sidRevoked + `rv(\d{8}T\d{6}Z)([0-9a-f]{8})$`)
-	intentForm    = regexp.MustCompile(`^` + sidIntent + `restore(\d{8}T\d{6}Z)([0-9a-f]{8})([0-9a-f]{8})$`)
-	restoreIDForm = regexp.MustCompile(`^restore-(\d{8}T\d{6}Z)-([0-9a-f]{8})-[0-9a-f]{8}$`)
+	revokeIDForm  = form.New(`^rv-\d{8}T\d{6}Z-[0-9a-f]{8}$`)
+	revokedForm   = form.New(`^` + sidRevoked + `rv(\d{8}T\d{6}Z)([0-9a-f]{8})$`)
+	intentForm    = form.New(`^` + sidIntent + `restore(\d{8}T\d{6}Z)([0-9a-f]{8})([0-9a-f]{8})$`)
+	restoreIDForm = form.New(`^restore-(\d{8}T\d{6}Z)-([0-9a-f]{8})-[0-9a-f]{8}$`)
 )
 
 // ReadRevocation reads the policy; nil is none. One that can't be read counts as a Deny: what we don't understand must

@@ -3,15 +3,16 @@ package grant
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // Roles are the roles of a stack's grants, by the grant's name: the one list that functions know before they read anything.
 type Roles map[Name]string
 
-var roleForm = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`) // IAM's form of a role name
+var roleForm = form.New(`^[\w+=,.@-]{1,64}$`) // IAM's form of a role name
 
 // ParseRoles reads the list that the stack puts into the functions' environment: grants separated by commas, each with
 // "=" and its role's name where that isn't the default.
