@@ -122,11 +122,17 @@ func table(rows [][]string) string {
 	}
 	var b strings.Builder
 	for _, row := range rows {
-		var line strings.Builder
+		gap := 0 // up to the next cell that has something: lines end with their last word
 		for i, cell := range row {
-			line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+			if cell = strings.TrimRight(cell, " "); cell != "" {
+				for ; gap > 0; gap-- {
+					b.WriteByte(' ')
+				}
+				b.WriteString(cell)
+			}
+			gap += widths[i] - utf8.RuneCountInString(cell) + 2
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		b.WriteByte('\n')
 	}
 	return b.String()
 }
