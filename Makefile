@@ -98,9 +98,9 @@ test: test-go test-infra webhooks for-saas ## every test but e2e
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
 # race detector, which makes them ten times slower.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
-turns := ./functions ./internal/simtest/... ./internal/demo/...
+turns := ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e /vectors -e /languages -e /simtest -e /demo)
+	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 

@@ -40,7 +40,7 @@ func TestEventsThatAreDropped(t *testing.T) {
 		{"an object of something else", `{"grant":"migration"}`},
 		{"another source", change(t, rotation, func(e, _, _ object) { e["source"] = "aws.secretsmanager" })},
 		{"no source", change(t, rotation, func(e, _, _ object) { delete(e, "source") })},
-		{"an unknown event", change(t, rotation, func(e, _, _ object) { e["detail-type"] = "Grant Reported" })},
+		{"an unknown event", change(t, rotation, func(e, _, _ object) { e["detail-type"] = "Grant Renamed" })},
 		{"another spelling", change(t, rotation, func(e, _, _ object) { e["detail-type"] = "external id rotated" })},
 		{"no detail", change(t, rotation, func(e, _, _ object) { delete(e, "detail") })},
 		{"a detail that is a word", change(t, rotation, func(e, _, _ object) { e["detail"] = "x" })},
