@@ -236,9 +236,7 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 	events.TypeAccessGranted: func(t *rapid.T) events.Data {
 		return events.AccessGranted{Where: where(t), VersionID: maybe(t, version(t)), Expires: maybe(t, date(t))}
 	},
-	events.TypeAccessExpired: func(t *rapid.T) events.Data {
-		return events.AccessExpired{Where: where(t), Expires: date(t)}
-	},
+	events.TypeAccessExpired: func(t *rapid.T) events.Data { return events.AccessExpired{Where: where(t), Expires: date(t)} },
 	events.TypeAccessRevoked: func(t *rapid.T) events.Data {
 		return events.AccessRevoked{
 			Where: where(t), Reason: rapid.String().Draw(t, "reason"),
@@ -285,10 +283,8 @@ var bodies = map[events.Type]func(*rapid.T) events.Data{
 		}
 	},
 	events.TypeGrantReported: func(t *rapid.T) events.Data {
-		return events.GrantReported{
-			Where: where(t), VersionID: maybe(t, version(t)), Expires: maybe(t, date(t)), ConfirmURL: maybe(t, "https://api.example.com/v1/grants/migration/confirm"),
-			State: rapid.SampledFrom([]string{"open", "closed"}).Draw(t, "state"),
-		}
+		state := rapid.SampledFrom([]string{"open", "closed"}).Draw(t, "state")
+		return events.GrantReported{Where: where(t), State: state, VersionID: maybe(t, version(t)), Expires: maybe(t, date(t)), ConfirmURL: maybe(t, "https://api.example.com/confirm")}
 	},
 	events.TypeOperationRequested: func(t *rapid.T) events.Data {
 		return events.OperationRequested{

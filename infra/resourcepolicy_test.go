@@ -263,7 +263,7 @@ func TestQueuesAndEventsTakeOnlyWhatTheyShould(t *testing.T) {
 		}
 	}
 	rule := tmpl.One(t, "AWS::Events::Rule", "Name", "countersign-notify")
-	want := `{"account":["444455556666"],"detail-type":[{"anything-but":["Delivery Succeeded","Delivery Failed","Operation Requested"]}],"source":["countersign"]}`
+	want := `{"account":["444455556666"],"detail-type":[{"anything-but":["Delivery Succeeded","Delivery Failed","Operation Requested","Grant Reported"]}],"source":["countersign"]}`
 	if got := tmpl.Text(rule.Properties["EventPattern"]); got != want {
 		t.Errorf("notify is told of %s", got)
 	}
