@@ -60,7 +60,7 @@ func (s terminal) typed(text string) {
 // expect reads until a text stands on the screen that stood there not before.
 func (s terminal) expect(text string) {
 	s.t.Helper()
-	if _, err := s.Expect(text, 20*time.Second); err != nil {
+	if _, err := s.Expect(text, 2*time.Minute); err != nil {
 		s.t.Fatal(err)
 	}
 }
