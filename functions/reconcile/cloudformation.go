@@ -76,8 +76,9 @@ func layout(e cfn.Event) error {
 // bring reconciles the grant and, where it has no external ID for its role yet, starts its first rotation and waits for it.
 func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error {
 	var state State
+	var f facts
 	err := h.patiently(ctx, func() (err error) {
-		state, err = h.Grant(ctx, name)
+		state, f, err = h.bringAbout(ctx, name)
 		return err
 	})
 	switch {
@@ -90,6 +91,9 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 	case state == Closed && e.RequestType == cfn.RequestCreate:
 		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)
 	case state != Unborn:
+		return nil
+	}
+	if f.plan.Adopted { // its own external ID is handed over next: nothing opens, closes or changes until then
 		return nil
 	}
 	if err := h.birth(ctx, name, grant.BirthToken(e.StackID, e.LogicalResourceID, e.RequestID)); err != nil {
@@ -204,7 +208,7 @@ func (h *Handler) isBorn(ctx context.Context, g gate.Gate, p grant.Plan, token s
 	if err != nil {
 		return false, errors.Join(refused, err)
 	}
-	id, err := p.DecodeValue(v.Value)
+	id, err := p.DecodeVersion(v)
 	if err != nil {
 		return false, refused
 	}
@@ -215,7 +219,9 @@ func (h *Handler) isBorn(ctx context.Context, g gate.Gate, p grant.Plan, token s
 	return id.AcceptedBy(doc) && !doc.Born(), refused
 }
 
-// remove closes the grant's role for good: the stack deletes it next. A role that is gone needs no closing.
+// remove closes the grant's role for good: the stack deletes it next. A role that is gone needs no closing. An adopted role
+// lives on. It is left alone if it was given back, or never taken over, as when the deploy that adopts it is rolled back; else
+// it is closed under a name of its own, for the template takes CountersignRevocation off it.
 func (h *Handler) remove(ctx context.Context, name grant.Name) error {
 	role, known := h.Grants[name]
 	plan, err := h.Plans.Plan(ctx, name)
@@ -228,15 +234,38 @@ func (h *Handler) remove(ctx context.Context, name grant.Name) error {
 		role = name.DefaultRole()
 	}
 	g := h.gate()
-	err = h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, []byte(grant.DenyRevocation))
-	if errors.Is(err, grant.ErrNotFound) {
-		return nil
+	denies := []string{grant.RevocationPolicy}
+	if plan.Adopted {
+		leave, err := h.leaves(ctx, g, plan)
+		if leave || err != nil {
+			return err
+		}
+		denies = append(denies, grant.KeptClosedPolicy)
 	}
-	if err != nil {
-		err = fmt.Errorf("denying on %s: %w", role, err)
+	err = nil
+	for _, policy := range denies {
+		denied := h.Roles.PutInlinePolicy(ctx, role, policy, []byte(grant.DenyRevocation))
+		if errors.Is(denied, grant.ErrNotFound) {
+			return nil
+		}
+		if denied != nil {
+			err = errors.Join(err, fmt.Errorf("denying on %s: %w", role, denied))
+		}
 	}
 	if _, closing := g.Close(ctx, role, plan.Trust()); closing != nil && !errors.Is(closing, grant.ErrNotFound) {
 		err = errors.Join(err, closing)
 	}
 	return err
+}
+
+// leaves says whether an adopted role that the stack lets go stays as it stands.
+func (h *Handler) leaves(ctx context.Context, g gate.Gate, plan grant.Plan) (bool, error) {
+	f, err := h.gather(ctx, g, plan)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return true, nil // there is no such role any more
+	case err != nil:
+		return false, err
+	}
+	return f.released || !f.closure.Closed() && errors.Is(f.current.err, grant.ErrNotFound), nil
 }

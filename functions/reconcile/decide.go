@@ -185,10 +185,10 @@ func (f facts) promotion() gate.Promotion {
 func (f facts) confirmation() grant.Confirmation { return grant.ConfirmationOf(f.tags) }
 
 // unborn is a grant whose role has no external ID yet: its document stays as it is, which should be the birth document,
-// or what the first rotation is just making of it.
+// or what the first rotation is just making of it. An adopted role has a document of its own from the beginning.
 func unborn(f facts) decision {
 	d := decision{state: Unborn}
-	if !f.doc.Born() && (f.pending.err != nil || !f.pending.id.AcceptedBy(f.doc)) {
+	if !f.plan.Adopted && !f.doc.Born() && (f.pending.err != nil || !f.pending.id.AcceptedBy(f.doc)) {
 		d.drift = []string{"the role has a trust policy of its own although there is no external ID yet"}
 	}
 	return d

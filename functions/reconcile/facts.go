@@ -19,9 +19,11 @@ type facts struct {
 	docErr  error // the document can't be read: trust.ErrRefused
 	denyErr error // closed grants only: the Deny can't be read
 	closure grant.Closure
-	tags    map[string]string
-	tagsErr error // closed grants only
-	secret  grant.Secret
+	// released: an adopted role was given back, and its trust policy is its owner's again.
+	released bool
+	tags     map[string]string
+	tagsErr  error // closed grants only
+	secret   grant.Secret
 
 	ends map[grant.ID]gate.End // that a write of this very invocation gave a previous ID
 
@@ -65,6 +67,9 @@ func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts,
 		f.tags = f.secret.Tags
 	}
 	f.closure = grant.ClosureOf(inline, f.doc, f.tags)
+	if f.released = p.Adopted && grant.ReadRevocation(inline).Released; f.released {
+		return f, nil
+	}
 	to := f.closure.RestoreTo
 	if f.closure.Closed() && (f.tagsErr != nil || to == "" || f.secret.At(grant.StageCurrent) != to && f.secret.At(grant.StagePrevious) != to) {
 		return f, nil // the IDs don't matter
@@ -95,7 +100,7 @@ func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts,
 			return facts{}, fmt.Errorf("reading version %s: %w", v.into.versionID, err)
 		default:
 			v.into.created = got.Created
-			v.into.id, v.into.err = p.DecodeValue(got.Value)
+			v.into.id, v.into.err = p.DecodeVersion(got)
 		}
 	}
 	if f.doc != nil && (p.Adopted || f.stranger()) {

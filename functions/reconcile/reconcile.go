@@ -67,6 +67,8 @@ const (
 	Open   State = "open"   // the provider gets in as plan and secret say
 	Closed State = "closed" // revoked: all marks stand
 	Unborn State = "unborn" // there is no external ID for this role yet
+
+	Released State = "released" // an adopted role that was given back: it is left alone
 )
 
 // patience is how long one grant may keep the others waiting, or a deploy that waits for permissions made a moment ago.
@@ -105,6 +107,9 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 			return "", facts{}, err
 		}
 		f.ends = ends
+		if f.released {
+			return Released, f, nil
+		}
 		if f.closure.Closed() && !f.mayReopen() {
 			log.InfoContext(ctx, "grant is closed", "missing", f.closure.Missing())
 			return Closed, f, h.close(ctx, g, f)

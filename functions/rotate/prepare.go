@@ -47,6 +47,9 @@ func (r *rotation) create(ctx context.Context) error {
 	if err := r.mayStart(s, current, now); err != nil {
 		return err
 	}
+	if err := r.released(ctx); err != nil {
+		return err
+	}
 	if err := r.confirmed(ctx, s); err != nil {
 		return err
 	}
@@ -86,6 +89,8 @@ func (r *rotation) mayStart(s grant.Secret, currentID string, current version) e
 		return nil // a restore, too: the grant may have been revoked before it was born
 	case r.purpose == grant.Birth && current.err == nil:
 		return fmt.Errorf("the grant has its first external ID already: %w", grant.ErrBadToken)
+	case errors.Is(current.err, grant.ErrNotFound) && r.plan.Adopted:
+		return fmt.Errorf("the role's own external ID was not handed over yet: %w", grant.ErrNotAdopted)
 	case errors.Is(current.err, grant.ErrNotFound):
 		return fmt.Errorf("the grant has no first external ID yet: %w", grant.ErrNotConfigured)
 	case current.err != nil:
@@ -95,7 +100,8 @@ func (r *rotation) mayStart(s grant.Secret, currentID string, current version) e
 	if confirmed := grant.ConfirmationOf(s.Tags); confirmed.Of(currentID) && confirmed.RetireAt.Before(until) {
 		until = confirmed.RetireAt // setSecret sees whether the trust policy follows
 	}
-	if r.plan.OverlapOf(r.token) > 0 && s.At(grant.StagePrevious) != "" && r.Now().Before(until) {
+	// An adopted ID came after none of ours: setSecret sees what the trust policy accepts besides.
+	if r.plan.OverlapOf(r.token) > 0 && s.At(grant.StagePrevious) != "" && !grant.IsAdopted(currentID) && r.Now().Before(until) {
 		return fmt.Errorf("until about %s: %w", until.UTC().Format(time.RFC3339), grant.ErrOverlapOpen)
 	}
 	return nil
@@ -209,6 +215,9 @@ func (r *rotation) set(ctx context.Context) error {
 	}
 	current, err := r.version(ctx, currentID)
 	if err != nil {
+		return err
+	}
+	if err := r.released(ctx); err != nil {
 		return err
 	}
 	made, err := r.version(ctx, r.token)

@@ -89,6 +89,9 @@ func (r *rotation) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.released(ctx); err != nil {
+		return err
+	}
 	doc, _, err := r.gate.Read(ctx, r.plan)
 	if err != nil {
 		return err

@@ -137,7 +137,7 @@ func (h *Handler) step(ctx context.Context, e Event) error {
 		err = step.run(r, ctx)
 	}
 	if err != nil {
-		if errors.Is(err, grant.ErrPaused) {
+		if errors.Is(err, grant.ErrPaused) || errors.Is(err, grant.ErrReleased) {
 			r.log.InfoContext(ctx, "rotation put off", "reason", err.Error())
 		} else {
 			r.log.ErrorContext(ctx, "step failed", "reason", err.Error())
@@ -188,6 +188,7 @@ func (r *rotation) refused(ctx context.Context, cause error) {
 func (r *rotation) hopeless(cause error) bool {
 	for _, kind := range []error{
 		grant.ErrOverlapOpen, grant.ErrUnconfirmed, grant.ErrNotIssued, grant.ErrForeignValue, grant.ErrBackwards, grant.ErrClosed, grant.ErrBadToken, grant.ErrNotConfigured,
+		grant.ErrReleased,
 		grant.ErrPaused, // until it ends; then the next window, or the same token, starts anew
 	} {
 		if errors.Is(cause, kind) {
@@ -227,7 +228,7 @@ func (r *rotation) version(ctx context.Context, versionID string) (version, erro
 	if err != nil {
 		return version{}, fmt.Errorf("reading version %s: %w", versionID, err)
 	}
-	id, err := r.plan.DecodeValue(v.Value)
+	id, err := r.plan.DecodeVersion(v)
 	return version{id, v.Created, err}, nil
 }
 
@@ -243,6 +244,23 @@ func (r *rotation) closed(doc *trust.Document) (bool, error) {
 		return true, fmt.Errorf("the trust policy shows a revocation that the tags call undone: %w", grant.ErrNotYetVisible)
 	}
 	return true, nil
+}
+
+// released refuses where an adopted role was given back: its trust policy is its owner's again.
+func (r *rotation) released(ctx context.Context) error {
+	if !r.plan.Adopted {
+		return nil
+	}
+	inline, err := r.Roles.InlinePolicy(ctx, r.plan.RoleName(), grant.RevocationPolicy)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading revocation of %s: %w", r.plan.Grant, err)
+	case grant.ReadRevocation(inline).Released:
+		return grant.ErrReleased
+	}
+	return nil
 }
 
 // closedBeside reads the marks of a closed grant that don't stand in the trust policy. The secret must be described.

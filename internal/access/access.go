@@ -62,6 +62,7 @@ type Grant struct {
 	Boundary          string // ARN of a permissions boundary; may be empty
 	RoleName          string // without path
 	RolePath          string // "/" or "/…/"
+	Adopted           bool   // the role was there before Countersign, and what it may do is its owner's
 	ExternalID        bool
 	IssuedBy          grant.Issuer  // of external IDs
 	RotateEvery       Every         // Never where ExternalID is false

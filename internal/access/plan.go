@@ -38,9 +38,12 @@ func (e Entry) Plan(s Site) grant.Plan {
 	p, g := e.Provider, e.Grant
 	plan := grant.Plan{
 		Grant: g.Name, Provider: p.Name, ProviderAccount: p.Account, Account: s.Account, Region: s.Region,
-		RoleARN: e.RoleARN(s), NoExternalID: !g.ExternalID,
-		Principals: []string{"arn:" + s.Partition + ":iam::" + p.Account + ":root"}, Conditions: p.conditions(s.Partition),
+		RoleARN: e.RoleARN(s), Adopted: g.Adopted, NoExternalID: !g.ExternalID,
+		Principals:     []string{"arn:" + s.Partition + ":iam::" + p.Account + ":root"},
 		SourceIdentity: g.SourceIdentity, Quota: e.quota, Expires: g.Expires, Notify: g.Notify,
+	}
+	if !g.Adopted { // whose own conditions stay
+		plan.Conditions = p.TrustConditions(s.Partition)
 	}
 	if g.ExternalID {
 		plan.SecretARN, plan.KeyARN, plan.Prefix = s.SecretARN, s.KeyARN, p.Prefix
@@ -51,9 +54,9 @@ func (e Entry) Plan(s Site) grant.Plan {
 	return plan
 }
 
-// conditions are what the provider's account alone doesn't say. Principals are matched by name, not trusted as
+// TrustConditions are what the provider's account alone doesn't say. Principals are matched by name, not trusted as
 // principals: a role that is deleted and made again keeps its access, and the document keeps its size.
-func (p *Provider) conditions(partition string) trust.Conditions {
+func (p *Provider) TrustConditions(partition string) trust.Conditions {
 	c := trust.Conditions{}
 	if arns := p.PrincipalARNs(partition); len(arns) > 0 {
 		c["ArnLike"] = map[string][]string{"aws:PrincipalArn": arns}

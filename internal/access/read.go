@@ -21,7 +21,7 @@ var (
 		"name", "permissions", "boundary", "role", "externalId", "issuedBy", "rotateEvery", "overlap", "whenUnconfirmed", "providerMay",
 		"maxSession", "expires", "sourceIdentity", "mayShareResources", "mayAssumeRoles", "pickUp", "notify",
 	}
-	roleKeys    = []string{"name", "path"}
+	roleKeys    = []string{"name", "path", "adopted"}
 	notifyKeys  = []string{"mail", "webhook", "sns"}
 	mailKeys    = []string{"to", "for", "on"}
 	webhookKeys = []string{"url", "secret", "for", "on"}

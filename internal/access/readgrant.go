@@ -28,7 +28,7 @@ func (r *reader) readGrant(v value, p *Provider, w *whole) (grantPlace, bool) {
 	if !ok {
 		return grantPlace{}, false
 	}
-	r.require(v, keys, "a grant", "name", "name: migration", "permissions", "permissions: [ReadOnlyAccess]")
+	r.require(v, keys, "a grant", "name", "name: migration")
 	var g Grant
 	if name, ok := r.text(keys["name"], "name"); ok {
 		var err error
@@ -40,14 +40,19 @@ func (r *reader) readGrant(v value, p *Provider, w *whole) (grantPlace, bool) {
 			w.grants[g.Name] = keys["name"]
 		}
 	}
-	g.Permissions = r.permissions(keys["permissions"], p.Account)
+	r.readRole(keys, &g, w)
+	if g.Adopted {
+		r.refuseOwners(keys)
+	} else {
+		r.require(v, keys, "a grant", "permissions", "permissions: [ReadOnlyAccess]")
+		g.Permissions = r.permissions(keys["permissions"], p.Account)
+	}
 	if arn, ok := r.text(keys["boundary"], "boundary"); ok {
 		g.Boundary = arn
 		if !boundaryForm.MatchString(arn) {
 			r.errorf(keys["boundary"], "", "boundary: arn:aws:iam::444455556666:policy/ProviderBoundary", "boundary must be the ARN of a managed policy: %.100q", arn)
 		}
 	}
-	r.readRole(keys, &g, w)
 	r.readExternalID(keys, &g)
 	r.readTimes(keys, &g)
 	g.SourceIdentity = r.boolean(keys["sourceIdentity"], "sourceIdentity", false)
@@ -67,6 +72,10 @@ func (r *reader) readRole(keys map[string]value, g *Grant, w *whole) {
 		if !ok {
 			return
 		}
+		if g.Adopted = r.boolean(role["adopted"], "adopted", false); g.Adopted {
+			g.RolePath = "/"
+			r.require(v, role, "an adopted role", "name", "name: VendorAccess")
+		}
 		if name, ok := r.text(role["name"], "name"); ok {
 			g.RoleName, at = name, role["name"]
 			if !roleForm.MatchString(name) {
@@ -85,6 +94,11 @@ func (r *reader) readRole(keys map[string]value, g *Grant, w *whole) {
 			}
 		}
 	}
+	if g.Adopted {
+		if why := grant.Unadoptable(g.RoleName, g.RolePath); why != "" {
+			r.errorf(at, why, "", "role %.64s can't be adopted", g.RoleName)
+		}
+	}
 	if g.Name == "" {
 		return
 	}
@@ -94,6 +108,21 @@ func (r *reader) readRole(keys map[string]value, g *Grant, w *whole) {
 		return
 	}
 	w.roles[key] = at
+}
+
+// ownersKeys are what an adopted role's owner decides, and not this file.
+var ownersKeys = []string{"permissions", "boundary", "maxSession", "expires", "sourceIdentity", "mayShareResources", "mayAssumeRoles"}
+
+// refuseOwners refuses what an adopted role's owner decides.
+func (r *reader) refuseOwners(keys map[string]value) {
+	for _, key := range ownersKeys {
+		if keys[key].present() {
+			r.errorf(keys[key], "it stays what its owner makes it", "leave "+key+" out", "%s of an adopted role: Countersign changes its external ID only", key)
+		}
+	}
+	if v := keys["externalId"]; v.present() && isBooleanNode(v) && !r.boolean(v, "externalId", true) {
+		r.errorf(v, "", "leave externalId out", "an adopted role without an external ID has nothing to rotate")
+	}
 }
 
 // readExternalID reads externalId, rotateEvery and overlap, which belong together.

@@ -28,12 +28,19 @@ type Stray struct {
 }
 
 // Strays finds the strays of a document. known are the IDs that labels speak of. Only where the document accepts others in
-// our own form is the secret asked: somebody else's ID may look like ours.
+// our own form is the secret asked: somebody else's ID may look like ours. The ID with which a role was adopted has whatever
+// form, and is looked for in the versions of that purpose alone.
 func Strays(ctx context.Context, secrets Versions, p grant.Plan, doc *trust.Document, known ...grant.ID) ([]Stray, error) {
 	var unknown []grant.ID
+	ours := false // one of them has our own form
 	for _, a := range doc.Accepted() {
-		if id, err := grant.ParseOwnID(a.ID, p.Prefix); err == nil && !slices.Contains(known, id) {
-			unknown = append(unknown, id)
+		id, err := grant.ParseOwnID(a.ID, p.Prefix)
+		own := err == nil
+		if !own && p.Adopted {
+			id, err = grant.ParseID(a.ID)
+		}
+		if err == nil && !slices.Contains(known, id) {
+			unknown, ours = append(unknown, id), ours || own
 		}
 	}
 	if len(unknown) == 0 {
@@ -48,6 +55,9 @@ func Strays(ctx context.Context, secrets Versions, p grant.Plan, doc *trust.Docu
 		if len(strays) == len(unknown) {
 			break
 		}
+		if !ours && !grant.IsAdopted(info.ID) {
+			continue
+		}
 		v, err := secrets.Version(ctx, p.SecretARN, info.ID)
 		switch {
 		case errors.Is(err, grant.ErrNotFound):
@@ -55,7 +65,7 @@ func Strays(ctx context.Context, secrets Versions, p grant.Plan, doc *trust.Docu
 		case err != nil:
 			return nil, fmt.Errorf("reading version %s: %w", info.ID, err)
 		}
-		if id, err := p.DecodeValue(v.Value); err == nil && slices.Contains(unknown, id) {
+		if id, err := p.DecodeVersion(v); err == nil && slices.Contains(unknown, id) {
 			strays = append(strays, Stray{id, v.ID, v.Created})
 		}
 	}

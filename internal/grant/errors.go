@@ -22,6 +22,7 @@ var (
 	ErrDrift         = errors.New("trust policy drifted")
 	ErrOverlapOpen   = errors.New("previous external ID is still accepted")
 	ErrUnconfirmed   = errors.New("previous external ID is accepted until the provider confirms the current one")
+	ErrNotAdopted    = errors.New("the adopted role's external ID is not handed over")
 	ErrNotIssued     = errors.New("the provider's external ID was not handed over")
 	ErrNotConfigured = errors.New("grant is not configured")
 	ErrBackwards     = errors.New("staging labels run backwards in time")
@@ -30,4 +31,5 @@ var (
 	ErrOtherRole     = errors.New("secret value names another role") // with ErrForeignValue: the plan's role was replaced
 	ErrBadToken      = errors.New("rotation token is no pending version")
 	ErrPaused        = errors.New("scheduled rotations are paused") // as an operator wants it: nobody has to look
+	ErrReleased      = errors.New("the role was given back")        // the same: nothing of it is ours any more
 )

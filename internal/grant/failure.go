@@ -32,6 +32,8 @@ var failures = []failure{
 		"ask the provider to confirm it; if it uses it, confirm by hand: countersign confirm GRANT; to end both at once: countersign rotate GRANT --leaked"},
 	{"not-issued", ErrNotIssued, "the external IDs of this grant are the provider's, and none was handed over for this rotation",
 		"hand over the new one: countersign rotate GRANT --to -"},
+	{"not-adopted", ErrNotAdopted, "the role is to be adopted, and its own external ID was not handed over yet",
+		"hand it over: countersign adopt ROLE-ARN"},
 	{"closed", ErrClosed, "the grant is revoked",
 		"nothing, if that is meant; a revoked grant gets no first external ID"},
 	{"other-role", ErrOtherRole, "the secret's current value names another role than the plan",
@@ -95,7 +97,7 @@ func (f Failure) Lasts() bool {
 // Meant says whether nobody has to be woken by it: the rotation was refused because of what an operator did on purpose, or
 // because it has to wait for the provider.
 func (f Failure) Meant() bool {
-	return f.Code == "overlap-open" || f.Code == "closed" || f.Code == "unconfirmed" // which has an alarm of its own
+	return f.Code == "overlap-open" || f.Code == "closed" || f.Code == "not-adopted" || f.Code == "unconfirmed" // which has an alarm of its own
 }
 
 // Words are the reason and what to do next, for people.

@@ -69,6 +69,7 @@ type Revocation struct {
 	RestoreTo string // version id that may reopen the grant; empty where nobody asked for a restore
 
 	DeadBefore time.Time // sessions issued before are refused, from the last restore on; zero: there was none
+	Released   bool      // the role was given back, see ReleasedRevocation
 }
 
 var (
@@ -90,7 +91,7 @@ func ReadRevocation(inline []byte) Revocation {
 	}
 	i := slices.IndexFunc(statements, identityStatement.deniesAll)
 	if i < 0 {
-		return Revocation{DeadBefore: deadBefore(statements)}
+		return Revocation{DeadBefore: deadBefore(statements), Released: isReleased(statements)}
 	}
 	r := Revocation{Denies: true}
 	if len(statements) > 1 {
@@ -115,6 +116,11 @@ func deadBefore(statements []identityStatement) (at time.Time) {
 	date, _ := dates["aws:TokenIssueTime"].(string)
 	at, _ = time.Parse(time.RFC3339, date)
 	return at
+}
+
+// isReleased knows ReleasedRevocation by its Sid: what it says besides denies nobody.
+func isReleased(statements []identityStatement) bool {
+	return len(statements) == 1 && statements[0].Sid == sidReleased
 }
 
 // NewRevokeID names one revocation: "rv-", the time, eight hex digits.
