@@ -27,7 +27,7 @@ type grantParts struct {
 	constructs.Construct
 	access.Entry
 
-	role     awsiam.CfnRole
+	role     awsiam.CfnRole              // nil where the role is adopted
 	secret   awssecretsmanager.CfnSecret // nil where the grant has no external ID
 	plan     awsssm.CfnParameter
 	schedule awscdk.CfnResource // nil where nothing is scheduled
@@ -44,7 +44,11 @@ func (s *ServiceProviderAccess) createGrant(e access.Entry) {
 	if e.Grant.ExternalID {
 		s.createSecret(g)
 	}
-	s.createRole(g)
+	if e.Grant.Adopted {
+		s.adoptRole(g)
+	} else {
+		s.createRole(g)
+	}
 	s.createPlan(g)
 	if rule := s.forwards[e.Provider]; rule != nil {
 		g.needs(rule)
@@ -118,11 +122,37 @@ func (s *ServiceProviderAccess) createRole(g *grantParts) {
 // didn't change in the template, whatever functions/revoke wrote into it, and a delete removes it.
 func (s *ServiceProviderAccess) bind(g *grantParts, scope constructs.Construct, name string, doc map[string]any) awscdk.CfnResource {
 	policy := awsiam.NewCfnPolicy(scope, new(strings.TrimPrefix(name, "Countersign")), &awsiam.CfnPolicyProps{
-		PolicyName: &name, PolicyDocument: doc, Roles: &[]*string{g.role.Ref()},
+		PolicyName: &name, PolicyDocument: doc, Roles: &[]*string{g.roleName()},
 	})
 	g.needs(policy)
 	g.changes("inline", name, doc)
 	return policy
+}
+
+// adoptRole makes what the template adds to a role that was there before: the policy in which a Deny of a revocation stands.
+// What else is the role's, its trust policy above all, the template never names.
+func (s *ServiceProviderAccess) adoptRole(g *grantParts) {
+	e := g.Grant
+	scope := constructs.NewConstruct(g.Construct, new("Adopted"+s.hash(e.RolePath, e.RoleName)[:8]))
+	revocation := s.bind(g, scope, grant.RevocationPolicy, parsed(grant.OpenRevocation))
+	revocation.AddResourceDependency(s.layout, nil)
+	g.changes("adopted", e.RoleName, e.RolePath)
+}
+
+// roleName is the name of the grant's role, as a policy takes it.
+func (g *grantParts) roleName() *string {
+	if g.role == nil {
+		return &g.Grant.RoleName
+	}
+	return g.role.Ref()
+}
+
+// roleARN is the ARN of the grant's role.
+func (g *grantParts) roleARN() string {
+	if g.role == nil {
+		return *text(role(g.Entry))
+	}
+	return *g.role.AttrArn()
 }
 
 // createPlan writes what the functions know of the grant. Only CloudFormation writes it.

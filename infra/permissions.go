@@ -21,7 +21,7 @@ func (s *ServiceProviderAccess) permitFunctions() {
 	for _, g := range s.grants {
 		name := g.Grant.Name
 		plans = append(plans, object{parameter(name), parameter(name)})
-		itsRole := object{*g.role.AttrArn(), role(g.Entry)}
+		itsRole := object{g.roleARN(), role(g.Entry)}
 		roles = append(roles, itsRole)
 		if g.secret != nil {
 			rotatedRoles = append(rotatedRoles, itsRole)

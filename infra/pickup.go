@@ -22,7 +22,7 @@ func (s *ServiceProviderAccess) createPickUp() {
 	)
 	roles := arnIn("", "iam", "role/*")
 	secret := arn("secretsmanager", "secret:"+grant.SecretPrefix+own+"-??????")
-	s.pickUp = awsiam.NewCfnManagedPolicy(s.Construct, new("PickUp"), &awsiam.CfnManagedPolicyProps{
+	props := &awsiam.CfnManagedPolicyProps{
 		Description: new(grant.PickUpDescription),
 		PolicyDocument: document(
 			allow("Secret", readSecret...).on(secret),
@@ -33,7 +33,22 @@ func (s *ServiceProviderAccess) createPickUp() {
 			deny("OtherRolesTags", readTags).on(roles).when("Null", tagOfRole, "false").when("StringNotEquals", tagOfRole, itsGrant),
 			deny("UntaggedRolesTags", readTags).on(arnIn("", "iam", "role"+grant.DefaultRolePath+"*")).when("Null", tagOfRole, "true"),
 		),
-	})
+	}
+	if adopted := s.adoptedPickers(); len(adopted) > 0 {
+		props.Roles = &adopted
+	}
+	s.pickUp = awsiam.NewCfnManagedPolicy(s.Construct, new("PickUp"), props)
+}
+
+// adoptedPickers are the adopted roles whose sessions read the external ID: no resource of the template could attach the
+// policy to them.
+func (s *ServiceProviderAccess) adoptedPickers() (roles []any) {
+	for _, e := range s.entries {
+		if e.Grant.Adopted && e.Grant.PickUp.Session {
+			roles = append(roles, e.Grant.RoleName)
+		}
+	}
+	return roles
 }
 
 // roleTags name the grant, and for its provider the secret and where to confirm.

@@ -4,7 +4,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 
-	"github.com/countersign/countersign/internal/access"
 	"github.com/countersign/countersign/internal/grant"
 )
 
@@ -62,7 +61,7 @@ var (
 func (s *ServiceProviderAccess) secretPolicy(g *grantParts) map[string]any {
 	const revoked, restored = "aws:ResourceTag/" + grant.TagRevoked, "aws:ResourceTag/" + grant.TagRestored
 	provider := allow("Provider", readSecret...).by(root(g.Provider.Account))
-	for operator, keys := range g.Plan(access.Site{Partition: partition, Account: account}).Conditions {
+	for operator, keys := range g.Provider.TrustConditions(partition) {
 		for key, values := range keys {
 			provider = provider.when(operator, key, values...)
 		}

@@ -146,7 +146,7 @@ func (s *ServiceProviderAccess) createOutputs() {
 	}
 	for _, g := range s.grants {
 		part := access.Logical(g.Grant.Name)
-		s.output("RoleArn"+part, "role of grant "+string(g.Grant.Name), *g.role.AttrArn())
+		s.output("RoleArn"+part, "role of grant "+string(g.Grant.Name), g.roleARN())
 		s.output("Revoke"+part, "takes grant "+string(g.Grant.Name)+" away at once, live sessions included", grant.RevokeLine(g.Grant.RoleName))
 	}
 }
