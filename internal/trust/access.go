@@ -60,7 +60,7 @@ type Changes struct {
 // statements of sts:AssumeRole as they are written, conditions by operator and key; other Denies, the values of other
 // conditions and what isn't understood it leaves to Diff.
 func Compare(before, after *Document) Changes {
-	had, has := before.entries(), after.entries()
+	had, has := before.entries(ActionAssumeRole), after.entries(ActionAssumeRole)
 	same := func(x, y Entry) bool { return x.way() == y.way() && x.Until.Equal(y.Until) }
 	left := func(list, other []Entry) []Entry {
 		return slices.DeleteFunc(slices.Clone(list), func(e Entry) bool {
@@ -82,14 +82,18 @@ func Compare(before, after *Document) Changes {
 	return c
 }
 
-// entries are a document's ways in, each with its latest end.
-func (d *Document) entries() (list []Entry) {
+// Entrances are a document's ways in by whatever action, sessions of identity providers included, each with its latest end.
+// Where a Deny keeps everybody out there is none.
+func (d *Document) Entrances() []Entry { return d.entries(entrances[:]...) }
+
+// entries are a document's ways in by one of the actions, each with its latest end.
+func (d *Document) entries(actions ...string) (list []Entry) {
 	if slices.ContainsFunc(d.policy.statements, func(s statement) bool { return s.deniesEverybody() }) {
 		return nil
 	}
 	for i := range d.policy.statements {
 		s := &d.policy.statements[i]
-		if s.effect != "Allow" || !s.matchesAction(ActionAssumeRole) {
+		if s.effect != "Allow" || !slices.ContainsFunc(actions, s.matchesAction) {
 			continue
 		}
 		until, _ := s.limit()

@@ -1,0 +1,66 @@
+package sim
+
+import (
+	"context"
+	"slices"
+
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// InlinePolicies is ListRolePolicies.
+func (m *IAM) InlinePolicies(ctx context.Context, roleName string) ([]string, error) {
+	return step(ctx, m.w, "iam", "ListRolePolicies", roleName, func() (names []string, err error) {
+		r, err := m.find(roleName)
+		if err != nil {
+			return nil, err
+		}
+		for name, s := range r.inline {
+			if s.at(m.w, m.w.asked) != nil {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names, nil
+	})
+}
+
+// DeleteInlinePolicy is DeleteRolePolicy.
+func (m *IAM) DeleteInlinePolicy(ctx context.Context, roleName, policyName string) error {
+	return do(ctx, m.w, "iam", "DeleteRolePolicy", roleName+" "+policyName, func() error {
+		r, err := m.writable(roleName)
+		if err != nil {
+			return err
+		}
+		s := r.inline[policyName]
+		if s == nil || s.at(m.w, 0) == nil {
+			return refuse(grant.ErrNotFound, "NoSuchEntity", "The role policy with name %s cannot be found.", clip(policyName))
+		}
+		s.put(m.w, nil)
+		return nil
+	})
+}
+
+// UntagRole is UntagRole.
+func (m *IAM) UntagRole(ctx context.Context, roleName string, keys ...string) error {
+	return do(ctx, m.w, "iam", "UntagRole", roleName, func() error {
+		r, err := m.writable(roleName)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			delete(r.tags, key)
+		}
+		return nil
+	})
+}
+
+// Attached is ListAttachedRolePolicies.
+func (m *IAM) Attached(ctx context.Context, roleName string) ([]string, error) {
+	return step(ctx, m.w, "iam", "ListAttachedRolePolicies", roleName, func() ([]string, error) {
+		r, err := m.find(roleName)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Clone(r.managed), nil
+	})
+}
