@@ -119,6 +119,10 @@ func explainGrant(e access.Entry, ages bool, now time.Time) explanation {
 		MayDo: mayDo(g), MayNot: mayNot(g), Needs: needs(p, g), Session: "up to " + spaced(g.MaxSession),
 		Rotates: "no: there is no external ID", Ends: g.Expires, Tells: tells(p.Bus, g.Notify), Stack: e.Shard + 1,
 	}
+	if g.Adopted {
+		x.MayDo, x.MayNot = []string{"what the role may, which is its owner's"}, "change what Countersign's own parts refuse it: no guard is put on it"
+		x.Needs, x.Session = "its external ID, and whom the role's own statements let in", "as long as its owner says"
+	}
 	if g.ExternalID {
 		s := g.Schedule()
 		x.Rotates, x.Schedule = s.String(), s.Expression
@@ -138,7 +142,7 @@ func (x explanation) text(e access.Entry) string {
 	b := block{}
 	b.head(x.Grant, fmt.Sprintf("%s (%s) may enter as role %s", x.Provider, x.ProviderAccount, e.Grant.RoleName))
 	may := strings.Join(x.MayDo, ". ")
-	if may != "everything" {
+	if may != "everything" && !e.Grant.Adopted {
 		may += ". Nothing else"
 	}
 	b.row("may do", may)

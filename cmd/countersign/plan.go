@@ -66,6 +66,7 @@ type standing struct {
 	plan     grant.Plan
 	doc      *trust.Document
 	closed   bool
+	released bool   // an adopted role that was given back
 	bus      string // the provider's own, which its events are handed to; empty: none
 	policies []attached
 }
@@ -118,6 +119,7 @@ func readStanding(ctx context.Context, cfg aws.Config, name grant.Name, a *acces
 		return s, fmt.Errorf("reading revocation of %s: %w", name, err)
 	}
 	s.closed = grant.ClosureOf(inline, s.doc, role.Tags).Closed()
+	s.released = s.plan.Adopted && grant.ReadRevocation(inline).Released
 	e, stays := a.Find(name)
 	if !stays {
 		return s, nil

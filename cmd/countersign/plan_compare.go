@@ -77,6 +77,10 @@ func compare(a *access.Access, base string, stands []standing, partition string)
 func arrives(e access.Entry, partition string) change {
 	p := e.Plan(access.Site{Partition: partition})
 	c := changeOf(added, p)
+	if p.Adopted {
+		c.Notes = append(c.Notes, "its role stays as it is; behind the deploy hand its external ID over: countersign adopt, with the ARN of "+p.RoleName())
+		return c
+	}
 	after, err := opening(p)
 	if err != nil {
 		c.Problem = err.Error()
@@ -90,8 +94,16 @@ func arrives(e access.Entry, partition string) change {
 // goes is a grant that access.yaml doesn't name any more.
 func goes(s standing) change {
 	c := changeOf(removed, s.plan)
-	if c.Revoked = s.closed; !s.closed {
+	c.Revoked = s.closed
+	switch {
+	case s.closed:
+	case s.released:
+		c.Notes = append(c.Notes, "its role was given back, and stays as it is")
+	default:
 		c.Loses = entriesOf(s.doc)
+		if s.plan.Adopted {
+			c.Notes = append(c.Notes, "its role is adopted, and would be closed for everybody; to give it back as it is, before: countersign release "+c.Grant)
+		}
 	}
 	return c
 }
@@ -105,6 +117,9 @@ func becomes(e access.Entry, s standing, stack string) change {
 	p := e.Plan(site)
 	c := changeOf(unchanged, p)
 	before, after := permissions(e.Grant.Permissions, s.policies, site.Partition)
+	if p.Adopted {
+		before = after // its owner's
+	}
 	c.Fields = fieldsOf(s.plan, p, before, after)
 	read := slices.ContainsFunc(s.policies, func(a attached) bool { return a.pickUp }) // what its account reads stands in the secret's policy
 	if reads := e.Grant.PickUp.Session; read != reads {
@@ -118,6 +133,8 @@ func becomes(e access.Entry, s standing, stack string) change {
 	switch {
 	case moved:
 		c.Notes = append(c.Notes, "moves from stack "+s.stack+" to "+stack+": role and secret are made anew, and nobody gets in meanwhile")
+	case replaced && s.plan.Adopted:
+		c.Notes = append(c.Notes, "role "+s.plan.RoleName()+" keeps its external ID, which nobody rotates any more; to give it back, before: countersign release "+c.Grant)
 	case replaced:
 		c.Notes = append(c.Notes, "its role is replaced: sessions of "+s.plan.RoleName()+" end")
 	}
@@ -131,6 +148,9 @@ func becomes(e access.Entry, s standing, stack string) change {
 	}
 	if len(c.Fields)+len(c.Notes) > 0 {
 		c.Kind = changed
+	}
+	if p.Adopted { // its trust policy follows no plan but its owner's
+		return c
 	}
 	if size, err := largest(s.doc, p); err != nil {
 		c.Problem = err.Error()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/countersign/countersign/internal/aws/secretsmanager"
 	"github.com/countersign/countersign/internal/aws/ssm"
+	"github.com/countersign/countersign/internal/grant"
 	"github.com/spf13/cobra"
 )
 
@@ -40,11 +41,11 @@ never into a file or a pipe, so --json is refused.`,
 		if plan.NoExternalID {
 			return fail(exitInput, "", "grant %s has no external ID", name)
 		}
-		value, err := secretsmanager.New(cfg).SecretString(ctx, plan.SecretARN)
+		value, err := secretsmanager.New(cfg).AtStage(ctx, plan.SecretARN, grant.StageCurrent)
 		if err != nil {
 			return remoteError(fmt.Errorf("reading the secret of %s: %w", name, err))
 		}
-		id, err := plan.DecodeValue([]byte(value))
+		id, err := plan.DecodeVersion(value)
 		if err != nil {
 			return remoteError(err)
 		}

@@ -50,7 +50,7 @@ countersign explain`,
 			root.AddCommand(cmd)
 		}
 	}
-	in(forCustomer, newInitCommand(c), newValidateCommand(c), newPlanCommand(c))
+	in(forCustomer, newInitCommand(c), newValidateCommand(c), newPlanCommand(c), newAdoptCommand(c), newReleaseCommand(c))
 	in(forOperator, newGrantsCommand(c), newShowCommand(c), newHistoryCommand(c), newRotateCommand(c), newConfirmCommand(c), newPauseCommand(c), newResumeCommand(c),
 		newRevokeCommand(c), newRestoreCommand(c), newRevealCommand(c), newNotifyCommand(c), newDeliveriesCommand(c), newEventsCommand(c), newDoctorCommand(c))
 	in(forProvider, newSudoCommand(c), newExecCommand(c), newConsoleCommand(c), newExportCommand(c), newCredentialProcessCommand(c), newWhoamiCommand(c), newListCommand(c),

@@ -19,31 +19,32 @@ import (
 // longestID is more than the longest external ID that AWS takes.
 const longestID = 4 << 10
 
-// issuedID reads an external ID that the provider has issued: from stdin ("-") or a file ("@FILE"). No error shows it.
-func (c *cli) issuedID(from string) (grant.ID, error) {
+// issuedID reads an external ID that the provider has issued, for a flag: from stdin ("-") or a file ("@FILE"). No error shows
+// it.
+func (c *cli) issuedID(flag, from string) (grant.ID, error) {
 	in := c.stdin
 	switch name, file := strings.CutPrefix(from, "@"); {
 	case file:
 		f, err := os.Open(name)
 		if err != nil {
-			return grant.ID{}, fail(exitInput, "", "--to: %w", err)
+			return grant.ID{}, fail(exitInput, "", "%s: %w", flag, err)
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	case from != "-":
-		return grant.ID{}, fail(exitInput, "Give --to - and type or pipe it, or --to @FILE.", "an external ID is not taken from the command line, where others can read it")
+		return grant.ID{}, fail(exitInput, "Give "+flag+" - and type or pipe it, or "+flag+" @FILE.", "an external ID is not taken from the command line, where others can read it")
 	}
 	r := bufio.NewReader(io.LimitReader(in, longestID))
 	line, err := r.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return grant.ID{}, fail(exitInput, "", "--to: %w", err)
+		return grant.ID{}, fail(exitInput, "", "%s: %w", flag, err)
 	}
 	if rest, _ := io.ReadAll(r); strings.TrimSpace(string(rest)) != "" {
-		return grant.ID{}, fail(exitInput, "", "--to takes one line: the external ID, and nothing else")
+		return grant.ID{}, fail(exitInput, "", "%s takes one line: the external ID, and nothing else", flag)
 	}
 	id, err := grant.ParseID(strings.TrimSpace(line))
 	if err != nil {
-		return grant.ID{}, fail(exitInput, "", "--to: %w", err)
+		return grant.ID{}, fail(exitInput, "", "%s: %w", flag, err)
 	}
 	return id, nil
 }
@@ -51,7 +52,7 @@ func (c *cli) issuedID(from string) (grant.ID, error) {
 // rotateTo starts a rotation to an external ID of the provider's. The ID goes into the secret with the operator's own
 // credentials: no API, event or log carries it.
 func (c *cli) rotateTo(ctx context.Context, f rotateFlags, name grant.Name) (api.RotateAnswer, error) {
-	id, err := c.issuedID(f.to)
+	id, err := c.issuedID("--to", f.to)
 	if err != nil {
 		return api.RotateAnswer{}, err
 	}

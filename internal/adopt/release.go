@@ -180,12 +180,12 @@ func (r Release) Do(ctx context.Context, p grant.Plan, terms Terms) (Released, e
 			return out, err
 		}
 	}
-	err = r.Roles.DeleteInlinePolicy(ctx, s.Name, grant.KeptClosedPolicy)
-	switch {
-	case err == nil:
+	if _, kept := s.Inline[grant.KeptClosedPolicy]; kept {
+		err := r.Roles.DeleteInlinePolicy(ctx, s.Name, grant.KeptClosedPolicy)
+		if err != nil && !errors.Is(err, grant.ErrNotFound) {
+			return out, fmt.Errorf("lifting the Deny on %s: %w", s.Name, err)
+		}
 		out.Done = append(out.Done, "deny")
-	case !errors.Is(err, grant.ErrNotFound):
-		return out, fmt.Errorf("lifting the Deny on %s: %w", s.Name, err)
 	}
 	return out, r.untag(ctx, s, &out)
 }
