@@ -68,7 +68,11 @@ func (a *account) adopt() (adopt.Handed, error) {
 	a.Helper()
 	id, err := grant.ParseID(adopttest.ID)
 	a.must(err)
-	return adopt.Hand{Secrets: a.Secrets, Roles: a.IAM}.Over(a.ctx, a.plan, a.live(), id)
+	l, err := adopt.Look(a.ctx, a.IAM, roleARN)
+	if err != nil {
+		return adopt.Handed{}, err
+	}
+	return adopt.Hand{Secrets: a.Secrets, Roles: a.IAM}.Over(a.ctx, a.plan, l, id)
 }
 
 func (a *account) release() adopt.Release {
