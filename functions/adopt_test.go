@@ -175,3 +175,40 @@ func TestAnAdoptedGrantThatIsRemovedIsClosedForGood(t *testing.T) {
 		t.Error("the owner's statements are gone")
 	}
 }
+
+// Its owner's tool puts the oldest document back while the role is revoked, before the restore and in the middle of it. The new
+// ID finds its place all the same, and no older one enters.
+func TestARestoreFindsItsPlaceInAnOlderDocument(t *testing.T) {
+	for name, again := range map[string]bool{"before the restore": false, "and in the middle of it": true} {
+		t.Run(name, func(t *testing.T) {
+			w := found(t)
+			w.adopts()
+			w.looks()
+			original := w.document()
+			for n := range 2 {
+				w.rotated(token(n + 1))
+				w.Sleep(w.ctx, 48*time.Hour)
+				w.looks()
+			}
+			w.revoked()
+			w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(original)))
+			w.looks()
+			status, err := w.Status(w.ctx, "migration")
+			w.must(err)
+			answer, err := w.Restore(w.ctx, "migration", status.RevokeID, "it goes on")
+			w.must(err)
+			w.must(w.RunRotations(w.ctx))
+			if again {
+				w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(original)))
+			}
+			w.looks()
+			if w.denied() {
+				t.Fatal("not restored")
+			}
+			w.lets(w.valueOf(answer.VersionID))
+			if w.enters(provider, vendors) {
+				t.Error("the adopted ID enters again")
+			}
+		})
+	}
+}

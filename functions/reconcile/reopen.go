@@ -76,6 +76,11 @@ func (f facts) reopened() (trust.Plan, error) {
 		want.Gate = trust.Open
 		return want, nil
 	}
+	if before := f.before(); f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && !before.IsZero() {
+		// Its owner put an older document back: the new ID goes in beside that one of ours, under the Deny. The next look takes
+		// the older one out, and opens.
+		return f.plan.TrustWith(grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}), nil
+	}
 	ids := grant.IDs{Current: f.current.id}
 	for _, s := range f.strays {
 		ids.Retired = append(ids.Retired, s.ID)

@@ -262,6 +262,11 @@ func (r *rotation) set(ctx context.Context) error {
 		for _, s := range strays {
 			retired = append(retired, s.ID)
 		}
+		if doc.Closed() && current.err == nil && !current.id.AcceptedBy(doc) && len(retired) > 0 {
+			// Its owner put an older document back while it is revoked: the new ID goes in beside that one of ours, under the Deny.
+			// Who restores takes the older one out before anybody enters.
+			current.id, retired = retired[0], retired[1:]
+		}
 	}
 	t, err := r.opening(doc, current, made, retired)
 	if err != nil {
