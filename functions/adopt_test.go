@@ -212,3 +212,31 @@ func TestARestoreFindsItsPlaceInAnOlderDocument(t *testing.T) {
 		})
 	}
 }
+
+// Its owner's tool puts the oldest document back while the ID before the current one is to stay until somebody confirms. That
+// one comes in again too: its provider may know no other.
+func TestAnIDThatIsToStayComesBackToAnAdoptedRole(t *testing.T) {
+	w := found(t)
+	w.plan.WhenUnconfirmed = grant.UnconfirmedExtend
+	w.Plans["migration"] = w.plan
+	w.must(w.Redeploy(w.ctx, w.plan))
+	w.adopts()
+	w.looks()
+	original := w.document()
+	w.rotated("cut-0123456789abcdef0123456789abcdef")
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.looks()
+	known, fresh := w.valueOf("cut-0123456789abcdef0123456789abcdef"), w.valueOf(token(1))
+	w.lets(known, fresh)
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(original)))
+	w.looks()
+	w.lets(known, fresh)
+	if w.enters(provider, vendors) {
+		t.Error("the adopted ID, which is over, enters")
+	}
+	if _, previous := w.IAM.Shown(w.plan.RoleName(), 0).Deadline(known); !previous {
+		t.Error("the ID before the current one is none that is going to end")
+	}
+}

@@ -49,8 +49,11 @@ func decide(f facts) decision {
 		// An older document was put back: the current ID goes in beside one of ours from before, as a rotation has it. The next
 		// look takes that one out, if it is over.
 		ids := grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}
-		if f.previous.err == nil && f.previous.id != before {
-			ids.Retired = append(ids.Retired, f.previous.id) // a third one, which had its end
+		switch third := f.previous.err == nil && f.previous.id != before; {
+		case third && f.stays(): // it comes first: the next looks take the oldest one out, and let the current one in
+			ids = grant.IDs{Current: before, Pending: f.previous.id, Retired: f.over(before, f.previous.id)}
+		case third:
+			ids.Retired = append(ids.Retired, f.previous.id) // it had its end
 		}
 		over := !f.now.Before(f.current.created.Add(f.plan.OverlapOf(f.current.versionID)))
 		return decision{state: Open, trust: new(f.plan.TrustWith(ids)), older: over}
@@ -113,6 +116,11 @@ func overtaken(f facts) (versionID string) {
 // notOlder compares as AWS dates versions: to the second.
 func notOlder(created, than time.Time) bool {
 	return !created.Truncate(time.Second).Before(than.Truncate(time.Second))
+}
+
+// stays says whether the previous ID is to stay until somebody confirms the current one, and nobody has.
+func (f facts) stays() bool {
+	return f.promotion().Extended && !f.confirmation().Of(f.current.versionID) && !f.overBefore()
 }
 
 // undated says whether a trust policy accepts an ID, and not as one that ends.

@@ -82,7 +82,7 @@ func (h *Handler) gate() gate.Gate {
 const late = 130 * time.Second
 
 // rounds is how often a grant is looked at again because it changed meanwhile.
-const rounds = 4
+const rounds = 6
 
 // Grant brings one grant to what its plan and its secret say. It may be called at any time, also beside a rotation or a
 // revocation: after each write it looks again. An error says what could not be brought about; what is safe has been done.

@@ -19,6 +19,7 @@ type Coverage struct {
 
 	Hand     HandGap
 	Deployed HandGap // of these, behind a deploy, with nothing that went wrong meanwhile
+	Reverted int     // times that the owner of an adopted role put the trust policy back to what its tool knows
 	Foreign  int     // moments in which the provider got in by a foreign editor's own value on an adopted role
 	Lost     int     // foreign edits lost between our last read and our write
 	Stale    int     // foreign edits lost because our last read was stale
