@@ -163,7 +163,7 @@ func (c *cli) printRelease(out release) error {
 	case out.Closed:
 		said = out.Grant + " is given back CLOSED: nobody enters"
 	case out.ExternalID.IsZero():
-		said = out.Grant + " is given back: its external ID was never handed over"
+		said = out.Grant + " is given back: its external ID is not Countersign's"
 	}
 	if _, err := fmt.Fprintln(c.stdout, said); err != nil {
 		return err

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,6 +46,10 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 			return nil, err
 		}
 	}
+	lifted := grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))
+	if err := h.liftKept(ctx, f, lifted); err != nil {
+		return nil, err
+	}
 	inline, err := h.Roles.InlinePolicy(ctx, role, grant.RevocationPolicy)
 	if err != nil {
 		return nil, fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, err)
@@ -52,11 +57,32 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo {
 		return nil, nil // another revocation came: the next look sees it
 	}
-	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))); err != nil {
+	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, lifted); err != nil {
 		return nil, fmt.Errorf("lifting the Deny on %s: %w", role, err)
 	}
 	h.Log.InfoContext(ctx, "restored", "grant", string(f.plan.Grant), "revoke_id", id, "version_id", f.closure.RestoreTo)
 	return nil, nil
+}
+
+// liftKept lifts the Deny that would have kept an adopted role closed without its grant, where somebody had let that go and took
+// it back. The Deny of the revocation itself still stands.
+func (h *Handler) liftKept(ctx context.Context, f facts, lifted []byte) error {
+	if !f.plan.Adopted {
+		return nil
+	}
+	kept, err := h.Roles.InlinePolicy(ctx, f.plan.RoleName(), grant.KeptClosedPolicy)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading %s of %s: %w", grant.KeptClosedPolicy, f.plan.RoleName(), err)
+	case !grant.ReadRevocation(kept).Denies:
+		return nil
+	}
+	if err := h.Roles.PutInlinePolicy(ctx, f.plan.RoleName(), grant.KeptClosedPolicy, lifted); err != nil {
+		return fmt.Errorf("lifting %s on %s: %w", grant.KeptClosedPolicy, f.plan.RoleName(), err)
+	}
+	return nil
 }
 
 // reopened is the trust policy of a restored grant: the external ID that the restore made, with one that followed on it if

@@ -49,7 +49,7 @@ type Terms struct {
 
 // Released is what a role is given back as.
 type Released struct {
-	ExternalID grant.ID `json:"externalId,omitzero"` // prints its fingerprint; none where it was never handed over
+	ExternalID grant.ID `json:"externalId,omitzero"` // prints its fingerprint; none where it was never handed over, or its owner wrote another
 	Closed     bool     `json:"closed"`              // it was revoked, and stays so
 	Changes    []string `json:"changes"`             // of the trust policy
 	Done       []string `json:"done"`
@@ -174,8 +174,10 @@ func (r Release) Do(ctx context.Context, p grant.Plan, terms Terms) (Released, e
 	if err := r.drain(ctx, p, &out); err != nil {
 		return out, err
 	}
-	// Once it is the owner's, the owner may have written another ID.
-	if theirs := s.Released() && !s.Current.AcceptedBy(s.Trust); !s.Current.IsZero() && !theirs {
+	switch theirs := s.Released() && !s.Current.AcceptedBy(s.Trust); {
+	case theirs: // once it is the owner's, the owner may have written another ID
+		out.ExternalID = grant.ID{}
+	case !s.Current.IsZero():
 		if err := r.settle(ctx, p, s.Closed, &out); err != nil {
 			return out, err
 		}

@@ -242,11 +242,11 @@ func (w *watch) saw(s sim.Seen) {
 			w.written(s)
 		}
 	case "GetRolePolicy":
-		if s.Done {
+		if s.Done && strings.HasSuffix(s.Resource, grant.RevocationPolicy) {
 			w.denyRead[s.Process] = w.deny(s.Replica).RevokeID
 		}
 	case "PutRolePolicy":
-		if s.Done {
+		if s.Done && strings.HasSuffix(s.Resource, grant.RevocationPolicy) {
 			w.denyWritten(s)
 		}
 	case "PutSecretValue":
