@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
+	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/reconcile"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
@@ -238,5 +239,35 @@ func TestAnIDThatIsToStayComesBackToAnAdoptedRole(t *testing.T) {
 	}
 	if _, previous := w.IAM.Shown(w.plan.RoleName(), 0).Deadline(known); !previous {
 		t.Error("the ID before the current one is none that is going to end")
+	}
+}
+
+// A tool that puts the same trust policy back is named the second time, and what it wrote is not repeated.
+func TestWhoWritesTheSameEditAgainIsNamed(t *testing.T) {
+	w := found(t)
+	w.adopts()
+	w.looks()
+	original := w.document()
+	w.Sleep(w.ctx, time.Hour)
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.looks()
+	said := func() string {
+		terraform := sim.AsPrincipal(w.ctx, "terraform", "arn:aws:sts::444455556666:assumed-role/Deploy/run-7")
+		w.must(w.IAM.SetTrust(terraform, w.plan.RoleName(), []byte(original)))
+		w.Sleep(w.ctx, time.Hour)
+		w.looks()
+		drift, _ := last[*events.TrustDriftDetected](w)
+		return strings.Join(drift.Findings, "\n")
+	}
+	if once := said(); once == "" || strings.Contains(once, "run-7") {
+		t.Errorf("the first time: %s", once)
+	}
+	if twice := said(); !strings.Contains(twice, "the same edit was reverted before; arn:aws:sts::444455556666:assumed-role/Deploy/run-7 writes it") {
+		t.Errorf("the second time: %s", twice)
+	}
+	w.Reconciler.Writers = nil
+	if third := said(); !strings.Contains(third, "CloudTrail does not tell who writes it") {
+		t.Errorf("where nobody knows: %s", third)
 	}
 }

@@ -70,6 +70,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 		allow("UseKey", "kms:Decrypt", "kms:GenerateDataKey").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.reconcile = s.function("reconcile", "brings every grant to what plan and secret say", reconcileTimeout,
 		announce, tagsOnly(writtenByReconcile()...), receive.on(check),
+		allow("Writers", "cloudtrail:LookupEvents").on("*"), // of any resource, AWS knows no narrower one
 		allow("UseKey", "kms:Decrypt").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.revoke = s.function("revoke", "takes access away", apiTimeout,
 		announce, tagsOnly(writtenByRevoke()...), allow("Check", "sqs:SendMessage").on(check))

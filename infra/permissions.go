@@ -163,7 +163,7 @@ func writtenByReconcile() []string {
 		grant.FactGranted.Tag(), grant.FactGranted.AnnouncedTag(),
 		grant.FactRetired.Tag(), grant.FactRetired.AnnouncedTag(),
 		grant.FactExpired.Tag(), grant.FactExpired.AnnouncedTag(),
-		grant.FactDrift.Tag(), grant.FactDrift.AnnouncedTag(),
+		grant.FactDrift.Tag(), grant.FactDrift.AnnouncedTag(), grant.FactReverted.Tag(),
 		grant.FactRevoked.Tag(), grant.FactRevoked.AnnouncedTag(),
 		grant.FactRestored.Tag(), grant.FactRestored.AnnouncedTag(),
 		grant.FactUnconfirmed.Tag(), grant.FactUnconfirmed.AnnouncedTag(),

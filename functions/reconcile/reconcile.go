@@ -43,6 +43,11 @@ type Secrets interface {
 	Rotate(ctx context.Context, secretARN, token string) error
 }
 
+// Writers tells who wrote a role's trust policy last since a moment, Countersign's functions aside; "" where nobody knows.
+type Writers interface {
+	LastWriter(ctx context.Context, roleName string, since time.Time) (string, error)
+}
+
 // Handler reconciles.
 type Handler struct {
 	Grants  grant.Roles
@@ -50,6 +55,7 @@ type Handler struct {
 	Roles   Roles
 	Secrets Secrets
 	Outbox  outbox.Outbox
+	Writers Writers       // nil: nobody knows
 	Margin  time.Duration // behind a restore in which sessions still count as old ones; zero: grant.RestoreMargin
 
 	Now   func() time.Time

@@ -159,14 +159,42 @@ func (h *Handler) drift(ctx context.Context, f facts, d decision, seen []string)
 		change = noted
 	}
 	data := events.TrustDriftDetected{Where: f.plan.Where(), Findings: found, Mended: d.fault == nil && len(d.drift) == 0}
+	again := data.Mended && f.tags[grant.FactReverted.Tag()] == key
+	if again {
+		data.Findings = append(data.Findings, h.writer(ctx, f))
+	}
 	h.Log.WarnContext(ctx, "trust policy drifted", "grant", string(f.plan.Grant), "findings", found, "mended", data.Mended)
 	if err := h.Outbox.Announce(ctx, f.plan, f.tags, grant.FactDrift, change, data); err != nil {
 		return err
 	}
-	if data.Mended { // the same again will be news
-		return h.Outbox.Forget(ctx, f.plan, grant.FactDrift)
+	if !data.Mended {
+		return nil
 	}
-	return nil
+	if !again {
+		if err := h.Outbox.Note(ctx, f.plan, grant.FactReverted, key); err != nil {
+			return err
+		}
+	}
+	return h.Outbox.Forget(ctx, f.plan, grant.FactDrift) // the same again will be news
+}
+
+// lookBack is for how long back the writer of an edit is looked for that came again.
+const lookBack = 24 * time.Hour
+
+// writer says who wrote an edit that was reverted before.
+func (h *Handler) writer(ctx context.Context, f facts) string {
+	const again = "the same edit was reverted before; "
+	who := ""
+	if h.Writers != nil {
+		var err error
+		if who, err = h.Writers.LastWriter(ctx, f.plan.RoleName(), f.now.Add(-lookBack)); err != nil {
+			h.Log.WarnContext(ctx, "who wrote the trust policy is not known", "grant", string(f.plan.Grant), "reason", err.Error())
+		}
+	}
+	if who == "" {
+		return again + "CloudTrail does not tell who writes it"
+	}
+	return again + who + " writes it: have that leave the trust policy alone"
 }
 
 // driftOver forgets a drift that isn't there any more. One that nobody was told of is announced first, without its findings.

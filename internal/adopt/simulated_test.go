@@ -151,7 +151,7 @@ func (l *life) reverts(ctx context.Context) {
 	if err != nil || bytes.Equal(role.Trust, l.state) {
 		return
 	}
-	if !l.mark.IsZero() { // it is the owner's: the tool learns what stands there
+	if !l.mark.IsZero() && l.dice.IntN(2) == 0 { // it is the owner's: the tool learns what stands there
 		l.state = role.Trust
 		return
 	}
@@ -271,7 +271,9 @@ func (l *life) ends() {
 		l.breaks("A6: given back with tags %v and IDs %v", live.Tags, live.Trust.Accepted())
 	}
 	if !l.closed() {
-		l.free = l.free && !l.mark.IsZero() // its owner's tool had the last word
+		if l.free && l.mark.IsZero() {
+			l.breaks("A6: no reconciliation has ended well since somebody else wrote the trust policy")
+		}
 		l.check()
 	}
 }

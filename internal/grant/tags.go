@@ -31,6 +31,7 @@ const (
 	FactRestored Fact = "restored"    // revoke id: by reconcile
 	FactExpired  Fact = "expired"     // the end, RFC 3339: by reconcile
 	FactDrift    Fact = "trust-drift" // hash of what was found: by reconcile
+	FactReverted Fact = "reverted"    // hash of what was mended last, so that the same again is known: by reconcile
 
 	FactConfirmed   Fact = "confirmed"   // a Confirmation: by confirm
 	FactUnconfirmed Fact = "unconfirmed" // version id and Reminder: by reconcile

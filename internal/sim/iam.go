@@ -34,6 +34,7 @@ type role struct {
 	quota      int // of the trust policy
 	linked     bool
 	lastUsed   time.Time
+	writer     string // of the trust policy, the last one that isn't a function of Countersign's
 }
 
 // stored is a trust policy as IAM keeps it: principals by their unique ids.
@@ -188,7 +189,13 @@ func (m *IAM) SetTrust(ctx context.Context, roleName string, document []byte) er
 		if err != nil {
 			return err
 		}
-		return m.setTrust(r, document)
+		if err := m.setTrust(r, document); err != nil {
+			return err
+		}
+		if who := m.w.actor(ctx); who.name != "rotate" && who.name != "reconcile" && who.name != "revoke" {
+			r.writer = who.arn
+		}
+		return nil
 	})
 }
 

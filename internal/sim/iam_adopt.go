@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/countersign/countersign/internal/grant"
 )
@@ -62,5 +63,17 @@ func (m *IAM) Attached(ctx context.Context, roleName string) ([]string, error) {
 			return nil, err
 		}
 		return slices.Clone(r.managed), nil
+	})
+}
+
+// LastWriter is CloudTrail's LookupEvents: who wrote a role's trust policy last, those aside who may have done it for us. The
+// embedded trail is never late, and forgets nothing.
+func (m *IAM) LastWriter(ctx context.Context, roleName string, _ time.Time) (string, error) {
+	return step(ctx, m.w, "cloudtrail", "LookupEvents", roleName, func() (string, error) {
+		r, err := m.find(roleName)
+		if err != nil {
+			return "", err
+		}
+		return r.writer, nil
 	})
 }
