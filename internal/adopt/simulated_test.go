@@ -130,8 +130,8 @@ func (l *life) run() {
 	l.over = true
 	l.RunUntil(l.ctx, l.Now().Add(rest), l.AnyOrder())
 	l.Schedule = nil
-	if l.mark.IsZero() && l.live().Released() { // a release that was cut off: run again
-		l.givesAndTakes(l.ctx)
+	if live := l.live(); l.mark.IsZero() == live.Released() || !l.mark.IsZero() && len(live.Tags) > 1 {
+		l.givesAndTakes(l.ctx) // a release, or an adoption, that was cut off: run again
 	}
 	l.look(l.ctx)
 	l.look(l.ctx)
