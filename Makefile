@@ -149,6 +149,10 @@ trust-mutants: need-go ## known bugs planted in internal/trust, one at a time: i
 	$(GO) run ./tools/mutants -dir internal/trust/testdata/mutants -min 90 -parallel 2 -- \
 	  ./internal/trust -rapid.checks=30 -rapid.nofailfile -rapid.shrinktime=1ms
 
+.PHONY: adopt-mutants
+adopt-mutants: need-go ## known bugs planted in adopting and giving back, one at a time: its tests must notice each
+	$(GO) run ./tools/mutants -dir internal/adopt/testdata/mutants -min 8 -parallel 2 -timeout 4m -- ./internal/adopt
+
 .PHONY: provider-mutants
 provider-mutants: need-go ## each check of package provider dropped, one at a time: its tests must notice each
 	$(GO) run ./tools/mutants -dir provider/testdata/mutants -min 77 -parallel 2 -- ./provider

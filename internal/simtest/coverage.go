@@ -101,6 +101,7 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Hand.add(o.Hand)
 	c.Deployed.add(o.Deployed)
 	c.Foreign += o.Foreign
+	c.Reverted += o.Reverted
 	c.Lost += o.Lost
 	c.Stale += o.Stale
 	c.Overtaken += o.Overtaken
