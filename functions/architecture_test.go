@@ -39,6 +39,7 @@ var layers = []struct {
 	{"internal/customers", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/access", []string{"events", "internal/trust", "internal/grant", "internal/metric", "internal/customers"}},
 	{"internal/gate", []string{"events", "internal/trust", "internal/grant"}},
+	{"internal/adopt", []string{"events", "internal/trust", "internal/grant", "internal/gate"}},
 	{"internal/outbox", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/deliver", []string{"events", "internal/trust", "internal/grant"}},
 	{"internal/sim", []string{"events", "internal/trust", "internal/grant", "internal/deliver"}},

@@ -70,7 +70,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:GetSecretValue": secrets,
 			"secretsmanager:ListSecretVersionIds": secrets,
 			"secretsmanager:RotateSecret":         secrets, "secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
-			"kms:Decrypt": {key}, "events:PutEvents": {bus},
+			"kms:Decrypt": {key}, "events:PutEvents": {bus}, "cloudtrail:LookupEvents": {"*"},
 			"sqs:ReceiveMessage": {check}, "sqs:DeleteMessage": {check}, "sqs:GetQueueAttributes": {check},
 		},
 		"revoke": {
@@ -176,6 +176,7 @@ func TestWhichTagsEachFunctionWrites(t *testing.T) {
 		"countersign:retired":           {"reconcile"},
 		"countersign:expired":           {"reconcile"},
 		"countersign:trust-drift":       {"reconcile"},
+		"countersign:reverted":          {"reconcile"},
 		"countersign:revoked":           {"reconcile", "revoke"},
 		"countersign:revoked-announced": {"reconcile", "revoke"},
 		"countersign:restored":          {"reconcile"},

@@ -3,7 +3,6 @@ package adopt
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -108,15 +107,12 @@ func (i *Inspection) owners(l Live, q Question) {
 // choose finds the external ID, and whose it is.
 func (i *Inspection) choose(l Live, q Question) {
 	accepted := l.Trust.Accepted()
-	is := func(id grant.ID) bool {
-		return slices.ContainsFunc(accepted, func(a trust.Accepted) bool { return a.ID == id.Reveal() })
-	}
 	switch {
 	case len(accepted) == 0:
 		i.refuse("no statement demands an external ID by StringEquals: there is nothing to rotate",
 			"agree on one with the provider, let it use that, write it into the statement, then adopt")
 		return
-	case !q.ID.IsZero() && !is(q.ID):
+	case !q.ID.IsZero() && !q.ID.AcceptedBy(l.Trust):
 		i.refuse("the external ID that was given stands in no statement", "give the one that the provider uses now: --id - reads it from stdin")
 		return
 	case !q.ID.IsZero():
@@ -164,18 +160,21 @@ func (i *Inspection) rehearse(l Live, q Question, now time.Time) {
 	if i.Provider == "" {
 		return
 	}
-	next := strings.Repeat("N", 32)
+	text := strings.Repeat("N", 32)
 	if q.Prefix != "" {
-		next = q.Prefix + "-" + next
+		text = q.Prefix + "-" + text
 	}
-	plan := trust.Plan{Role: trust.Adopted, Principals: []string{"arn:" + l.Partition + ":iam::" + i.Provider + ":root"}, Quota: q.Quota}
+	next, err := grant.ParseID(text)
+	if err != nil {
+		i.refuse("the provider's prefix makes no external ID", "give it another prefix in access.yaml")
+		return
+	}
+	plan := grant.Plan{Adopted: true, Principals: []string{"arn:" + l.Partition + ":iam::" + i.Provider + ":root"}, Quota: q.Quota}
 	i.TrustQuota = cmp.Or(q.Quota, trust.DefaultQuota)
-	opening, promoted := plan, plan
-	opening.Current, opening.Pending = i.ExternalID.Reveal(), next
-	promoted.Current, promoted.Previous = next, trust.Previous{ID: i.ExternalID.Reveal(), Until: time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC)}
+	opening := plan.TrustWith(grant.IDs{Current: i.ExternalID, Pending: next})
+	promoted := plan.TrustWith(grant.IDs{Current: next, Previous: i.ExternalID, Until: time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC)})
 	sized := opening
 	sized.Quota = 1 << 20 // measured here
-	var err error
 	if i.TrustSize, err = trust.Largest(l.Trust, sized); err != nil {
 		i.refuse("its trust policy can't be edited safely: "+reason(err), "mend the statement first; nothing was changed")
 		return
@@ -185,7 +184,7 @@ func (i *Inspection) rehearse(l Live, q Question, now time.Time) {
 			fmt.Sprintf("save %d, or have AWS raise the quota and set trustPolicyQuota", i.TrustSize-i.TrustQuota))
 		return
 	}
-	named := strings.NewReplacer(trust.Fingerprint(next), "the new ID", "2038-01-19T03:14:07Z", "the overlap's end")
+	named := strings.NewReplacer(next.Fingerprint(), "the new ID", "2038-01-19T03:14:07Z", "the overlap's end")
 	doc := l.Trust
 	for _, step := range []struct {
 		when string
