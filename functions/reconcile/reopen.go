@@ -46,8 +46,7 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 			return nil, err
 		}
 	}
-	lifted := grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))
-	if err := h.liftKept(ctx, f, lifted); err != nil {
+	if err := h.liftKept(ctx, f); err != nil {
 		return nil, err
 	}
 	inline, err := h.Roles.InlinePolicy(ctx, role, grant.RevocationPolicy)
@@ -57,7 +56,7 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo {
 		return nil, nil // another revocation came: the next look sees it
 	}
-	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, lifted); err != nil {
+	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))); err != nil {
 		return nil, fmt.Errorf("lifting the Deny on %s: %w", role, err)
 	}
 	h.Log.InfoContext(ctx, "restored", "grant", string(f.plan.Grant), "revoke_id", id, "version_id", f.closure.RestoreTo)
@@ -66,7 +65,7 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 
 // liftKept lifts the Deny that would have kept an adopted role closed without its grant, where somebody had let that go and took
 // it back. The Deny of the revocation itself still stands.
-func (h *Handler) liftKept(ctx context.Context, f facts, lifted []byte) error {
+func (h *Handler) liftKept(ctx context.Context, f facts) error {
 	if !f.plan.Adopted {
 		return nil
 	}
@@ -79,6 +78,7 @@ func (h *Handler) liftKept(ctx context.Context, f facts, lifted []byte) error {
 	case !grant.ReadRevocation(kept).Denies:
 		return nil
 	}
+	lifted := grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))
 	if err := h.Roles.PutInlinePolicy(ctx, f.plan.RoleName(), grant.KeptClosedPolicy, lifted); err != nil {
 		return fmt.Errorf("lifting %s on %s: %w", grant.KeptClosedPolicy, f.plan.RoleName(), err)
 	}

@@ -85,11 +85,11 @@ func (r *rotation) finish(ctx context.Context) error {
 			return fmt.Errorf("reading plan again: %w", err)
 		}
 	}
-	p, err := r.look(ctx)
-	if err != nil {
+	if err := r.released(ctx); err != nil {
 		return err
 	}
-	if err := r.released(ctx); err != nil {
+	p, err := r.look(ctx)
+	if err != nil {
 		return err
 	}
 	doc, _, err := r.gate.Read(ctx, r.plan)
