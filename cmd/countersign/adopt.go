@@ -54,7 +54,8 @@ it to you.`,
 		Example: `countersign adopt arn:aws:iam::444455556666:role/VendorBackups --dry-run
 countersign adopt arn:aws:iam::444455556666:role/VendorBackups \
   --grant backups --provider hestio --terraform yes
-countersign adopt arn:aws:iam::444455556666:role/Shared --whole-role --id - < id.txt`,
+countersign adopt arn:aws:iam::444455556666:role/Shared \
+  --whole-role --id - < id.txt`,
 		Args: cobra.ExactArgs(1),
 	}
 	f.add(cmd)
