@@ -87,7 +87,8 @@ func (c *cli) release(ctx context.Context, f releaseFlags, name grant.Name) erro
 	if err != nil {
 		return c.releaseError(err, name, state)
 	}
-	if state.Previous && !f.terms.EndPrevious && !state.Released() && !(state.Closed && !f.terms.Open) {
+	staysClosed := state.Closed && !f.terms.Open
+	if state.Previous && !f.terms.EndPrevious && !state.Released() && !staysClosed {
 		return c.releaseError(adopt.ErrPrevious, name, state)
 	}
 	changes, err := state.Preview(f.terms)
@@ -96,7 +97,7 @@ func (c *cli) release(ctx context.Context, f releaseFlags, name grant.Name) erro
 	}
 	out := release{Grant: string(name), RoleARN: plan.RoleARN, DryRun: f.dryRun, Next: nextOfRelease(name, s)}
 	if f.dryRun {
-		out.Released = adopt.Released{ExternalID: state.Current, Closed: state.Closed && !f.terms.Open, Changes: changes, Done: []string{}}
+		out.Released = adopt.Released{ExternalID: state.Current, Closed: staysClosed, Changes: changes, Done: []string{}}
 		out.Next = "Nothing was written."
 		return c.printRelease(out)
 	}

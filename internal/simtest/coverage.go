@@ -176,6 +176,7 @@ func (r *Report) Print(w io.Writer) {
 	p("rotations    %d\n", r.Rotations)
 	p("by hand      the trust policy stood %d times as somebody else wrote it: %s in the mean, %s at most\n", r.Hand.Times, r.Hand.mean(), r.Hand.Longest)
 	p("deployed     of these, behind a deploy while nothing went wrong: %d times, %s in the mean, %s at most\n", r.Deployed.Times, r.Deployed.mean(), r.Deployed.Longest)
+	p("reverted     %d times the owner of an adopted role put the trust policy back\n", r.Reverted)
 	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
 	p("overtaken    %d writes of ours over one that came between our last read and our write\n", r.Overtaken)
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
