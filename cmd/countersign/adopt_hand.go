@@ -28,10 +28,8 @@ func (c *cli) handOver(ctx context.Context, cfg aws.Config, f adoptFlags, plan g
 			q.FromStack = live.Tags["aws:cloudformation:stack-name"]
 		}
 	}
+	q.Deployed = true
 	a.Inspection = adopt.Inspect(live, q, c.now())
-	if len(a.Refusals) > 0 && !q.ID.IsZero() && live.Tags[grant.TagGrant] == string(plan.Grant) && live.Closure().Closed() {
-		return fail(exitRefused, fmt.Sprintf("countersign show %s tells how it stands.", plan.Grant), "grant %s is revoked", plan.Grant)
-	}
 	if len(a.Refusals) > 0 {
 		a.Stage = "refused"
 		return c.refuseAdoption(a)
@@ -58,12 +56,21 @@ func (c *cli) handOver(ctx context.Context, cfg aws.Config, f adoptFlags, plan g
 	if len(handed.Done) == 0 {
 		a.Stage, a.Next = "adopted", fmt.Sprintf("There was nothing left to do. To give it back: countersign release %s.", plan.Grant)
 	}
+	if live.Closure().Closed() {
+		a.Next = fmt.Sprintf("It is revoked, and stays so: countersign restore %s opens it with a new ID, countersign release %s --open gives it back.", plan.Grant, plan.Grant)
+	}
 	if c.json {
 		return writeJSON(c.stdout, a)
 	}
 	words := map[string]string{
 		"handedOver": "is adopted: %s enters with %s as before, and Countersign rotates it from now on",
 		"adopted":    "is adopted already: %s enters with %s",
+	}
+	if live.Closure().Closed() {
+		words = map[string]string{
+			"handedOver": "is adopted, and revoked: %s stays out, with %s",
+			"adopted":    "is adopted already, and revoked: %s stays out, with %s",
+		}
 	}
 	if _, err := fmt.Fprintf(c.stdout, "%s "+words[a.Stage]+"\n", plan.Grant, plan.Provider, a.ExternalID.Fingerprint()); err != nil {
 		return err

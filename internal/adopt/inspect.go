@@ -22,6 +22,7 @@ type Question struct {
 	WholeRole bool     // others who use the role may lose access by a revoke
 	FromStack string   // stack of CloudFormation that is known to own the role; empty: none
 	OurStack  string   // name of Countersign's own stack
+	Deployed  bool     // the grant is there already: that it is revoked stands in nobody's way
 }
 
 // Inspection is what adopting the role means. It holds no external ID but by fingerprint.
@@ -57,7 +58,7 @@ func Inspect(l Live, q Question, now time.Time) Inspection {
 		Stack: l.Tags[tagStack], InlineSize: l.InlineSize(), Steps: []Step{}, Refusals: []Refusal{},
 	}
 	i.owners(l, q)
-	if l.Closure().Closed() || l.Trust.Born() {
+	if l.Closure().Closed() && !q.Deployed || l.Trust.Born() {
 		i.refuse("the role is closed by Countersign's Deny", "restore the grant that closed it, or give it back open: countersign release GRANT --open")
 		return i
 	}

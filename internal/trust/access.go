@@ -83,8 +83,14 @@ func Compare(before, after *Document) Changes {
 }
 
 // Entrances are a document's ways in by whatever action, sessions of identity providers included, each with its latest end.
-// Where a Deny keeps everybody out there is none.
-func (d *Document) Entrances() []Entry { return d.entries(entrances[:]...) }
+// Countersign's own Denies are set aside; where another one keeps everybody out there is none.
+func (d *Document) Entrances() []Entry {
+	open, err := d.withoutDenies()
+	if err != nil {
+		open = d // can't be edited: as it stands
+	}
+	return open.entries(entrances[:]...)
+}
 
 // entries are a document's ways in by one of the actions, each with its latest end.
 func (d *Document) entries(actions ...string) (list []Entry) {
