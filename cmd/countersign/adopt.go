@@ -307,7 +307,7 @@ func (c *cli) writeAdoption(ctx context.Context, f adoptFlags, a adoption, n acc
 			return fail(exitRefused, "", "nothing was changed")
 		}
 	}
-	if err := replaceFile(f.file, src, out); err != nil {
+	if err := rewriteFile(f.file, src, out); err != nil {
 		return err
 	}
 	a.Stage, a.Next = "written", f.again("Deploy, then run this once more: it hands the external ID over")

@@ -23,8 +23,8 @@ func insertedLines(before, after []byte) string {
 	return strings.Join(a[from:from+more], "\n") + "\n"
 }
 
-// replaceFile writes a file at once or not at all, unless somebody else changed it meanwhile.
-func replaceFile(name string, before, after []byte) error {
+// rewriteFile writes a file at once or not at all, unless somebody else changed it meanwhile.
+func rewriteFile(name string, before, after []byte) error {
 	now, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading %s: %w", name, err)
@@ -36,22 +36,8 @@ func replaceFile(name string, before, after []byte) error {
 	if info, err := os.Stat(name); err == nil {
 		mode = info.Mode().Perm()
 	}
-	target, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		target = name // it isn't there yet
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
 	}
-	temp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+"-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	_, err = temp.Write(after)
-	err = errors.Join(err, temp.Chmod(mode), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), target)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
+	return replaceFile(name, after, mode)
 }
