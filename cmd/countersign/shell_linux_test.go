@@ -114,8 +114,9 @@ func TestSudoOpensAPersonsOwnShell(t *testing.T) {
 			s.expect(prompt("acme"))
 			s.typed("echo code:" + sh.code + "\n")
 			s.expect("code:3")
-			s.typed("sleep 30\n")
-			time.Sleep(300 * time.Millisecond)
+			s.expect(prompt("acme"))
+			s.typed("sh -c 'echo a\"\"sleep; exec sleep 300'\n")
+			s.expect("asleep")
 			s.typed("\x03") // Ctrl-C ends what runs, and not the shell
 			s.expect(prompt("acme"))
 			s.typed("countersign sudo umbrella\n")
