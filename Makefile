@@ -100,7 +100,7 @@ test: test-go test-infra webhooks for-saas ## every test but e2e
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 turns := ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
+	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
