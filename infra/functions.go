@@ -69,7 +69,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 		announce, tagsOnly(writtenByRotate()...),
 		allow("UseKey", "kms:Decrypt", "kms:GenerateDataKey").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.reconcile = s.function("reconcile", "brings every grant to what plan and secret say", reconcileTimeout,
-		announce, tagsOnly(writtenByReconcile()...), receive.on(check),
+		announce, tagsOnly(writtenByReconcile()...), receive.on(check), allow("Stack", "cloudformation:DescribeStacks").on(stackID),
 		allow("Writers", "cloudtrail:LookupEvents").on("*"), // of any resource, AWS knows no narrower one
 		allow("UseKey", "kms:Decrypt").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.revoke = s.function("revoke", "takes access away", apiTimeout,

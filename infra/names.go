@@ -22,6 +22,7 @@ const (
 	account   = "${AWS::AccountId}"
 	region    = "${AWS::Region}"
 	urlSuffix = "${AWS::URLSuffix}"
+	stackID   = "${AWS::StackId}"
 )
 
 // site is which shard a stack is.
@@ -32,8 +33,8 @@ type site struct {
 // ready writes a value of a policy document as CloudFormation takes it.
 func ready(value string) any {
 	switch {
-	case value == account:
-		return map[string]any{"Ref": "AWS::AccountId"}
+	case value == account, value == stackID:
+		return map[string]any{"Ref": strings.Trim(value, "${}")}
 	case strings.Contains(value, "${${Token["): // the logical id of a resource, which Fn::Sub takes: shorter than Fn::Join
 		return map[string]any{"Fn::Sub": value}
 	case strings.Contains(value, "${Token["): // of a resource: Fn::Sub can't take it

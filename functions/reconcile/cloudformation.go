@@ -29,7 +29,7 @@ const (
 func (h *Handler) CloudFormation(ctx context.Context, e cfn.Event) (physicalID string, data map[string]any, err error) {
 	switch e.ResourceType {
 	case LayoutResource:
-		return "countersign-layout", nil, layout(e)
+		return "countersign-layout", nil, h.layout(ctx, e)
 	case GrantResource:
 		name, err := grant.ParseName(property(e.ResourceProperties, "Grant"))
 		if err != nil {
@@ -57,20 +57,6 @@ func property(properties map[string]any, key string) string {
 		return fmt.Sprint(v)
 	}
 	return ""
-}
-
-// layout refuses to change the number of shards of a live stack unless the old one is stated. CloudFormation removes
-// things only behind a successful update, so a refusal loses nothing.
-func layout(e cfn.Event) error {
-	if e.RequestType != cfn.RequestUpdate {
-		return nil
-	}
-	before, now := property(e.OldResourceProperties, "Shards"), property(e.ResourceProperties, "Shards")
-	if before == now || property(e.ResourceProperties, "ReshardedFrom") == before {
-		return nil
-	}
-	return fmt.Errorf("shards was %s and is %s now: grants would move between stacks and their providers lose access meanwhile; "+
-		"set shards back to %s, or say reshardedFrom: %s in access.yaml if that is meant", before, now, before, before)
 }
 
 // bring reconciles the grant and, where it has no external ID for its role yet, starts its first rotation and waits for it.

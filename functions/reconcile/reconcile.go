@@ -54,6 +54,7 @@ type Handler struct {
 	Plans   Plans
 	Roles   Roles
 	Secrets Secrets
+	Stacks  Stacks
 	Outbox  outbox.Outbox
 	Writers Writers       // nil: nobody knows
 	Margin  time.Duration // behind a restore in which sessions still count as old ones; zero: grant.RestoreMargin

@@ -68,6 +68,8 @@ func (t *Template) ref(id string) string {
 		return t.Site.Account
 	case "AWS::Region":
 		return t.Site.Region
+	case "AWS::StackId":
+		return t.arn("cloudformation", t.Site.Region, "stack/ServiceProviderAccess/00000000-5555-6666-7777-888888888888")
 	case "AWS::URLSuffix":
 		return "amazonaws.com"
 	}

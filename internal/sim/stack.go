@@ -23,7 +23,7 @@ type Template struct {
 	Revocation string
 }
 
-// CustomResource is the function behind Custom::Grant.
+// CustomResource is the function behind Custom::Layout and Custom::Grant.
 type CustomResource func(context.Context, cfn.Event) (physicalID string, data map[string]any, err error)
 
 // Status is where a stack is, in CloudFormation's words.
@@ -36,6 +36,7 @@ const (
 	UpdateComplete         Status = "UPDATE_COMPLETE"
 	UpdateRolledBack       Status = "UPDATE_ROLLBACK_COMPLETE"
 	UpdateRollbackFailed   Status = "UPDATE_ROLLBACK_FAILED" // see ContinueRollback
+	updateRollingBack      Status = "UPDATE_ROLLBACK_IN_PROGRESS"
 	DeleteFailed           Status = "DELETE_FAILED"
 	underWay               Status = "IN_PROGRESS"
 	customResourceTimeout         = 15 * time.Minute
@@ -46,6 +47,7 @@ const (
 type stack struct {
 	name   string
 	status Status
+	layout map[string]any // Custom::Layout's properties
 	grants []*stackGrant
 	left   []func(context.Context) error // of a rollback that failed
 }
@@ -56,14 +58,14 @@ type stackGrant struct {
 	physicalID string // of Custom::Grant; "" where it has none
 }
 
-// OnCustom registers the function behind Custom::Grant. Without one the resource is left out.
+// OnCustom registers the function behind Custom::Layout and Custom::Grant. Without one they are left out.
 func (s *Stacks) OnCustom(function string, handle CustomResource) {
 	s.function, s.custom = function, handle
 }
 
 // Stands says that a stack of these grants has been deployed before, as by World.Deploy. Nothing is recorded.
 func (s *Stacks) Stands(name string, grants ...Template) {
-	st := &stack{name: name, status: CreateComplete}
+	st := &stack{name: name, status: CreateComplete, layout: Layout{}.properties(grants)}
 	for _, g := range grants {
 		st.grants = append(st.grants, &stackGrant{g, physicalID(g)})
 	}
@@ -100,6 +102,10 @@ func (s *Stacks) Create(ctx context.Context, name string, grants ...Template) er
 	st := &stack{name: name, status: underWay}
 	s.put(st)
 	d := &deployment{s: s, stack: st}
+	if err := d.layOut(ctx, Layout{}.properties(grants)); err != nil {
+		st.status = CreateRolledBack
+		return fmt.Errorf("creating stack %s: %w", name, err)
+	}
 	for _, g := range grants {
 		made := &stackGrant{Template: g}
 		st.grants = append(st.grants, made)
@@ -115,22 +121,28 @@ func (s *Stacks) Create(ctx context.Context, name string, grants ...Template) er
 // Update is a deploy of a changed template: only what changed in the template is written. A failure puts back what the template
 // said before, and is the error.
 func (s *Stacks) Update(ctx context.Context, name string, grants ...Template) error {
-	return s.update(As(ctx, cloudFormation), name, false, grants)
+	return s.update(As(ctx, cloudFormation), name, false, Layout{}, grants)
+}
+
+// UpdateLayout is Update of a template that also says something of the whole file.
+func (s *Stacks) UpdateLayout(ctx context.Context, name string, l Layout, grants ...Template) error {
+	return s.update(As(ctx, cloudFormation), name, false, l, grants)
 }
 
 // RevertDrift is Update that also puts live objects back to what the template says, where CloudFormation knows drift: the role's
 // trust policy and the plan. AWS::IAM::Policy has no drift detection, a secret's value neither.
 func (s *Stacks) RevertDrift(ctx context.Context, name string, grants ...Template) error {
-	return s.update(As(ctx, cloudFormation), name, true, grants)
+	return s.update(As(ctx, cloudFormation), name, true, Layout{}, grants)
 }
 
-func (s *Stacks) update(ctx context.Context, name string, revert bool, grants []Template) error {
+func (s *Stacks) update(ctx context.Context, name string, revert bool, l Layout, grants []Template) error {
 	st, err := s.standing(name)
 	if err != nil {
 		return err
 	}
 	now := func(i int) Template { return st.grants[i].Template }
-	if !revert && len(grants) == len(st.grants) && !slices.ContainsFunc(grants, func(g Template) bool {
+	layout := l.properties(grants)
+	if !revert && reflect.DeepEqual(layout, st.layout) && !slices.ContainsFunc(grants, func(g Template) bool {
 		i := st.index(g)
 		return i < 0 || !reflect.DeepEqual(now(i), g)
 	}) {
@@ -139,6 +151,9 @@ func (s *Stacks) update(ctx context.Context, name string, revert bool, grants []
 	st.status = underWay
 	d := &deployment{s: s, stack: st, revert: revert}
 	before := slices.Clone(st.grants)
+	if err := d.layOut(ctx, layout); err != nil {
+		return d.fail(ctx, err)
+	}
 	var kept []*stackGrant
 	for _, g := range grants {
 		next := &stackGrant{Template: g}
@@ -150,13 +165,7 @@ func (s *Stacks) update(ctx context.Context, name string, revert bool, grants []
 			err = d.create(ctx, next)
 		}
 		if err != nil {
-			st.status = UpdateRolledBack
-			err = fmt.Errorf("updating stack %s: %w", name, err)
-			if undoing := d.rollBack(ctx); undoing != nil {
-				st.status = UpdateRollbackFailed
-				err = errors.Join(err, undoing)
-			}
-			return err
+			return d.fail(ctx, err)
 		}
 	}
 	st.grants = kept
@@ -179,7 +188,9 @@ func (s *Stacks) ContinueRollback(ctx context.Context, name string) error {
 		return refuse(nil, "ValidationError", "Stack %s is not in UPDATE_ROLLBACK_FAILED", clip(name))
 	}
 	d := &deployment{s: s, stack: st, back: st.left}
+	st.status = updateRollingBack
 	err := d.rollBack(As(ctx, cloudFormation))
+	st.status = UpdateRollbackFailed
 	if err == nil {
 		st.status = UpdateRolledBack
 	}
@@ -202,6 +213,10 @@ func (s *Stacks) Delete(ctx context.Context, name string) error {
 			return fmt.Errorf("deleting stack %s: %w", name, err)
 		}
 		st.grants = slices.DeleteFunc(st.grants, func(other *stackGrant) bool { return other == g })
+	}
+	if err := d.bringLayout(ctx, cfn.RequestDelete, st.layout, nil); err != nil {
+		st.status = DeleteFailed
+		return fmt.Errorf("deleting stack %s: %w", name, err)
 	}
 	delete(s.stacks, name)
 	delete(s.outputs, name)
@@ -227,7 +242,7 @@ func (st *stack) index(t Template) int {
 // request makes Custom::Grant's request. A retry is the same request.
 func (s *Stacks) request(st *stack, kind cfn.RequestType, g *stackGrant, old *Template) cfn.Event {
 	e := cfn.Event{
-		RequestType: kind, RequestID: s.w.uuid(), StackID: "arn:aws:cloudformation:" + s.w.cfg.Region + ":" + s.w.cfg.Account + ":stack/" + st.name + "/1",
+		RequestType: kind, RequestID: s.w.uuid(), StackID: s.arn(st.name),
 		ResourceType: "Custom::Grant", LogicalResourceID: "Grant" + string(g.Plan.Grant), PhysicalResourceID: g.physicalID,
 		ResourceProperties: properties(g.Template),
 	}
@@ -237,11 +252,15 @@ func (s *Stacks) request(st *stack, kind cfn.RequestType, g *stackGrant, old *Te
 	return e
 }
 
+func (s *Stacks) arn(name string) string {
+	return "arn:aws:cloudformation:" + s.w.cfg.Region + ":" + s.w.cfg.Account + ":stack/" + name + "/1"
+}
+
 func properties(t Template) map[string]any {
 	return map[string]any{"Grant": string(t.Plan.Grant), "Digest": t.digest()}
 }
 
-// call invokes Custom::Grant's function and waits for its answer. A function that dies is invoked again, as Lambda does with
+// call invokes a custom resource's function and waits for its answer. A function that dies is invoked again, as Lambda does with
 // asynchronous invocations; without an answer CloudFormation gives up after the resource's timeout.
 func (s *Stacks) call(ctx context.Context, e cfn.Event) (physicalID string, err error) {
 	start, answered := s.w.now, false
@@ -251,7 +270,7 @@ func (s *Stacks) call(ctx context.Context, e cfn.Event) (physicalID string, err 
 				return "", err
 			}
 		}
-		invoked := do(ctx, s.w, "lambda", "Invoke", s.function+" Custom::Grant "+string(e.RequestType), func() error {
+		invoked := do(ctx, s.w, "lambda", "Invoke", s.function+" "+e.ResourceType+" "+string(e.RequestType), func() error {
 			return s.w.Invoke(ctx, s.function, func(ctx context.Context) error {
 				id, _, refused := s.custom(ctx, e)
 				if ctx.Err() == nil { // else it was ended before it could answer

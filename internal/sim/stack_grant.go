@@ -59,6 +59,17 @@ func (d *deployment) once(ctx context.Context, service, action, resource string,
 	})
 }
 
+// fail takes an update back, and says why.
+func (d *deployment) fail(ctx context.Context, why error) error {
+	d.stack.status = updateRollingBack
+	undoing := d.rollBack(ctx)
+	d.stack.status = UpdateRolledBack
+	if undoing != nil {
+		d.stack.status = UpdateRollbackFailed
+	}
+	return errors.Join(fmt.Errorf("updating stack %s: %w", d.stack.name, why), undoing)
+}
+
 // rollBack takes everything back that was done so far, as far as that works.
 func (d *deployment) rollBack(ctx context.Context) error {
 	var all error

@@ -26,6 +26,9 @@ type custom struct {
 }
 
 func (c *custom) handle(ctx context.Context, e cfn.Event) (string, map[string]any, error) {
+	if e.ResourceType == "Custom::Layout" {
+		return "countersign-layout", nil, nil
+	}
 	c.events = append(c.events, e)
 	if c.fail != nil {
 		if err := c.fail(e); err != nil {
@@ -98,7 +101,7 @@ func TestAStackIsMadeInOrderAndCustomGrantComesLast(t *testing.T) {
 	w.Stacks.OnCustom("reconcile", c.handle)
 	must(t, w.Stacks.Create(t.Context(), stackName, template()))
 	want := []string{
-		"CreatePolicy arn:aws:iam::aws:policy/AmazonS3FullAccess", "CreateRole " + roleName, "PutRolePolicy " + roleName + " CountersignRevocation",
+		"Invoke reconcile Custom::Layout Create", "CreatePolicy arn:aws:iam::aws:policy/AmazonS3FullAccess", "CreateRole " + roleName, "PutRolePolicy " + roleName + " CountersignRevocation",
 		"PutRolePolicy " + roleName + " CountersignGuard", "CreateSecret " + secretARN, "PutParameter /countersign/migration",
 		"RotateSecret " + secretARN, "Invoke reconcile Custom::Grant Create",
 	}
@@ -264,6 +267,7 @@ func TestAStackClosesBeforeItIsTakenApart(t *testing.T) {
 	want := []string{
 		"Invoke reconcile Custom::Grant Delete", "DeleteRolePolicy " + roleName + " CountersignGuard", "DeleteRolePolicy " + roleName + " CountersignRevocation",
 		"DeleteRole " + roleName, "CancelRotateSecret " + secretARN, "DeleteParameter /countersign/migration", "DeleteSecret " + secretARN,
+		"Invoke reconcile Custom::Layout Delete",
 	}
 	if got := wrote(w); !slices.Equal(got, want) || len(g.events) != 1 {
 		t.Errorf("calls\n%s", strings.Join(got, "\n"))

@@ -109,7 +109,7 @@ func New(cfg Config) *World {
 		Now: w.Now, Wait: w.Wait, Rand: w.Rand(), Log: log,
 	}
 	w.Reconciler = &reconcile.Handler{
-		Grants: w.Grants, Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Outbox: out, Writers: w.IAM,
+		Grants: w.Grants, Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Stacks: w.Stacks, Outbox: out, Writers: w.IAM,
 		Now: w.Now, Wait: w.WaitRunning, Rand: w.Rand(), Log: log,
 	}
 	w.Revoker = &revoke.Handler{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,7 +16,9 @@ import (
 
 var service = awstest.Service{Error: awstest.XMLError, Throttle: "Throttling", Denied: "AccessDenied", Internal: "InternalFailure"}
 
-var described = awstest.XML(`<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+var described = awstest.XML(describedXML)
+
+const describedXML = `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
   <DescribeStacksResult><Stacks><member>
     <StackName>ServiceProviderAccess</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
     <CreationTime>2026-01-05T09:00:00Z</CreationTime>
@@ -24,15 +27,36 @@ var described = awstest.XML(`<DescribeStacksResponse xmlns="http://cloudformatio
       <member><OutputKey>Grants</OutputKey><OutputValue>migration,audit</OutputValue></member>
     </Outputs>
   </member></Stacks></DescribeStacksResult>
-</DescribeStacksResponse>`)
+</DescribeStacksResponse>`
 
 func outputs(ctx context.Context, cfg aws.Config) error {
 	_, err := cloudformation.New(cfg).Outputs(ctx, "ServiceProviderAccess")
 	return err
 }
 
+func rollingBack(ctx context.Context, cfg aws.Config) error {
+	_, err := cloudformation.New(cfg).RollingBack(ctx, "ServiceProviderAccess")
+	return err
+}
+
 func TestOutputsKeepsTheAdaptersContract(t *testing.T) {
 	service.Contract(t, described, outputs)
+}
+
+func TestRollingBackKeepsTheAdaptersContract(t *testing.T) {
+	service.Contract(t, described, rollingBack)
+}
+
+func TestAStackRollsBackByItsStatus(t *testing.T) {
+	for status, want := range map[string]bool{
+		"UPDATE_ROLLBACK_IN_PROGRESS": true, "UPDATE_IN_PROGRESS": false, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": false,
+	} {
+		server := awstest.New(t, awstest.XML(strings.Replace(describedXML, "CREATE_COMPLETE", status, 1)))
+		got, err := cloudformation.New(server.Config()).RollingBack(t.Context(), "ServiceProviderAccess")
+		if err != nil || got != want {
+			t.Errorf("%s: %t, %v", status, got, err)
+		}
+	}
 }
 
 func TestOutputsAreReadByKey(t *testing.T) {

@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/countersign/countersign/internal/grant"
+)
+
+// Layout is what a template says of the whole file, for Custom::Layout, beside the list of its grants.
+type Layout struct {
+	Shards, ReshardedFrom int      // zero shards: one
+	RemoveRevoked         []string // grants that may go although they are revoked
+}
+
+// properties are Custom::Layout's, as package infra writes them: numbers and booleans reach the function as text.
+func (l Layout) properties(grants []Template) map[string]any {
+	list := map[string]any{}
+	for _, t := range grants {
+		_, role, _ := strings.Cut(t.Plan.RoleARN, ":role")
+		list[string(t.Plan.Grant)] = map[string]any{"Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
+	}
+	forced := []any{}
+	for _, name := range l.RemoveRevoked {
+		forced = append(forced, name)
+	}
+	return map[string]any{
+		"Shards": fmt.Sprint(max(l.Shards, 1)), "ReshardedFrom": fmt.Sprint(l.ReshardedFrom), "Grants": list, "RemoveRevoked": forced,
+	}
+}
+
+// layOut calls Custom::Layout where its properties changed. All grants wait for it. One that refused an update is called again
+// in the rollback, as CloudFormation does.
+func (d *deployment) layOut(ctx context.Context, next map[string]any) error {
+	old := d.stack.layout
+	if old == nil {
+		d.stack.layout = next
+		return d.bringLayout(ctx, cfn.RequestCreate, next, nil)
+	}
+	if reflect.DeepEqual(old, next) {
+		return nil
+	}
+	d.back = append(d.back, func(ctx context.Context) error {
+		d.stack.layout = old
+		return d.bringLayout(ctx, cfn.RequestUpdate, old, next)
+	})
+	d.stack.layout = next
+	return d.bringLayout(ctx, cfn.RequestUpdate, next, old)
+}
+
+// bringLayout calls Custom::Layout.
+func (d *deployment) bringLayout(ctx context.Context, kind cfn.RequestType, properties, old map[string]any) error {
+	if d.s.custom == nil {
+		return nil
+	}
+	e := cfn.Event{
+		RequestType: kind, RequestID: d.s.w.uuid(), StackID: d.s.arn(d.stack.name), ResourceType: "Custom::Layout", LogicalResourceID: "Layout",
+		ResourceProperties: properties, OldResourceProperties: old,
+	}
+	if kind != cfn.RequestCreate {
+		e.PhysicalResourceID = "countersign-layout"
+	}
+	if _, err := d.s.call(ctx, e); err != nil {
+		return fmt.Errorf("Custom::Layout: %w", err)
+	}
+	return nil
+}
+
+// RollingBack is DescribeStacks: whether CloudFormation is taking an update of the stack back. The stack is named by its ARN.
+func (s *Stacks) RollingBack(ctx context.Context, stackARN string) (bool, error) {
+	return step(ctx, s.w, "cloudformation", "DescribeStacks", stackARN, func() (bool, error) {
+		for name, st := range s.stacks {
+			if s.arn(name) == stackARN {
+				return st.status == updateRollingBack, nil
+			}
+		}
+		return false, refuse(grant.ErrNotFound, "ValidationError", "Stack with id %s does not exist", clip(stackARN))
+	})
+}
