@@ -139,7 +139,7 @@ func TestADeletedStackClosesFirst(t *testing.T) {
 		}
 		return sim.Outcome{}
 	}
-	w.must(w.Stacks.Delete(w.ctx, stackName))
+	w.deletes()
 	w.Schedule = nil
 	if !slices.Equal(alive, []string{"Invoke"}) {
 		t.Errorf("a session from before acted until after %q, want only before Custom::Grant", alive)

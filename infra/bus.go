@@ -63,8 +63,7 @@ func (s *ServiceProviderAccess) createQueues() {
 
 // closeBusAndQueues routes events to notify, messages to their functions, and refuses everybody else's.
 func (s *ServiceProviderAccess) closeBusAndQueues() {
-	senders := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm, s.notify}
-	for _, d := range append(s.denyGranted("events:PutEvents"), s.denyOthers("Others", senders, "events:PutEvents")) {
+	for _, d := range append(s.denyGranted("events:PutEvents"), s.denyOthers("Others", s.functions(), "events:PutEvents")) {
 		d = d.on(*s.bus.AttrArn())
 		awsevents.NewCfnEventBusPolicy(s.Construct, new("Bus"+d["Sid"].(string)), &awsevents.CfnEventBusPolicyProps{
 			EventBusName: s.bus.Ref(), StatementId: new(d["Sid"].(string)), Statement: map[string]any(d),

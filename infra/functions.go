@@ -51,6 +51,10 @@ func (f *function) letInvoke(id, service string, sourceARN, sourceAccount *strin
 	return awslambda.NewCfnPermission(f.Construct, new("From"+id), p)
 }
 
+func (s *ServiceProviderAccess) functions() []*function {
+	return []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm, s.notify}
+}
+
 func arnsOf(functions []*function) []string {
 	var out []string
 	for _, f := range functions {

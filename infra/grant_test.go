@@ -282,6 +282,16 @@ func TestEveryGrantWaitsForTheLayout(t *testing.T) {
 	if got := tmpl.Text(layout.Properties["Shards"]) + " " + tmpl.Text(layout.Properties["ReshardedFrom"]); got != "1 0" {
 		t.Errorf("layout %s", got)
 	}
+	want := `{"audit":{"Role":"/VendorAudit","Secret":"true"},"console":{"Role":"/countersign/ServiceProvider-console","Secret":"false"},` +
+		`"migration":{"Role":"/countersign/ServiceProvider-migration","Secret":"true"}}`
+	if got := tmpl.Text(layout.Properties["Grants"]); got != want {
+		t.Errorf("grants %s", got)
+	}
+	for _, f := range tmpl.OfType(t, "AWS::Lambda::Function") {
+		if !before(tmpl, f.ID, layout.ID) {
+			t.Errorf("a plan may be written before function %s can read it", f.ID)
+		}
+	}
 	for _, id := range tmpl.IDs() {
 		if strings.Contains(id, "AccessMigration") && !before(tmpl, layout.ID, id) {
 			t.Errorf("%s may be touched before the layout is accepted", id)

@@ -37,7 +37,7 @@ func (s *ServiceProviderAccess) permitFunctions() {
 		}
 	}
 
-	everyone := []*function{s.rotate, s.reconcile, s.revoke, s.operate, s.confirm, s.notify}
+	everyone := s.functions()
 	s.permitToTheEnd("Plans", everyone, plans,
 		"ssm:GetParameter")
 

@@ -115,9 +115,17 @@ func (s *ServiceProviderAccess) stackVersion() string {
 	return s.props.Version
 }
 
-// createLayout makes the custom resource that refuses a changed number of shards. All grants wait for it, so that a
-// refused change has touched none.
+// createLayout makes the custom resource that refuses a changed number of shards, and to take away what says that a grant is
+// revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
+// reads a plan that a later version wrote.
 func (s *ServiceProviderAccess) createLayout() {
+	grants, forced := map[string]any{}, []any{}
+	for _, e := range s.entries {
+		grants[string(e.Grant.Name)] = map[string]any{"Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
+	}
+	for _, name := range s.props.Access.RemoveRevoked {
+		forced = append(forced, string(name))
+	}
 	s.layout = awscdk.NewCfnResource(s.Construct, new("Layout"), &awscdk.CfnResourceProps{
 		Type: new("Custom::Layout"),
 		Properties: &map[string]any{
@@ -125,8 +133,15 @@ func (s *ServiceProviderAccess) createLayout() {
 			"ServiceTimeout": fmt.Sprint(customResourceTimeout),
 			"Shards":         fmt.Sprint(s.props.Access.Shards),
 			"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
+			"Grants":         grants,
+			"RemoveRevoked":  forced,
 		},
 	})
+	for _, f := range s.functions() {
+		if f != s.reconcile { // it is called
+			s.layout.AddResourceDependency(f.lambda, nil)
+		}
+	}
 }
 
 // createOutputs tells what the CLI, and a person with nothing but the AWS CLI, need. Nothing here lets anybody in.

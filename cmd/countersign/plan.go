@@ -26,7 +26,8 @@ func newPlanCommand(c *cli) *cobra.Command {
 		Long: `Compare access.yaml with what stands in the account, and say whom a deploy
 lets in, whom it keeps out, and what else of a grant it changes. It only reads,
 with your own credentials: stack outputs, plans (SSM), roles and their policies.
-External IDs appear as fingerprints.
+External IDs appear as fingerprints. What a deploy deletes is named, with what
+goes with it; and what it would refuse: to remove a grant that is revoked.
 
 Not compared: boundary, maxSession, mayAssumeRoles, mayShareResources, pickUp.
 cdk diff shows them, and every resource.

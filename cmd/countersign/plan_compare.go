@@ -34,6 +34,8 @@ type change struct {
 	Role            string `json:"role"` // its name, as it will be
 	Revoked         bool   `json:"revoked,omitempty"`
 
+	Deletes []string `json:"deletes,omitempty"` // parts that go, and what goes with them
+
 	Gains  []trust.Entry `json:"gains,omitempty"`
 	Loses  []trust.Entry `json:"loses,omitempty"`
 	Keeps  []trust.Entry `json:"keeps,omitempty"` // who keeps a way in, with another end or under other conditions
@@ -67,9 +69,10 @@ func compare(a *access.Access, base string, stands []standing, partition string)
 	}
 	for _, s := range stands {
 		if _, stays := a.Find(s.plan.Grant); !stays {
-			out = append(out, goes(s))
+			out = append(out, goes(s, slices.Contains(a.RemoveRevoked, s.plan.Grant)))
 		}
 	}
+	renamed(out)
 	return out
 }
 
@@ -88,23 +91,6 @@ func arrives(e access.Entry, partition string) change {
 	}
 	c.Gains = fresh(entriesOf(after), p)
 	c.Fields = fieldsOf(grant.Plan{}, p, nil, mayDo(e.Grant))
-	return c
-}
-
-// goes is a grant that access.yaml doesn't name any more.
-func goes(s standing) change {
-	c := changeOf(removed, s.plan)
-	c.Revoked = s.closed
-	switch {
-	case s.closed:
-	case s.released:
-		c.Notes = append(c.Notes, "its role was given back, and stays as it is")
-	default:
-		c.Loses = entriesOf(s.doc)
-		if s.plan.Adopted {
-			c.Notes = append(c.Notes, "its role is adopted, and would be closed for everybody; to give it back as it is, before: countersign release "+c.Grant)
-		}
-	}
 	return c
 }
 
@@ -130,26 +116,34 @@ func becomes(e access.Entry, s standing, stack string) change {
 	}
 	moved := s.stack != stack
 	replaced := moved || p.RoleARN != s.plan.RoleARN
+	if replaced {
+		c.Deletes = append(c.Deletes, endOfRole(s.plan)...)
+	}
+	if moved || p.NoExternalID {
+		c.Deletes = append(c.Deletes, endOfSecret(s.plan)...)
+	}
 	switch {
 	case moved:
 		c.Notes = append(c.Notes, "moves from stack "+s.stack+" to "+stack+": role and secret are made anew, and nobody gets in meanwhile")
 	case replaced && s.plan.Adopted:
 		c.Notes = append(c.Notes, "role "+s.plan.RoleName()+" keeps its external ID, which nobody rotates any more; to give it back, before: countersign release "+c.Grant)
-	case replaced:
-		c.Notes = append(c.Notes, "its role is replaced: sessions of "+s.plan.RoleName()+" end")
+	case replaced && strings.EqualFold(p.RoleName(), s.plan.RoleName()):
+		c.Problem = "its role has the name " + s.plan.RoleName() + " already, on another path, and IAM knows a name once: the deploy fails. Give it another name"
+	case replaced && !s.closed:
+		c.Notes = append(c.Notes, "its role is replaced: "+c.Provider+" needs the new one's ARN"+first(e.Grant))
 	}
 	// The secret's tag carries a revocation over to another role.
 	c.Revoked = s.closed && (!replaced || !moved && !p.NoExternalID && !s.plan.NoExternalID)
-	if s.closed && !c.Revoked {
-		c.Notes = append(c.Notes, "it is revoked now, AND OPENS AGAIN: what says so goes with its role. Leave the grant out to keep the provider out")
+	if s.closed && !c.Revoked && !s.plan.Adopted {
+		c.Problem = "it is revoked, and the deploy is refused: what says so would go with its role, and it would open again. Leave role and shards as they are, or restore it first"
 	}
 	if s.plan.MayExtend() && !p.MayExtend() && !p.NoExternalID {
 		c.Notes = append(c.Notes, "a previous external ID that waits to be confirmed ends with this deploy, if its overlap is over: countersign show "+c.Grant)
 	}
-	if len(c.Fields)+len(c.Notes) > 0 {
+	if len(c.Fields)+len(c.Notes)+len(c.Deletes) > 0 {
 		c.Kind = changed
 	}
-	if p.Adopted { // its trust policy follows no plan but its owner's
+	if c.Problem != "" || p.Adopted { // an adopted role's trust policy follows no plan but its owner's
 		return c
 	}
 	if size, err := largest(s.doc, p); err != nil {

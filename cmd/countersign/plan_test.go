@@ -128,6 +128,8 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   gains     arn:aws:iam::111122223333:root if ArnLike aws:PrincipalArn
   loses     ` + old + print + ` if ArnLike
             aws:PrincipalArn
+  deletes   secret countersign/migration with all of its external IDs, and
+            hestio's use of the key for it
   needs     no external ID; was an external ID
   rotates   not any more: monthly
   overlap   not any more: 24 h
@@ -168,8 +170,10 @@ migration   CHANGED: hestio (111122223333) in role Vendor
             aws:PrincipalArn
   loses     ` + old + print + ` if ArnLike
             aws:PrincipalArn
+  deletes   role ServiceProvider-migration, its policies and every session of it
   role      Vendor; was ServiceProvider-migration
-  note      its role is replaced: sessions of ServiceProvider-migration end`},
+  note      its role is replaced: hestio needs the new one's ARN, and reads its
+            first external ID from its own account`},
 		"a revoked grant": {yaml: []string{"[role/Engineers-*]", "[role/Ops]"}, stand: closed, want: `
 migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
   revoked   stays revoked: a deploy opens nothing
@@ -178,16 +182,24 @@ migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
 		"a revoked grant's role": {yaml: []string{"        rotateEvery", "        role: {name: Vendor}\n        rotateEvery"}, stand: closed, want: `
 migration   CHANGED: hestio (111122223333) in role Vendor
   revoked   stays revoked: a deploy opens nothing
-  role      Vendor; was ServiceProvider-migration
-  note      its role is replaced: sessions of ServiceProvider-migration end`},
+  deletes   role ServiceProvider-migration, its policies and every session of it
+  role      Vendor; was ServiceProvider-migration`},
+		"the same role on another path": {yaml: []string{"        rotateEvery", "        role: {name: ServiceProvider-migration, path: /}\n        rotateEvery"}, want: `
+migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
+  deletes   role ServiceProvider-migration, its policies and every session of it
+  problem   its role has the name ServiceProvider-migration already, on another
+            path, and IAM knows a name once: the deploy fails. Give it another
+            name`},
 		"a revoked grant that moves": {stand: func(s *standing) { s.closed, s.stack = true, "ServiceProviderAccess-2" }, want: `
 migration   CHANGED: hestio (111122223333) in role ServiceProvider-migration
-  gains     arn:aws:iam::111122223333:root under a new external ID if ArnLike
-            aws:PrincipalArn
+  deletes   role ServiceProvider-migration, its policies and every session of it
+  deletes   secret countersign/migration with all of its external IDs, and
+            hestio's use of the key for it
   note      moves from stack ServiceProviderAccess-2 to ServiceProviderAccess:
             role and secret are made anew, and nobody gets in meanwhile
-  note      it is revoked now, AND OPENS AGAIN: what says so goes with its role.
-            Leave the grant out to keep the provider out`},
+  problem   it is revoked, and the deploy is refused: what says so would go with
+            its role, and it would open again. Leave role and shards as they
+            are, or restore it first`},
 		"drift": {stand: func(s *standing) {
 			s.doc = mustParse(t, strings.Replace(string(s.doc.Bytes()), "Engineers-*", "*", 1))
 		}, want: `

@@ -39,6 +39,9 @@ func (g change) text() string {
 			b.row(group.label, printable(e.String()))
 		}
 	}
+	for _, part := range g.Deletes {
+		b.row("deletes", printable(part))
+	}
 	for _, f := range g.Fields {
 		b.row(f.label, printable(f.text()))
 	}

@@ -4,8 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/cfn"
+
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/trust"
 )
 
 // Stacks tells of the stack that a custom resource belongs to.
@@ -23,8 +29,8 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 	if e.RequestType != cfn.RequestUpdate {
 		return nil
 	}
-	refused := resharded(e)
-	if refused == nil {
+	refused, risks := resharded(e), forgets(e)
+	if refused == nil && len(risks) == 0 {
 		return nil
 	}
 	switch back, err := h.Stacks.RollingBack(ctx, e.StackID); {
@@ -33,7 +39,11 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 	case back:
 		return nil
 	}
-	return refused
+	failed := []error{refused}
+	for _, r := range risks {
+		failed = append(failed, h.refuse(ctx, r))
+	}
+	return errors.Join(failed...)
 }
 
 // resharded refuses to change the number of shards of a live stack unless the old one is stated.
@@ -44,4 +54,102 @@ func resharded(e cfn.Event) error {
 	}
 	return fmt.Errorf("shards was %s and is %s now: grants would move between stacks and their providers lose access meanwhile; "+
 		"set shards back to %s, or say reshardedFrom: %s in access.yaml if that is meant", before, now, before, before)
+}
+
+// risk is a grant of which a deploy leaves nothing that says whether it is revoked.
+type risk struct {
+	name  grant.Name
+	role  string // its name
+	stays bool   // the grant stays, with other parts
+	moves bool   // it may lie in another stack from now on
+}
+
+// forgets lists those grants. What says that one is revoked lies in its role and in its secret; either is enough.
+func forgets(e cfn.Event) (risks []risk) {
+	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
+	moves := property(e.OldResourceProperties, "Shards") != property(e.ResourceProperties, "Shards")
+	forced, _ := e.ResourceProperties["RemoveRevoked"].([]any)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		old := before[name]
+		next, stays := now[name]
+		if stays && (old.role == next.role || old.secret && next.secret) || !stays && slices.Contains(forced, any(string(name))) {
+			continue
+		}
+		risks = append(risks, risk{name, old.role[strings.LastIndexByte(old.role, '/')+1:], stays, moves})
+	}
+	return risks
+}
+
+// parts are what of a grant a revocation is written on.
+type parts struct {
+	role   string // with its path
+	secret bool
+}
+
+// laidOut reads the property Grants: {"migration": {"Role": "/countersign/ServiceProvider-migration", "Secret": "true"}}.
+func laidOut(properties map[string]any) map[grant.Name]parts {
+	out := map[grant.Name]parts{}
+	grants, _ := properties["Grants"].(map[string]any)
+	for name, v := range grants {
+		p, _ := v.(map[string]any)
+		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true"}
+	}
+	return out
+}
+
+// refuse says why a grant may not go as long as it is revoked. One that can't be looked at may not go either.
+func (h *Handler) refuse(ctx context.Context, r risk) error {
+	var closed bool
+	err := h.patiently(ctx, func() (err error) {
+		closed, err = h.isClosed(ctx, r)
+		return err
+	})
+	switch {
+	case err != nil && r.stays:
+		return fmt.Errorf("looking whether grant %s is revoked, before this deploy replaces its role %s: %w", r.name, r.role, err)
+	case err != nil:
+		return fmt.Errorf("looking whether grant %s is revoked, before this deploy removes it: %w; "+
+			"removeRevoked: [%s] in access.yaml lets it go unseen", r.name, err, r.name)
+	case !closed:
+		return nil
+	case r.stays:
+		return fmt.Errorf("grant %s is revoked, and what says so goes with its role %s, which this deploy replaces: it would open again; "+
+			"leave its role as it is, or restore the grant first", r.name, r.role)
+	case r.moves:
+		return fmt.Errorf("grant %s is revoked, and with another number of shards it would leave this stack, and open again in its new one; "+
+			"set shards back, or restore the grant or remove it first", r.name)
+	}
+	return fmt.Errorf("grant %s is revoked, and this deploy removes it with everything that says so: a grant of that name would open again; "+
+		"put it back into access.yaml, or say removeRevoked: [%s] there if that is meant", r.name, r.name)
+}
+
+// isClosed looks for the marks of a closed grant. What isn't there has none.
+func (h *Handler) isClosed(ctx context.Context, r risk) (bool, error) {
+	inline, err := h.Roles.InlinePolicy(ctx, r.role, grant.RevocationPolicy)
+	if err != nil && !errors.Is(err, grant.ErrNotFound) {
+		return false, fmt.Errorf("reading revocation of %s: %w", r.name, err)
+	}
+	if grant.ClosureOf(inline, nil, nil).Closed() {
+		return true, nil
+	}
+	p, err := h.Plans.Plan(ctx, r.name)
+	if err != nil {
+		return false, fmt.Errorf("reading plan of %s: %w", r.name, err)
+	}
+	doc, role, err := h.gate().Read(ctx, p)
+	switch {
+	case errors.Is(err, trust.ErrRefused), errors.Is(err, grant.ErrNotFound):
+		doc = nil
+	case err != nil:
+		return false, err
+	}
+	tags := role.Tags
+	if !p.NoExternalID {
+		secret, err := h.Secrets.Describe(ctx, p.SecretARN)
+		if err != nil && !errors.Is(err, grant.ErrNotFound) {
+			return false, fmt.Errorf("describing secret of %s: %w", r.name, err)
+		}
+		tags = secret.Tags
+	}
+	return grant.ClosureOf(inline, doc, tags).Closed(), nil
 }

@@ -40,6 +40,7 @@ type Access struct {
 	Shards    int      // stacks that the grants are spread over, at least 1
 	// ReshardedFrom is the number of shards that was deployed before, where it changes; zero: it does not.
 	ReshardedFrom int
+	RemoveRevoked []grant.Name // grants that a deploy may remove although they are revoked; none of them is in the file
 	Providers     []Provider
 	Warnings      []Problem // what can be deployed and should be looked at
 }

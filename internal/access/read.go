@@ -15,7 +15,7 @@ import (
 
 // The keys of the file's objects. The JSON Schema has the same ones; a test compares them.
 var (
-	fileKeys     = []string{"version", "operators", "mailFrom", "alarms", "trustPolicyQuota", "shards", "reshardedFrom", "providers"}
+	fileKeys     = []string{"version", "operators", "mailFrom", "alarms", "trustPolicyQuota", "shards", "reshardedFrom", "removeRevoked", "providers"}
 	providerKeys = []string{"name", "account", "principals", "organization", "prefix", "bus", "grants"}
 	grantKeys    = []string{
 		"name", "permissions", "boundary", "role", "externalId", "issuedBy", "rotateEvery", "overlap", "whenUnconfirmed", "providerMay",
@@ -131,6 +131,7 @@ func (r *reader) readFile(root value, a *Access) {
 		r.readProvider(item, w)
 	}
 	a.Operators = r.readOperators(keys["operators"], w)
+	a.RemoveRevoked = r.removeRevoked(keys["removeRevoked"], w)
 	if len(r.errors) == 0 {
 		r.checkShards(keys["shards"], list, a)
 		r.checkAlarms(list, a)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/internal/form"
+	"github.com/countersign/countersign/internal/grant"
 )
 
 var (
@@ -97,4 +98,27 @@ func (r *reader) readPickUp(v value, externalID bool) PickUp {
 		r.errorf(v, "", "pickUp: [session]", "pickUp is empty: nobody could read the external ID")
 	}
 	return p
+}
+
+// removeRevoked reads which grants a deploy may remove although they are revoked.
+func (r *reader) removeRevoked(v value, w *whole) (names []grant.Name) {
+	for _, item := range r.list(v, "removeRevoked") {
+		text, ok := r.text(item, "a grant's name")
+		if !ok {
+			continue
+		}
+		name, err := grant.ParseName(text)
+		_, stays := w.grants[name]
+		switch {
+		case err != nil:
+			r.errorf(item, "", "", "not a grant's name: %.60q", text)
+		case stays:
+			r.errorf(item, "", "leave it out here, or take the grant out of the file", "grant %s is in this file: a deploy doesn't remove it", name)
+		case slices.Contains(names, name):
+			r.errorf(item, "", "keep one of the two", "%s stands twice", name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }

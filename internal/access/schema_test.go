@@ -61,6 +61,7 @@ alarms: [arn:aws:sns:eu-west-1:444455556666:on-call]
 trustPolicyQuota: 4096
 shards: 2
 reshardedFrom: 1
+removeRevoked: [audit]
 providers:
   - name: hestio
     account: "111122223333"
@@ -138,6 +139,8 @@ func TestWhatTheSchemaRefusesParseRefusesToo(t *testing.T) {
 		"a capital prefix":        strings.Replace(namedGrant, "    grants:", "    prefix: Hestio\n    grants:", 1),
 		"six topics of alarms":    "alarms: [" + strings.Repeat("arn:aws:sns:eu-west-1:444455556666:a, ", 6) + "]\n" + namedGrant,
 		"a FIFO topic of alarms":  "alarms: [\"arn:aws:sns:eu-west-1:444455556666:a.fifo\"]\n" + namedGrant,
+		"a bad name to remove":    "removeRevoked: [Audit]\n" + namedGrant,
+		"a name to remove twice":  "removeRevoked: [audit, audit]\n" + namedGrant,
 		"shards without end":      "shards: 99\n" + namedGrant,
 	} {
 		if _, err := access.Parse("access.yaml", []byte(src), policies(), now); err == nil {

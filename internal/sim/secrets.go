@@ -162,6 +162,12 @@ func (m *Secrets) Delete(secretARN string) error {
 	return nil
 }
 
+// drop deletes a secret at once, as DeleteSecret with ForceDeleteWithoutRecovery does.
+func (m *Secrets) drop(secretARN string) {
+	delete(m.byARN, secretARN)
+	m.order = slices.DeleteFunc(m.order, func(s *secret) bool { return s.arn == secretARN })
+}
+
 // Restore takes the mark back, as RestoreSecret does. Nothing is recorded.
 func (m *Secrets) Restore(secretARN string) error {
 	s, err := m.find(secretARN)

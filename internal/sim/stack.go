@@ -56,6 +56,7 @@ type stack struct {
 type stackGrant struct {
 	Template
 	physicalID string // of Custom::Grant; "" where it has none
+	foreign    bool   // the role of that name is somebody else's
 }
 
 // OnCustom registers the function behind Custom::Layout and Custom::Grant. Without one they are left out.
@@ -67,7 +68,7 @@ func (s *Stacks) OnCustom(function string, handle CustomResource) {
 func (s *Stacks) Stands(name string, grants ...Template) {
 	st := &stack{name: name, status: CreateComplete, layout: Layout{}.properties(grants)}
 	for _, g := range grants {
-		st.grants = append(st.grants, &stackGrant{g, physicalID(g)})
+		st.grants = append(st.grants, &stackGrant{Template: g, physicalID: physicalID(g)})
 	}
 	s.put(st)
 }
@@ -198,7 +199,7 @@ func (s *Stacks) ContinueRollback(ctx context.Context, name string) error {
 }
 
 // Delete deletes a stack: of each grant Custom::Grant, which closes, then the policies, CountersignRevocation last of them, the
-// role, the schedule, the plan; the secret is marked as deleted. A failure leaves the rest standing: it can be called again.
+// role, the schedule, the plan, the secret. A failure leaves the rest standing: it can be called again.
 func (s *Stacks) Delete(ctx context.Context, name string) error {
 	ctx = As(ctx, cloudFormation)
 	st := s.stacks[name]

@@ -91,47 +91,83 @@ func (d *deployment) rollBack(ctx context.Context) error {
 // create makes the parts of a grant.
 func (d *deployment) create(ctx context.Context, g *stackGrant) error {
 	d.gone = append(d.gone, func(ctx context.Context) error { return d.remove(ctx, g) })
-	p := g.Plan
 	if err := d.managed(ctx, nil, g.Policies); err != nil {
 		return err
 	}
-	if !p.Adopted {
-		if err := d.once(ctx, "iam", "CreateRole", p.RoleName(), func() error { return d.makeRole(g.Template) }); err != nil {
-			return err
-		}
-		for _, policy := range g.inline() {
-			if err := d.putPolicy(ctx, p, policy); err != nil {
-				return err
-			}
-		}
-	}
-	if !p.NoExternalID {
-		if err := d.once(ctx, "secretsmanager", "CreateSecret", p.SecretARN, func() error { return d.s.w.makeSecret(p) }); err != nil {
+	for _, step := range []func(context.Context, *stackGrant) error{d.createRole, d.createSecret} {
+		if err := step(ctx, g); err != nil {
 			return err
 		}
 	}
-	if err := d.putPlan(ctx, p); err != nil {
+	if err := d.putPlan(ctx, g.Plan); err != nil {
 		return err
 	}
-	if err := d.schedule(ctx, p); err != nil {
+	if err := d.schedule(ctx, g.Plan); err != nil {
 		return err
 	}
 	return d.bring(ctx, cfn.RequestCreate, g, nil)
 }
 
-// update brings a grant from what its template said to what it says.
+func (d *deployment) createRole(ctx context.Context, g *stackGrant) error {
+	p := g.Plan
+	if p.Adopted {
+		return nil
+	}
+	_, missing := d.s.w.IAM.find(p.RoleName())
+	g.foreign = missing == nil
+	if err := d.once(ctx, "iam", "CreateRole", p.RoleName(), func() error { return d.makeRole(g.Template) }); err != nil {
+		return err
+	}
+	for _, policy := range g.inline() {
+		if err := d.putPolicy(ctx, p, policy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *deployment) createSecret(ctx context.Context, g *stackGrant) error {
+	if g.Plan.NoExternalID {
+		return nil
+	}
+	return d.once(ctx, "secretsmanager", "CreateSecret", g.Plan.SecretARN, func() error { return d.s.w.makeSecret(g.Plan) })
+}
+
+// update brings a grant from what its template said to what it says. A role of another name or path is another role: it is made
+// beside the old one, which cleanUp deletes.
 func (d *deployment) update(ctx context.Context, old, next *stackGrant) error {
-	p := next.Plan
-	if p.RoleARN != old.Plan.RoleARN || p.SecretARN != old.Plan.SecretARN || p.Adopted != old.Plan.Adopted || p.NoExternalID != old.Plan.NoExternalID {
+	was, p := old.Plan, next.Plan
+	if p.Adopted != was.Adopted || p.Adopted && p.RoleARN != was.RoleARN || p.SecretARN != was.SecretARN && !p.NoExternalID && !was.NoExternalID {
 		return errors.New("a part that is replaced by another one is not simulated")
 	}
-	steps := []func(context.Context, *stackGrant, *stackGrant) error{d.updateRole, d.updatePolicies, d.updatePlan, d.updateSchedule, d.updateGrant}
+	steps := []func(context.Context, *stackGrant, *stackGrant) error{
+		d.updateRole, d.updatePolicies, d.updateSecret, d.updatePlan, d.updateSchedule, d.updateGrant,
+	}
+	if p.RoleARN != was.RoleARN {
+		steps = slices.Replace(steps, 0, 2, d.replaceRole)
+	}
 	for _, step := range steps {
 		if err := step(ctx, old, next); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *deployment) replaceRole(ctx context.Context, old, next *stackGrant) error {
+	if err := d.managed(ctx, old.Policies, next.Policies); err != nil {
+		return err
+	}
+	d.gone = append(d.gone, func(ctx context.Context) error { return d.removeRole(ctx, next) })
+	return d.createRole(ctx, next)
+}
+
+func (d *deployment) updateSecret(ctx context.Context, old, next *stackGrant) error {
+	if !old.Plan.NoExternalID || next.Plan.NoExternalID {
+		return nil
+	}
+	d.gone = append(d.gone, func(ctx context.Context) error { return d.removeSecret(ctx, next) })
+	return d.createSecret(ctx, next)
 }
 
 // updateRole writes the role's properties if one of them changed: CloudFormation then writes the trust policy too.
@@ -193,7 +229,10 @@ func (d *deployment) updatePlan(ctx context.Context, old, next *stackGrant) erro
 }
 
 func (d *deployment) updateSchedule(ctx context.Context, old, next *stackGrant) error {
-	if old.Plan.RotateEvery == next.Plan.RotateEvery {
+	switch {
+	case old.Plan.NoExternalID:
+		return d.schedule(ctx, next.Plan) // of a secret that was made just now
+	case old.Plan.RotateEvery == next.Plan.RotateEvery, next.Plan.NoExternalID:
 		return nil
 	}
 	d.back = append(d.back, func(ctx context.Context) error { return d.schedule(ctx, old.Plan) })
@@ -206,53 +245,6 @@ func (d *deployment) updateGrant(ctx context.Context, old, next *stackGrant) err
 	}
 	d.back = append(d.back, func(ctx context.Context) error { return d.bring(ctx, cfn.RequestUpdate, old, &next.Template) })
 	return d.bring(ctx, cfn.RequestUpdate, next, &old.Template)
-}
-
-// cleanUp deletes what an update left behind.
-func (d *deployment) cleanUp(ctx context.Context, old, next *stackGrant) {
-	now := next.inline()
-	for _, policy := range old.inline() {
-		if !old.Plan.Adopted && !slices.ContainsFunc(now, func(n Policy) bool { return n.Name == policy.Name }) {
-			_ = d.dropPolicy(ctx, old.Plan, policy.Name)
-		}
-	}
-}
-
-// remove deletes the parts of a grant that are there.
-func (d *deployment) remove(ctx context.Context, g *stackGrant) error {
-	if g.physicalID != "" {
-		if err := d.bring(ctx, cfn.RequestDelete, g, nil); err != nil {
-			return err
-		}
-		g.physicalID = ""
-	}
-	w, p := d.s.w, g.Plan
-	if !p.Adopted {
-		for _, policy := range slices.Backward(g.inline()) {
-			if err := d.dropPolicy(ctx, p, policy.Name); err != nil {
-				return err
-			}
-		}
-		err := d.try(ctx, "iam", "DeleteRole", p.RoleName(), func() error { return w.IAM.deleteRole(p.RoleName()) })
-		if err != nil && !errors.Is(err, grant.ErrNotFound) {
-			return err
-		}
-	}
-	if s, err := w.Secrets.find(p.SecretARN); err == nil && s.rotates {
-		if err := d.try(ctx, "secretsmanager", "CancelRotateSecret", p.SecretARN, func() error { return w.Secrets.cancel(p.SecretARN) }); err != nil {
-			return err
-		}
-	}
-	if err := d.try(ctx, "ssm", "DeleteParameter", p.Grant.Parameter(), func() error {
-		delete(w.Parameters.values, p.Grant.Parameter())
-		return nil
-	}); err != nil {
-		return err
-	}
-	if s, err := w.Secrets.find(p.SecretARN); err == nil && !s.deleted {
-		return d.once(ctx, "secretsmanager", "DeleteSecret", p.SecretARN, func() error { return w.Secrets.Delete(p.SecretARN) })
-	}
-	return nil
 }
 
 // bring calls Custom::Grant.

@@ -246,7 +246,7 @@ func TestAFirstDeployThatFailsLeavesNothing(t *testing.T) {
 	if _, err := w.IAM.Role(t.Context(), roleName); !errors.Is(err, grant.ErrNotFound) {
 		t.Errorf("the role: %v", err)
 	}
-	if s, err := w.Secrets.Describe(t.Context(), secretARN); err != nil || !s.Deleted {
+	if s, err := w.Secrets.Describe(t.Context(), secretARN); !errors.Is(err, grant.ErrNotFound) {
 		t.Errorf("the secret: %+v, %v", s, err)
 	}
 	must(t, w.Stacks.Delete(t.Context(), stackName))
@@ -275,7 +275,7 @@ func TestAStackClosesBeforeItIsTakenApart(t *testing.T) {
 	if s.Allowed("s3:GetObject", "arn:aws:s3:::data/x", 0) {
 		t.Error("a session of the deleted role still works")
 	}
-	if secret, err := w.Secrets.Describe(t.Context(), secretARN); err != nil || !secret.Deleted {
+	if secret, err := w.Secrets.Describe(t.Context(), secretARN); !errors.Is(err, grant.ErrNotFound) {
 		t.Errorf("secret %+v, %v", secret, err)
 	}
 	if _, err := w.Stacks.Outputs(t.Context(), stackName); !errors.Is(err, grant.ErrNotFound) {
