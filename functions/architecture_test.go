@@ -138,6 +138,7 @@ var revealers = []string{
 	"internal/grant/document.go: AcceptedBy",      // compared with a trust policy
 	"internal/grant/document.go: DeadlineIn",      // compared with a trust policy
 	"internal/grant/id.go: Fingerprint",           // hashed
+	"internal/grant/id.go: madeWith",              // compared with a prefix
 	"internal/grant/plan.go: TrustWith",           // written into a trust policy
 	"internal/grant/secret.go: EncodeValue",       // written into the secret
 	"provider/client.go: assume",                  // handed to AWS, by the provider

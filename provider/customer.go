@@ -79,7 +79,11 @@ func (c Customer) checkConfirm(raw, secretARN, endpoint string) error {
 
 // decode reads the external ID from a secret's value, which is foreign input.
 func (c Customer) decode(value []byte) (ExternalID, error) {
-	id, err := grant.Plan{Grant: grant.Name(c.Grant), RoleARN: c.RoleARN, Prefix: c.Prefix}.DecodeValue(value)
+	plan := grant.Plan{Grant: grant.Name(c.Grant), RoleARN: c.RoleARN, Prefix: c.Prefix}
+	id, err := plan.DecodeValue(value)
+	if err == nil && !plan.Makes(id) {
+		err = fmt.Errorf("another prefix than %q: %w", c.Prefix, grant.ErrForeignValue)
+	}
 	if err != nil {
 		return ExternalID{}, fmt.Errorf("customer %s: %w: %w", c.Name, ErrNotAccepted, err)
 	}

@@ -189,6 +189,8 @@ func (r *rotation) usable(made, current version) error {
 	switch {
 	case made.err != nil:
 		return fmt.Errorf("version %s: %w: %w", r.token, grant.ErrForeignValue, made.err)
+	case !r.plan.Makes(made.id):
+		return fmt.Errorf("version %s has another prefix than the plan's: %w", r.token, grant.ErrForeignValue)
 	case made.id == current.id:
 		return fmt.Errorf("version %s holds the current external ID again: %w", r.token, grant.ErrForeignValue)
 	case made.created.Truncate(time.Second).Before(current.created.Truncate(time.Second)):

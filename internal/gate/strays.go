@@ -34,7 +34,7 @@ func Strays(ctx context.Context, secrets Versions, p grant.Plan, doc *trust.Docu
 	var unknown []grant.ID
 	ours := false // one of them has our own form
 	for _, a := range doc.Accepted() {
-		id, err := grant.ParseOwnID(a.ID, p.Prefix)
+		id, err := grant.ParseMadeID(a.ID)
 		own := err == nil
 		if !own && p.Adopted {
 			id, err = grant.ParseID(a.ID)

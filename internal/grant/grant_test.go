@@ -125,10 +125,42 @@ func TestSecretValuesAreForeignInput(t *testing.T) {
 		"another ID":       strings.Replace(ok, id.Reveal(), "x", 1),
 		"an unknown field": strings.Replace(ok, "{", `{"note":"x",`, 1),
 		"more behind it":   ok + "{}",
-		"another prefix":   strings.Replace(ok, id.Reveal(), "acme-"+random, 1),
+		"no prefix at all": strings.Replace(ok, id.Reveal(), "ac-"+random, 1),
+		"two prefixes":     strings.Replace(ok, id.Reveal(), "evil-acme-"+random, 1),
 	} {
 		if _, err := p.DecodeValue([]byte(bad)); !errors.Is(err, grant.ErrForeignValue) || errors.Is(err, grant.ErrOtherRole) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The prefix may have been another one when an ID was made; a new one has the plan's.
+func TestAnIDKeepsThePrefixItWasMadeWith(t *testing.T) {
+	const random = "abcdefghijklmnopqrstuvwxyz012345"
+	for _, c := range []struct {
+		plan, made string
+		issuer     grant.Issuer
+		makes      bool
+	}{
+		{"hestio", "hestio-" + random, "", true},
+		{"hestio", "acme-" + random, "", false},
+		{"hestio", random, "", false},
+		{"", "acme-" + random, "", false},
+		{"", random, "", true},
+		{"hestio", "org@17", grant.IssuedByProvider, true},
+	} {
+		p := migration()
+		p.Prefix, p.IssuedBy = c.plan, c.issuer
+		made, err := grant.ParseID(c.made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := p.EncodeValue(made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.DecodeValue(value); err != nil || got != made || p.Makes(got) != c.makes {
+			t.Errorf("prefix %q reads %q: %v; makes it: %v", c.plan, c.made, err, p.Makes(got))
 		}
 	}
 }

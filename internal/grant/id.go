@@ -35,6 +35,7 @@ var (
 	anyID    = form.New(`^[\w+=,.@:/-]{2,}$`) // STS API model; regexp counts to 1,000 only
 	prefixID = form.New(`^[a-z0-9]{4,32}$`)
 	randomID = form.New(`^[A-Za-z0-9]{32}$`)
+	madeID   = form.New(`^([a-z0-9]{4,32}-)?[A-Za-z0-9]{32}$`)
 )
 
 // ErrInvalidID says that a value can't be an external ID. It never carries the value.
@@ -85,6 +86,21 @@ func ParseOwnID(value, prefix string) (ID, error) {
 		return ID{}, fmt.Errorf("%w: not in the form that Countersign makes", ErrInvalidID)
 	}
 	return hold(value), nil
+}
+
+// ParseMadeID takes a value in the form that NewID makes, with whatever prefix or none: a plan's prefix may have been another one
+// when the ID was made.
+func ParseMadeID(value string) (ID, error) {
+	if !madeID.MatchString(value) {
+		return ID{}, fmt.Errorf("%w: not in the form that Countersign makes", ErrInvalidID)
+	}
+	return hold(value), nil
+}
+
+// madeWith says whether NewID makes such an ID with exactly this prefix.
+func (id ID) madeWith(prefix string) bool {
+	_, err := ParseOwnID(id.Reveal(), prefix)
+	return err == nil
 }
 
 // Reveal is the value itself. A test lists its callers.

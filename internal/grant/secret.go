@@ -107,12 +107,18 @@ func (p Plan) DecodeValue(value []byte) (ID, error) {
 	return id, nil
 }
 
-// parseID takes an external ID in our own form, or in any that AWS takes where the provider issues them.
+// parseID takes an external ID in our own form, or in any that AWS takes where the provider issues them. Its prefix may be one
+// that the plan had before.
 func (p Plan) parseID(value string) (ID, error) {
 	if p.IssuedBy == IssuedByProvider {
 		return ParseID(value)
 	}
-	return ParseOwnID(value, p.Prefix)
+	return ParseMadeID(value)
+}
+
+// Makes says whether a new ID of this plan may look like that: with exactly its prefix, unless the provider issues the IDs.
+func (p Plan) Makes(id ID) bool {
+	return p.IssuedBy == IssuedByProvider || id.madeWith(p.Prefix)
 }
 
 // Purpose is what a secret's version is for. It stands at the head of the version id, which we choose.
