@@ -58,6 +58,10 @@ deploy-customers: functions app $(CDK) ## a provider's side: cdk deploy Customer
 deploy: functions app $(CDK) ## cdk deploy to the account of the current credentials
 	$(CDK) deploy --all --no-notices -c access=$(ACCESS)
 
+.PHONY: destroy
+destroy: functions app $(CDK) ## cdk destroy: nobody gets in any more (docs/uninstall.md says what is left)
+	$(CDK) destroy --all --no-notices -c access=$(ACCESS)
+
 # ---- tools, in .tools
 
 $(CDK): tools/cdk/package.json tools/cdk/package-lock.json | need-node need-npm

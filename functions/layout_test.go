@@ -248,3 +248,19 @@ func (w *world) idOf(p grant.Plan) string {
 	w.must(err)
 	return id
 }
+
+func TestCountersignDoesNotFollowOnAProvidersOwnIDs(t *testing.T) {
+	byProvider := func(t *sim.Template) { t.Plan.IssuedBy, t.Plan.RotateEvery = grant.IssuedByProvider, "never" }
+	w := stacked(t)
+	w.must(w.Stacks.Create(w.ctx, stackName, w.template()))
+	_, id := w.labelled(grant.StageCurrent)
+	w.must(w.Stacks.Update(w.ctx, stackName, w.template(byProvider)))
+	w.lets(id)
+	if err := w.Stacks.Update(w.ctx, stackName, w.template()); err == nil || !strings.Contains(err.Error(), "leave issuedBy: provider") {
+		t.Errorf("deployed: %v", err)
+	}
+	if got := w.Stacks.Status(stackName); got != sim.UpdateRolledBack {
+		t.Errorf("status %s", got)
+	}
+	w.lets(id)
+}

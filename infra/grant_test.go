@@ -282,7 +282,8 @@ func TestEveryGrantWaitsForTheLayout(t *testing.T) {
 	if got := tmpl.Text(layout.Properties["Shards"]) + " " + tmpl.Text(layout.Properties["ReshardedFrom"]); got != "1 0" {
 		t.Errorf("layout %s", got)
 	}
-	want := `{"audit":{"Role":"/VendorAudit","Secret":"true"},"console":{"Role":"/countersign/ServiceProvider-console","Secret":"false"},` +
+	want := `{"audit":{"Role":"/VendorAudit","Secret":"true"},` +
+		`"console":{"Role":"/countersign/ServiceProvider-console","Secret":"false"},` +
 		`"migration":{"Role":"/countersign/ServiceProvider-migration","Secret":"true"}}`
 	if got := tmpl.Text(layout.Properties["Grants"]); got != want {
 		t.Errorf("grants %s", got)

@@ -121,7 +121,11 @@ func (s *ServiceProviderAccess) stackVersion() string {
 func (s *ServiceProviderAccess) createLayout() {
 	grants, forced := map[string]any{}, []any{}
 	for _, e := range s.entries {
-		grants[string(e.Grant.Name)] = map[string]any{"Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
+		parts := map[string]any{"Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
+		if e.Grant.IssuedBy == grant.IssuedByProvider {
+			parts["IssuedBy"] = string(e.Grant.IssuedBy)
+		}
+		grants[string(e.Grant.Name)] = parts
 	}
 	for _, name := range s.props.Access.RemoveRevoked {
 		forced = append(forced, string(name))

@@ -143,6 +143,9 @@ func becomes(e access.Entry, s standing, stack string) change {
 	if len(c.Fields)+len(c.Notes)+len(c.Deletes) > 0 {
 		c.Kind = changed
 	}
+	if s.plan.IssuedBy == grant.IssuedByProvider && p.IssuedBy != s.plan.IssuedBy && !p.NoExternalID {
+		c.Problem = "its provider issued the external ID that is in, and the deploy is refused: Countersign can't follow on one that isn't its own. Leave issuedBy: provider, or make a grant of another name and then remove this one"
+	}
 	if c.Problem != "" || p.Adopted { // an adopted role's trust policy follows no plan but its owner's
 		return c
 	}

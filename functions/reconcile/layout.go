@@ -29,7 +29,7 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 	if e.RequestType != cfn.RequestUpdate {
 		return nil
 	}
-	refused, risks := resharded(e), forgets(e)
+	refused, risks := errors.Join(resharded(e), reissued(e)), forgets(e)
 	if refused == nil && len(risks) == 0 {
 		return nil
 	}
@@ -56,6 +56,20 @@ func resharded(e cfn.Event) error {
 		"set shards back to %s, or say reshardedFrom: %s in access.yaml if that is meant", before, now, before, before)
 }
 
+// reissued refuses to make external IDs where the provider's own are in: those aren't in Countersign's form, so none would be
+// taken for the current one any more.
+func reissued(e cfn.Event) error {
+	var failed []error
+	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if next := now[name]; before[name].issuer == string(grant.IssuedByProvider) && next.secret && next.issuer != before[name].issuer {
+			failed = append(failed, fmt.Errorf("grant %s has external IDs that its provider issued, and Countersign can't follow on one of those; "+
+				"leave issuedBy: provider, or make a grant of another name and then remove this one", name))
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // risk is a grant of which a deploy leaves nothing that says whether it is revoked.
 type risk struct {
 	name  grant.Name
@@ -80,19 +94,22 @@ func forgets(e cfn.Event) (risks []risk) {
 	return risks
 }
 
-// parts are what of a grant a revocation is written on.
+// parts are what of a grant a revocation is written on, and who issues its IDs.
 type parts struct {
 	role   string // with its path
 	secret bool
+	issuer string // of its external IDs
 }
 
-// laidOut reads the property Grants: {"migration": {"Role": "/countersign/ServiceProvider-migration", "Secret": "true"}}.
+// laidOut reads the property Grants:
+//
+//	{"migration": {"Role": "/countersign/ServiceProvider-migration", "Secret": "true", "IssuedBy": "provider"}}
 func laidOut(properties map[string]any) map[grant.Name]parts {
 	out := map[grant.Name]parts{}
 	grants, _ := properties["Grants"].(map[string]any)
 	for name, v := range grants {
 		p, _ := v.(map[string]any)
-		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true"}
+		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy")}
 	}
 	return out
 }

@@ -22,7 +22,11 @@ func (l Layout) properties(grants []Template) map[string]any {
 	list := map[string]any{}
 	for _, t := range grants {
 		_, role, _ := strings.Cut(t.Plan.RoleARN, ":role")
-		list[string(t.Plan.Grant)] = map[string]any{"Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
+		parts := map[string]any{"Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
+		if t.Plan.IssuedBy == grant.IssuedByProvider {
+			parts["IssuedBy"] = string(t.Plan.IssuedBy)
+		}
+		list[string(t.Plan.Grant)] = parts
 	}
 	forced := []any{}
 	for _, name := range l.RemoveRevoked {
