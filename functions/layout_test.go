@@ -109,6 +109,17 @@ func TestARevokedGrantIsNotRemovedUnlessThatIsSaid(t *testing.T) {
 	}
 }
 
+// Without a secret the role has the tag.
+func TestARevokedGrantWithoutAnIDIsNotRemovedEither(t *testing.T) {
+	w := stacked(t)
+	audit := w.audit(withoutID)
+	w.must(w.Stacks.Create(w.ctx, stackName, w.template(), audit))
+	w.must(w.IAM.TagRole(w.ctx, audit.Plan.RoleName(), map[string]string{grant.TagRevoked: "rv-20260105T090000Z-0123abcd"}))
+	if err := w.Stacks.Update(w.ctx, stackName, w.template()); err == nil || !strings.Contains(err.Error(), "grant audit is revoked, and this deploy removes it") {
+		t.Errorf("deployed without the revoked grant: %v", err)
+	}
+}
+
 func TestARevokedGrantDoesNotMoveToAnotherStack(t *testing.T) {
 	w := stacked(t)
 	w.must(w.Stacks.Create(w.ctx, stackName, w.template(), w.audit()))

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/countersign/countersign/internal/grant"
 )
 
 // What ends with a grant that goes is named, a revoked one doesn't go unless that is said, and a new name is a new grant.
@@ -95,5 +97,14 @@ migration   REMOVED: hestio (111122223333) had role ServiceProvider-migration,
 				t.Errorf("got\n%s\nwant%s", got.String(), c.want)
 			}
 		})
+	}
+}
+
+func TestCountersignDoesNotFollowOnAProvidersOwnID(t *testing.T) {
+	stands := deployedAs(t, planYAML)
+	stands[0].plan.IssuedBy = grant.IssuedByProvider
+	got := compare(readAccess(t, planYAML), defaultStack, stands, "aws")
+	if len(got) != 1 || !strings.Contains(got[0].Problem, "Leave issuedBy: provider") {
+		t.Errorf("%+v", got)
 	}
 }
