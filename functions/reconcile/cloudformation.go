@@ -78,6 +78,10 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)
 	case state != Unborn:
 		return nil
+	case e.RequestType == cfn.RequestUpdate && f.cameBack():
+		// A deploy that gave the grant another role is taken back. This role stands as it was, and so does its ID.
+		h.Log.ErrorContext(ctx, "back in a role that was to be replaced: its external ID stays, rotations wait", "grant", string(name))
+		return nil
 	}
 	if f.plan.Adopted { // its own external ID is handed over next: nothing opens, closes or changes until then
 		return nil

@@ -44,6 +44,11 @@ func (f facts) stranger() bool {
 	return f.current.err == nil && !f.doc.Born() && !f.current.id.AcceptedBy(f.doc)
 }
 
+// cameBack says whether the current ID is another role's, and this role's own is the one before, which its trust policy accepts.
+func (f facts) cameBack() bool {
+	return f.doc != nil && errors.Is(f.current.err, grant.ErrOtherRole) && f.previous.err == nil && undated(f.previous.id, f.doc)
+}
+
 // gather looks. The order matters: what closes is read behind the trust policy, and the labels behind what closes.
 func (h *Handler) gather(ctx context.Context, g gate.Gate, p grant.Plan) (facts, error) {
 	f := facts{plan: p, now: h.Now()}
