@@ -27,12 +27,13 @@ type Template struct {
 
 // Resource is a resource of a template.
 type Resource struct {
-	ID             string `json:"-"`
-	Type           string
-	Properties     map[string]any
-	DependsOn      dependsOn
-	DeletionPolicy string
-	Metadata       map[string]any
+	ID                  string `json:"-"`
+	Type                string
+	Properties          map[string]any
+	DependsOn           dependsOn
+	DeletionPolicy      string // empty: Delete
+	UpdateReplacePolicy string // the same
+	Metadata            map[string]any
 }
 
 // Output is an output of a template.
