@@ -120,6 +120,21 @@ func TestARevokedGrantWithoutAnIDIsNotRemovedEither(t *testing.T) {
 	}
 }
 
+// An adopted role stays when its grant goes, and stays closed: nothing is forgotten.
+func TestARevokedGrantOfAnAdoptedRoleMayGo(t *testing.T) {
+	w, _ := adopted(t)
+	w.Plans["migration"], w.Grants["migration"] = w.plan, w.plan.RoleName()
+	w.Stacks.OnCustom("reconcile", w.Reconciler.CloudFormation)
+	w.Stacks.Stands(stackName, sim.Template{Plan: w.plan})
+	w.revoked()
+	w.gone = w.allIDs()
+	w.must(w.Stacks.Update(w.ctx, stackName))
+	kept, err := w.IAM.InlinePolicy(w.ctx, w.plan.RoleName(), grant.KeptClosedPolicy)
+	if err != nil || !grant.ReadRevocation(kept).Denies {
+		t.Errorf("the role that stays: %v", err)
+	}
+}
+
 func TestARevokedGrantDoesNotMoveToAnotherStack(t *testing.T) {
 	w := stacked(t)
 	w.must(w.Stacks.Create(w.ctx, stackName, w.template(), w.audit()))

@@ -125,6 +125,9 @@ func (s *ServiceProviderAccess) createLayout() {
 		if e.Grant.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(e.Grant.IssuedBy)
 		}
+		if e.Grant.Adopted {
+			parts["Adopted"] = "true"
+		}
 		grants[string(e.Grant.Name)] = parts
 	}
 	for _, name := range s.props.Access.RemoveRevoked {

@@ -16,6 +16,7 @@ func goes(s standing, forced bool) change {
 	c.Revoked = s.closed
 	switch {
 	case s.closed && s.plan.Adopted:
+		c.Notes = append(c.Notes, "its role is adopted, stays, and stays closed for everybody")
 	case s.closed && forced:
 		c.Notes = append(c.Notes, "it is revoked, and what says so goes with it: a grant of that name would open again")
 	case s.closed:

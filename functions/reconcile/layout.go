@@ -86,7 +86,7 @@ func forgets(e cfn.Event) (risks []risk) {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		old := before[name]
 		next, stays := now[name]
-		if stays && (old.role == next.role || old.secret && next.secret) || !stays && slices.Contains(forced, any(string(name))) {
+		if stays && (old.role == next.role || old.secret && next.secret) || !stays && (old.stays || slices.Contains(forced, any(string(name)))) {
 			continue
 		}
 		risks = append(risks, risk{name, old.role[strings.LastIndexByte(old.role, '/')+1:], stays, moves})
@@ -99,6 +99,7 @@ type parts struct {
 	role   string // with its path
 	secret bool
 	issuer string // of its external IDs
+	stays  bool   // the role, whatever becomes of the grant: it is adopted
 }
 
 // laidOut reads the property Grants:
@@ -109,7 +110,7 @@ func laidOut(properties map[string]any) map[grant.Name]parts {
 	grants, _ := properties["Grants"].(map[string]any)
 	for name, v := range grants {
 		p, _ := v.(map[string]any)
-		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy")}
+		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
 	}
 	return out
 }

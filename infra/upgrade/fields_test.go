@@ -130,6 +130,7 @@ var rows = []row{
 var noFields = map[string]string{
 	"Access.File": "where it was read", "Access.Warnings": "what is said of it", "Access.Providers": "the list", "Provider.Grants": "the list",
 	"Destination.Name": "its place in the list",
+	"Grant.Adopted":    "a grant on a role that was there before, see docs/adopt.md; one that changes over is not simulated",
 }
 
 // fields are what access.yaml can say, by reflection.

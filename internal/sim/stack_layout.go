@@ -26,6 +26,9 @@ func (l Layout) properties(grants []Template) map[string]any {
 		if t.Plan.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(t.Plan.IssuedBy)
 		}
+		if t.Plan.Adopted {
+			parts["Adopted"] = "true"
+		}
 		list[string(t.Plan.Grant)] = parts
 	}
 	forced := []any{}
