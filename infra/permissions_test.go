@@ -210,6 +210,9 @@ func TestNoFunctionReadsWithoutAnExactARN(t *testing.T) {
 			}
 			for _, r := range s.Resource {
 				exact := strings.TrimSuffix(strings.TrimSuffix(r, ":*"), "identity/*") // log streams; SES, see mail
+				if slices.Equal(s.Action, []string{"cloudtrail:LookupEvents"}) && function == "reconcile" {
+					continue // AWS knows no resource for it
+				}
 				if s.Effect == "Allow" && strings.Contains(exact, "*") {
 					t.Errorf("%s: resource %s", function, r)
 				}
