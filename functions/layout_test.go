@@ -50,7 +50,7 @@ func withoutID(p *grant.Plan) {
 // closures close the grant audit, each with one of the marks.
 var closures = map[string]func(*world){
 	"revoked": func(w *world) {
-		_, err := w.World.Revoke(w.ctx, "audit", "project ended")
+		_, err := w.Revoke(w.ctx, "audit", "project ended")
 		w.must(err)
 	},
 	"a Deny by hand": func(w *world) {

@@ -87,7 +87,7 @@ func TestAnAdoptedRoleThatStaysIsClosed(t *testing.T) {
 			w.must(err)
 			before := mustParseTrust(t, role.Trust)
 			if revoked {
-				_, err := w.World.Revoke(w.ctx, "migration", "project ended")
+				_, err := w.Revoke(w.ctx, "migration", "project ended")
 				w.must(err)
 			}
 			w.deletes()

@@ -44,7 +44,7 @@ func TestAPlanOfALaterVersionIsNotFollowed(t *testing.T) {
 	w.Sleep(w.ctx, 25*time.Hour)
 	w.lets(now) // by IAM's own clock
 
-	if _, err := w.World.Revoke(w.ctx, "migration", "project ended"); err != nil {
+	if _, err := w.Revoke(w.ctx, "migration", "project ended"); err != nil {
 		t.Logf("revoke says: %v", err)
 	}
 	if !w.denied() {

@@ -112,8 +112,11 @@ func (l *live) read(tmpl *infratest.Template) (layout sim.Layout, grants []sim.T
 		l.plans[name], l.Plans[name], l.Grants[name] = plan, plan, plan.RoleName()
 	}
 	properties := tmpl.OfType(l.t, "Custom::Layout")[0].Properties
-	fmt.Sscan(tmpl.Text(properties["Shards"]), &layout.Shards)
-	fmt.Sscan(tmpl.Text(properties["ReshardedFrom"]), &layout.ReshardedFrom)
+	for name, into := range map[string]*int{"Shards": &layout.Shards, "ReshardedFrom": &layout.ReshardedFrom} {
+		if _, err := fmt.Sscan(tmpl.Text(properties[name]), into); err != nil {
+			l.t.Fatalf("%s: %v", name, err)
+		}
+	}
 	for _, name := range properties["RemoveRevoked"].([]any) {
 		layout.RemoveRevoked = append(layout.RemoveRevoked, name.(string))
 	}

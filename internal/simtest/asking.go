@@ -96,10 +96,7 @@ func (w *watch) overlapOf(version string, p *sim.Process) time.Duration {
 	if w.leaked[version] {
 		return 0
 	}
-	if plan, read := w.plans[p]; read {
-		return plan.OverlapOf(version)
-	}
-	return w.plan.OverlapOf(version)
+	return w.planRead(p).OverlapOf(version)
 }
 
 // answered is told of a revocation that an operator was told is done: then its Deny was written (I3).

@@ -17,6 +17,9 @@ type confirming struct {
 	confirmedStep map[string]int
 	owed          string // the previous ID, which stays until somebody confirms: I1
 
+	extended      string            // the version before which rotate noted last that an ID stays
+	extendedUnder grant.Unconfirmed // what the plan said then: that is decided once
+
 	replanned        bool // a deploy changed whenUnconfirmed since the label moved
 	shortened        bool // a deploy changed the overlap
 	lostConfirmation bool // a slow confirmation of an older version took the tag of the current one's
@@ -24,6 +27,7 @@ type confirming struct {
 
 func newConfirming(o confirming) confirming {
 	c := confirming{confirmed: map[string]grant.Confirmer{}, retire: map[string]time.Time{}, owed: o.owed, confirmedStep: map[string]int{}}
+	c.extended, c.extendedUnder = o.extended, o.extendedUnder
 	for v, by := range o.confirmed {
 		c.confirmed[v] = by
 	}
@@ -36,10 +40,7 @@ func newConfirming(o confirming) confirming {
 // owes decides, when rotate moves the label from one version to another, whether the ID before is to stay until somebody
 // confirms: the plan that rotate read says so, unless the provider confirmed the version before, which was a rotation.
 func (w *watch) owes(from, to string, p *sim.Process) {
-	plan := w.plan
-	if read, ok := w.plans[p]; ok {
-		plan = read
-	}
+	plan := w.planRead(p)
 	if w.owed != "" && w.overlapOf(to, p) > 0 && w.confirmed[from] == "" && !w.hand && !w.forging() && !w.closed() && !w.expired() {
 		_ = w.violated("I12", "version %s was promoted while nobody had confirmed %s, and the ID before that was to stay", to, from)
 	}
@@ -56,7 +57,7 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 		}
 		return
 	}
-	if noted && followed && !w.mistagged && !w.mislabelled && plan.WhenUnconfirmed == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
+	if noted && followed && !w.mistagged && !w.mislabelled && w.extendedUnder == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
 		_ = w.violated("I2", "the ID of version %s is to stay until somebody confirms, and the provider confirmed that version", from)
 	}
 	if plan.WhenUnconfirmed == grant.UnconfirmedExtend || !followed || noted {
@@ -66,8 +67,21 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 	}
 }
 
-// noted is told of every tag that functions/confirm writes.
+// planRead is the plan that a function has read, or the one that stands.
+func (w *watch) planRead(p *sim.Process) grant.Plan {
+	if read, ok := w.plans[p]; ok {
+		return read
+	}
+	return w.plan
+}
+
+// noted is told of every tag that functions/confirm writes, and of rotate's.
 func (w *watch) noted(s sim.Seen) {
+	if s.Actor == "rotate" && s.Action == "TagResource" && s.Done {
+		if to := w.Secrets.Tags(w.plan.SecretARN)[grant.TagExtended]; to != w.extended {
+			w.extended, w.extendedUnder = to, w.planRead(s.Process).WhenUnconfirmed
+		}
+	}
 	if s.Actor != "confirm" || s.Action != "TagResource" || !s.Done {
 		return
 	}
@@ -117,10 +131,7 @@ func (w *watch) kept() {
 // Not asked of a plan that the process had read before it changed, nor where the provider confirms between a rotation's last
 // look at the tags and its write.
 func (w *watch) unended(s sim.Seen, after *verdicts) {
-	plan := w.plan
-	if read, ok := w.plans[s.Process]; ok {
-		plan = read
-	}
+	plan := w.planRead(s.Process)
 	if w.owed != "" && !slices.Contains(after.accepted, w.owed) && w.ending(after) {
 		w.owed = "" // by a cut, before its own ID is let in
 	}
