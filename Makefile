@@ -100,11 +100,11 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 test: test-go test-infra webhooks for-saas ## every test but e2e
 
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
-# race detector, which makes them ten times slower.
+# race detector, which makes them ten times slower. So are the commands of the command line, each a process of its own.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
-turns := ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
+turns := ./cmd/countersign ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
+	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/cmd/countersign$$' -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
