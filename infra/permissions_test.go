@@ -44,6 +44,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		parameters      = "arn:aws:ssm:eu-west-1:444455556666:parameter/countersign/"
 		key             = "arn:aws:kms:eu-west-1:444455556666:key/00000000-1111-2222-3333-444444444444"
 		bus             = "arn:aws:events:eu-west-1:444455556666:event-bus/countersign"
+		stack           = "arn:aws:cloudformation:eu-west-1:444455556666:stack/ServiceProviderAccess/00000000-5555-6666-7777-888888888888"
 		check           = "arn:aws:sqs:eu-west-1:444455556666:countersign-check"
 		rotate          = "arn:aws:lambda:eu-west-1:444455556666:function:countersign-rotate"
 	)
@@ -67,6 +68,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		},
 		"reconcile": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every, "iam:UpdateAssumeRolePolicy": every, "iam:PutRolePolicy": every, "iam:TagRole": every,
+			"cloudformation:DescribeStacks": {stack},
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:GetSecretValue": secrets,
 			"secretsmanager:ListSecretVersionIds": secrets,
 			"secretsmanager:RotateSecret":         secrets, "secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},
