@@ -1,6 +1,10 @@
 package main
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -36,4 +40,32 @@ func TestRefillLeavesListsAlone(t *testing.T) {
 	if want := "one two\nthree\nfour five\n\n  list  item\n  another\n\nsix"; got != want {
 		t.Errorf("got:\n%s", got)
 	}
+}
+
+// Every command that does something is run by a script, as the program that people have: without a terminal.
+func TestEveryCommandIsRunByAScript(t *testing.T) {
+	var scripts strings.Builder
+	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".txtar" {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		scripts.Write(src)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if cmd.RunE != nil && !regexp.MustCompile(`\b`+regexp.QuoteMeta(cmd.CommandPath())+`\b`).MatchString(scripts.String()) {
+			t.Errorf("no script runs %s", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.Name() != "completion" && sub.Name() != "help" {
+				look(sub)
+			}
+		}
+	}
+	look(newRootCommand(&cli{}))
 }
