@@ -170,7 +170,6 @@ func (s *ServiceProviderAccess) createPlan(g *grantParts) {
 	value := *text(strings.TrimSpace(body.String()))
 	g.plan = awsssm.NewCfnParameter(g.Construct, new("Plan"), &awsssm.CfnParameterProps{
 		Name: new(g.Grant.Name.Parameter()), Type: new("String"), Value: &value,
-		Description: new("Countersign: plan of grant " + string(g.Grant.Name)),
 	})
 	g.plan.AddResourceDependency(s.layout, nil)
 	g.needs(g.plan)
