@@ -181,3 +181,31 @@ func TestAnOldReadingGivesAPreviousIDNoTimeBack(t *testing.T) {
 		}
 	}
 }
+
+// A rotation followed on a restore that had not opened yet, and the owner of the adopted role put a document from before both back.
+func TestARestoreThatARotationFollowedFindsItsPlace(t *testing.T) {
+	id := func(value string) grant.ID { return externalID(t, value) }
+	doc := document(t, accepts{"Vendor", []string{c}, ""})
+	f := facts{
+		plan: grant.Plan{Grant: "migration", Principals: []string{"111122223333"}, SecretARN: "s", Adopted: true, Overlap: grant.Duration(24 * time.Hour)},
+		now:  now, doc: doc, pending: version{err: grant.ErrNotFound}, closure: grant.Closure{Deny: true, RestoreTo: "restore-1"},
+		current:  version{versionID: "v2", created: now.Add(-time.Hour), id: id(b)},
+		previous: version{versionID: "restore-1", created: now.Add(-2 * time.Hour), id: id(a)},
+		strays:   []gate.Stray{{ID: id(c), VersionID: "v0", Created: now.Add(-72 * time.Hour)}},
+	}
+	want, err := f.reopened()
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _, err := trust.Apply(doc, want)
+	if err != nil || !id(b).AcceptedBy(after) {
+		t.Fatalf("the current external ID found no place: %v", err)
+	}
+	f.doc, f.strays = after, []gate.Stray{{ID: id(c), VersionID: "v0", Created: now.Add(-72 * time.Hour)}}
+	if want, err = f.reopened(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _, err = trust.Apply(after, want); err != nil || !id(b).AcceptedBy(after) || id(c).AcceptedBy(after) {
+		t.Errorf("opened to an ID that is over: %v", err)
+	}
+}
