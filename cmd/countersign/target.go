@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -125,12 +127,23 @@ func typed(ctx context.Context, read func() (string, error)) (text string, err e
 	}
 }
 
-// unseen is what a person types without seeing it.
-func unseen(ctx context.Context, terminal term.File) (string, error) {
+// unseen is what a person types without seeing it. It asks once the terminal shows nothing any more: who pastes at the first sight
+// of the question doesn't see it either.
+func unseen(ctx context.Context, terminal term.File, ask func()) (string, error) {
 	before, err := term.GetState(terminal.Fd())
 	if err != nil {
 		return "", err
 	}
+	hidden := make(chan struct{})
+	go func() {
+		defer close(hidden)
+		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if now, err := term.GetState(terminal.Fd()); err != nil || !reflect.DeepEqual(now, before) {
+				break
+			}
+		}
+		ask()
+	}()
 	text, err := typed(ctx, func() (string, error) {
 		text, err := term.ReadPassword(terminal.Fd())
 		return string(text), err
@@ -138,6 +151,7 @@ func unseen(ctx context.Context, terminal term.File) (string, error) {
 	if ctx.Err() != nil {
 		_ = term.Restore(terminal.Fd(), before)
 	}
+	<-hidden
 	return text, err
 }
 
@@ -169,8 +183,7 @@ func (c *cli) idOf(ctx context.Context, t target, f idFlags, args []string) (tar
 	value := ""
 	switch {
 	case len(args) == 0 && isTerminal(c.stdin) && isTerminal(c.stderr):
-		c.tell("External ID (nothing: none): ")
-		typed, err := unseen(ctx, c.stdin.(term.File))
+		typed, err := unseen(ctx, c.stdin.(term.File), func() { c.tell("External ID (nothing: none): ") })
 		c.tell("\n")
 		if ctx.Err() != nil {
 			return t, childExit(exitInterrupted)
