@@ -191,12 +191,7 @@ func TestAnAnnouncementThatWasLostComesAtTheNextLook(t *testing.T) {
 	w := opened(t)
 	w.Sleep(w.ctx, 48*time.Hour)
 	w.start(token(1))
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	if w.RunRotations(w.ctx) == nil {
 		t.Fatal("the bus was down")
 	}
@@ -215,12 +210,7 @@ func TestAnEndThatWasNotAnnouncedIsNotForgottenByTheNextRotation(t *testing.T) {
 	w.Sleep(w.ctx, 48*time.Hour)
 	w.rotated(token(1))
 	w.Sleep(w.ctx, 25*time.Hour)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	if _, err := w.look(); err == nil {
 		t.Fatal("the bus was down")
 	}
@@ -235,12 +225,7 @@ func TestAnEndThatWasNotAnnouncedIsNotForgottenByTheNextRotation(t *testing.T) {
 // A revocation whose event was lost, and which was undone before anybody looked.
 func TestARevocationThatWasUndoneIsStillAnnounced(t *testing.T) {
 	w := opened(t)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	w.revoked()
 	w.Schedule = nil
 	id := w.revokeID()
@@ -259,12 +244,7 @@ func TestARevocationThatWasUndoneIsStillAnnounced(t *testing.T) {
 // reading of IAM's.
 func TestARevocationThatTheTagsCallUndoneIsStillAnnounced(t *testing.T) {
 	w := opened(t)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	w.revoked()
 	id := w.revokeID()
 	w.must(w.Secrets.Tag(w.ctx, w.plan.SecretARN, map[string]string{grant.TagRestored: id}))
@@ -287,12 +267,7 @@ func TestALateStepOfARestoreLeavesNothingUnannounced(t *testing.T) {
 	restore := w.begun(w.revokeID()).VersionID
 	w.must(w.RunRotations(w.ctx))
 	w.looks()
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	if w.step("finishSecret", restore) == nil {
 		t.Fatal("the bus was down")
 	}

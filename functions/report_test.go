@@ -11,7 +11,6 @@ import (
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/functions/reconcile"
 	"github.com/countersign/countersign/internal/grant"
-	"github.com/countersign/countersign/internal/sim"
 )
 
 // reports is the day's round: what it says of the grant.
@@ -103,12 +102,7 @@ func TestAReportIsOneEventADay(t *testing.T) {
 // A report that the bus doesn't take fails the round, so that it is tried again; the grants were looked after all the same.
 func TestAReportThatTheBusDoesNotTakeIsTriedAgain(t *testing.T) {
 	w := opened(t)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	if said, err := w.reports(); err == nil || len(said) != 0 {
 		t.Errorf("said %v, %v", said, err)
 	}

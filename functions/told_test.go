@@ -7,7 +7,6 @@ import (
 
 	"github.com/countersign/countersign/events"
 	"github.com/countersign/countersign/internal/grant"
-	"github.com/countersign/countersign/internal/sim"
 )
 
 // Somebody pastes the trust policy from before the rotation: the current ID isn't in it. It is put back, and not in silence.
@@ -69,12 +68,7 @@ func TestARotationThatWasGivenUpIsToldOnce(t *testing.T) {
 // taken every ID of ours out: a person has to look, and hears of the revocation first of all.
 func TestARevocationIsToldAlthoughItsRestoreIsStuck(t *testing.T) {
 	w, first := adopted(t)
-	w.Schedule = func(c sim.Call) sim.Outcome {
-		if c.Action == "PutEvents" {
-			return sim.Outcome{Fault: sim.Fail}
-		}
-		return sim.Outcome{}
-	}
+	w.busDown()
 	w.revoked()
 	before := strings.Replace(w.document(), first, "its-owners-next-one", 1)
 	id := w.revokeID()

@@ -161,6 +161,16 @@ func (w *world) valueOf(versionID string) string {
 	return value.ExternalID
 }
 
+// busDown has the bus take nothing until Schedule is nil again.
+func (w *world) busDown() {
+	w.Schedule = func(c sim.Call) sim.Outcome {
+		if c.Action == "PutEvents" {
+			return sim.Outcome{Fault: sim.Fail}
+		}
+		return sim.Outcome{}
+	}
+}
+
 // quiet switches faults off until the function that it returns is called.
 func (w *world) quiet() func() {
 	schedule := w.Schedule

@@ -38,6 +38,24 @@ func (f registryFlags) registry(ctx context.Context) (*dynamodb.Registry, error)
 	return dynamodb.New(cfg, f.table), nil
 }
 
+// all are the registry's customers.
+func (f registryFlags) all(ctx context.Context) ([]customers.Customer, error) {
+	r, err := f.registry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.All(ctx)
+	if err != nil {
+		return nil, customersError(err)
+	}
+	return all, nil
+}
+
+// customerList is customers as JSON.
+type customerList struct {
+	Customers []customers.Customer `json:"customers"`
+}
+
 func newCustomersCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "customers",
@@ -126,19 +144,13 @@ countersign customers list --outdated=1.4.0 --json`,
 		if err != nil {
 			return err
 		}
-		r, err := f.registry(cmd.Context())
+		all, err := f.all(cmd.Context())
 		if err != nil {
 			return err
 		}
-		all, err := r.All(cmd.Context())
-		if err != nil {
-			return customersError(err)
-		}
 		found := slices.DeleteFunc(slices.Clone(all), func(one customers.Customer) bool { return !keep(one, all) })
 		if c.json {
-			return writeJSON(c.stdout, struct {
-				Customers []customers.Customer `json:"customers"`
-			}{list(found)})
+			return writeJSON(c.stdout, customerList{list(found)})
 		}
 		_, err = io.WriteString(c.stdout, customerTable(found, len(all), c.now()))
 		return err

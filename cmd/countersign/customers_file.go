@@ -227,18 +227,12 @@ list must be the last thing in it.`,
 	f.add(cmd)
 	cmd.Flags().StringVarP(&file, "file", "f", "", "replace the list of customers in this file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := f.registry(cmd.Context())
+		all, err := f.all(cmd.Context())
 		if err != nil {
 			return err
 		}
-		all, err := r.All(cmd.Context())
-		if err != nil {
-			return customersError(err)
-		}
 		if c.json {
-			return writeJSON(c.stdout, struct {
-				Customers []customers.Customer `json:"customers"`
-			}{list(all)})
+			return writeJSON(c.stdout, customerList{list(all)})
 		}
 		head := "version: 1\n"
 		if file != "" {

@@ -249,12 +249,8 @@ func TestAdoptStories(t *testing.T) {
 			server := httptest.NewServer(a)
 			e.Defer(server.Close)
 			e.Values[adoptKey{}] = a
-			for key, value := range map[string]string{
-				"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
-				"AWS_EC2_METADATA_DISABLED": "true", "NO_COLOR": "1", "TERM": "xterm", "ROLE": "arn:aws:iam::444455556666:role",
-			} {
-				e.Setenv(key, value)
-			}
+			operatorAt(e, server.URL)
+			e.Setenv("ROLE", "arn:aws:iam::444455556666:role")
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"narrow": cmdNarrow, "world": cmdWorld, "without": cmdWithout},

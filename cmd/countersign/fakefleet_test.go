@@ -265,12 +265,7 @@ func TestFleetCommands(t *testing.T) {
 			e.Defer(server.Close)
 			f.at(server.URL)
 			e.Values[fleetKey{}] = f
-			for key, value := range map[string]string{
-				"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
-				"AWS_EC2_METADATA_DISABLED": "true", "NO_COLOR": "1", "TERM": "xterm",
-			} {
-				e.Setenv(key, value)
-			}
+			operatorAt(e, server.URL)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

@@ -28,13 +28,7 @@ func TestCommands(t *testing.T) {
 			f.url = server.URL
 			f.mu.Unlock()
 			e.Values[fakeKey{}] = f
-			e.Setenv("AWS_ENDPOINT_URL", server.URL)
-			e.Setenv("AWS_REGION", "eu-west-1")
-			e.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-			e.Setenv("AWS_SECRET_ACCESS_KEY", "example")
-			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-			e.Setenv("NO_COLOR", "1")
-			e.Setenv("TERM", "xterm")
+			operatorAt(e, server.URL)
 			example, err := os.ReadFile("../../access.yaml")
 			if err != nil {
 				return err
@@ -85,6 +79,16 @@ func cmdCalls(ts *testscript.TestScript, neg bool, args []string) {
 		last = call
 	}
 	f.calls = nil
+}
+
+// operatorAt is a script's environment in which somebody has credentials, and AWS is at an address of the test's.
+func operatorAt(e *testscript.Env, endpoint string) {
+	for key, value := range map[string]string{
+		"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example",
+		"AWS_EC2_METADATA_DISABLED": "true", "NO_COLOR": "1", "TERM": "xterm",
+	} {
+		e.Setenv(key, value)
+	}
 }
 
 // cmdSecret fails if the last output holds an external ID; with ! if it does not.

@@ -45,13 +45,11 @@ func decide(f facts) decision {
 		return decision{state: Open, fault: fmt.Errorf("version %s is current, but the trust policy ends its external ID: %w",
 			f.current.versionID, grant.ErrBackwards)}
 	}
-	if before := f.before(); f.plan.Adopted && !before.IsZero() && !f.current.id.AcceptedBy(f.doc) {
-		// An older document was put back: the current ID goes in beside one of ours from before, as a rotation has it. The next
-		// look takes that one out, if it is over.
-		ids := grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}
+	if before, older := f.older(); older {
+		ids := f.beside(before, f.current.id)
 		switch third := f.previous.err == nil && f.previous.id != before; {
 		case third && f.stays(): // it comes first: the next looks take the oldest one out, and let the current one in
-			ids = grant.IDs{Current: before, Pending: f.previous.id, Retired: f.over(before, f.previous.id)}
+			ids = f.beside(before, f.previous.id)
 		case third:
 			ids.Retired = append(ids.Retired, f.previous.id) // it had its end
 		}
@@ -60,6 +58,18 @@ func decide(f facts) decision {
 	}
 	ids, end := wanted(f)
 	return decision{state: Open, trust: new(f.plan.TrustWith(ids)), end: end, ending: f.previous.id}
+}
+
+// older says whether the owner of an adopted role put back a document from before the current ID, and which of ours stands there.
+func (f facts) older() (before grant.ID, older bool) {
+	before = f.before()
+	return before, f.plan.Adopted && !before.IsZero() && !f.current.id.AcceptedBy(f.doc)
+}
+
+// beside lets an ID in beside the one that shows where it belongs, as a rotation has it. The next look takes that one out, if it is
+// over.
+func (f facts) beside(before, id grant.ID) grant.IDs {
+	return grant.IDs{Current: before, Pending: id, Retired: f.over(before, id)}
 }
 
 // before is an ID of ours from before the current one that the trust policy accepts without an end: the previous one, or one
@@ -136,21 +146,25 @@ func wanted(f facts) (grant.IDs, gate.End) {
 	if f.pending.err == nil && f.pending.id != f.current.id && notOlder(f.pending.created, f.current.created) && undated(f.pending.id, f.doc) {
 		ids.Pending = f.pending.id
 	}
-	end := f.endOfPrevious(ids.Pending)
+	if f.previous.err != nil || f.previous.id == ids.Current || f.previous.id == ids.Pending {
+		ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
+		return ids, gate.End{}
+	}
+	end := f.endOfPrevious()
 	if end.Keep {
 		ids.Pending = grant.ID{} // never three: its rotation lets it in again
 		ids.Previous, ids.Until, ids.Endless = f.previous.id, end.Until, f.promotion().Extended
 	}
 	ids.Retired = f.over(ids.Current, ids.Pending, f.previous.id)
-	if !end.Keep && f.previous.err == nil && f.previous.id != ids.Current && f.previous.id != ids.Pending {
+	if !end.Keep {
 		ids.Retired = append(ids.Retired, f.previous.id)
 	}
 	return ids, end
 }
 
-// endOfPrevious is until when the trust policy shall accept the previous ID beside a pending one.
-func (f facts) endOfPrevious(pending grant.ID) gate.End {
-	if f.previous.err != nil || f.previous.id == f.current.id || f.previous.id == pending || f.overBefore() {
+// endOfPrevious is until when the trust policy shall accept the previous ID.
+func (f facts) endOfPrevious() gate.End {
+	if f.overBefore() {
 		return gate.End{}
 	}
 	end := gate.Deadline(f.doc, f.promotion(), f.now)

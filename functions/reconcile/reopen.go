@@ -96,10 +96,8 @@ func (f facts) reopened() (trust.Plan, error) {
 	case f.previous.created.After(f.current.created):
 		return trust.Plan{}, fmt.Errorf("version %s is current, the younger %s previous: %w", f.current.versionID, f.previous.versionID, grant.ErrBackwards)
 	}
-	if before := f.before(); f.plan.Adopted && !f.current.id.AcceptedBy(f.doc) && !before.IsZero() {
-		// Its owner put an older document back: the new ID goes in beside that one of ours, under the Deny. The next look takes
-		// the older one out, and opens.
-		return f.plan.TrustWith(grant.IDs{Current: before, Pending: f.current.id, Retired: f.over(before, f.current.id)}), nil
+	if before, older := f.older(); older { // under the Deny; the next look opens
+		return f.plan.TrustWith(f.beside(before, f.current.id)), nil
 	}
 	if f.succeeded() { // the restore's own ID has the overlap of any other
 		ids, _ := wanted(f)

@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // reader walks the file's syntax tree and collects problems.
@@ -310,37 +312,16 @@ func nearest(got string, keys []string) string {
 	flat := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
 	}
+	if got = flat(got); len(got) > 64 {
+		return ""
+	}
 	best, bestDistance := "", 3
 	for _, k := range keys {
-		if d := distance(flat(got), flat(k)); d < bestDistance && d <= len(k)/3 {
+		if d := form.Distance(got, flat(k)); d < bestDistance && d <= len(k)/3 {
 			best, bestDistance = k, d
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's, for short words.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // asList is the items of a sequence, empty ones too.

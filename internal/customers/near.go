@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/countersign/countersign/internal/form"
 )
 
 // mostNear is how many names an error lists.
@@ -33,7 +35,7 @@ func Near(name string, names []string) []string {
 		case strings.Contains(n, name):
 			found = append(found, candidate{n, 0})
 		default:
-			if d := distance(name, n); d <= max(1, len(name)/3) {
+			if d := form.Distance(name, n); d <= max(1, len(name)/3) {
 				found = append(found, candidate{n, d})
 			}
 		}
@@ -46,25 +48,4 @@ func Near(name string, names []string) []string {
 		out = append(out, c.name)
 	}
 	return out
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-		}
-	}
-	return row[len(b)]
 }

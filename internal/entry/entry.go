@@ -181,7 +181,7 @@ func (w *Way) byARN(ctx context.Context, base Base, r Request, progress func(str
 		return Opened{}, refuse(err, customers.Customer{RoleARN: r.RoleARN, Kind: KindAdHoc}, base, w.Now())
 	}
 	v := w.visit(base, r, p, got)
-	v.Account, v.RoleARN, v.Kind = roleAccount(r.RoleARN), r.RoleARN, KindAdHoc
+	v.Account, v.RoleARN, v.Kind = grant.RoleAccount(r.RoleARN), r.RoleARN, KindAdHoc
 	return Opened{v, got.Credentials}, nil
 }
 
@@ -246,14 +246,6 @@ func kindOf(c customers.Customer) customers.Kind {
 		return customers.KindNone // a grant without an external ID
 	}
 	return c.Kind
-}
-
-// roleAccount is the account of a role's ARN, "" where it is none.
-func roleAccount(arn string) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && strings.HasPrefix(parts[5], "role/") {
-		return parts[4]
-	}
-	return ""
 }
 
 // notInName is what AWS takes in no session's name and no source identity.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/countersign/countersign/internal/grant"
 )
 
 // InlinePolicies is ListRolePolicies.
@@ -28,16 +26,7 @@ func (m *IAM) InlinePolicies(ctx context.Context, roleName string) ([]string, er
 // DeleteInlinePolicy is DeleteRolePolicy.
 func (m *IAM) DeleteInlinePolicy(ctx context.Context, roleName, policyName string) error {
 	return do(ctx, m.w, "iam", "DeleteRolePolicy", roleName+" "+policyName, func() error {
-		r, err := m.writable(roleName)
-		if err != nil {
-			return err
-		}
-		s := r.inline[policyName]
-		if s == nil || s.at(m.w, 0) == nil {
-			return refuse(grant.ErrNotFound, "NoSuchEntity", "The role policy with name %s cannot be found.", clip(policyName))
-		}
-		s.put(m.w, nil)
-		return nil
+		return m.deleteInline(roleName, policyName)
 	})
 }
 
