@@ -63,10 +63,18 @@ func property(properties map[string]any, key string) string {
 func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error {
 	var state State
 	var f facts
-	err := h.patiently(ctx, func() (err error) {
-		state, f, err = h.bringAbout(ctx, name)
-		return err
-	})
+	look := func() error {
+		return h.patiently(ctx, func() (err error) {
+			state, f, err = h.bringAbout(ctx, name)
+			return err
+		})
+	}
+	err := look()
+	if err == nil && f.closure.Undone { // the birth document may be back, and the next look by the timer an hour away
+		if err = h.letSettle(ctx, name, "the tags call the revocation undone that the Deny stands for"); err == nil {
+			err = look()
+		}
+	}
 	switch {
 	case e.RequestType == cfn.RequestUpdate && (errors.Is(err, grant.ErrBackwards) || errors.Is(err, grant.ErrForeignValue)):
 		// What lies in the secret is announced. No deploy made it or mends it, and one that fails would not roll back either.

@@ -138,9 +138,8 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 			return d.state, f, h.settle(ctx, f, d, drift)
 		}
 		if d.older && !waited {
-			log.InfoContext(ctx, "the trust policy holds an external ID that is over: waiting in case IAM shows it late")
-			if err := h.Wait(ctx, late); err != nil {
-				return "", f, fmt.Errorf("waiting for IAM to show the trust policy of %s: %w", name, err)
+			if err := h.letSettle(ctx, name, "the trust policy holds an external ID that is over"); err != nil {
+				return "", f, err
 			}
 			waited = true
 			continue
@@ -164,6 +163,15 @@ func (h *Handler) bringAbout(ctx context.Context, name grant.Name) (state State,
 		log.InfoContext(ctx, "looking again after a change")
 	}
 	return "", f, fmt.Errorf("%s keeps changing: %w", name, grant.ErrConflict)
+}
+
+// letSettle waits until IAM has caught up: what was found may be an old reading.
+func (h *Handler) letSettle(ctx context.Context, name grant.Name, found string) error {
+	h.Log.InfoContext(ctx, found+": waiting in case IAM shows it late", "grant", string(name))
+	if err := h.Wait(ctx, late); err != nil {
+		return fmt.Errorf("waiting for IAM to catch up, as %s: %w", found, err)
+	}
+	return nil
 }
 
 // plan reads the plan, each time anew: a deploy may have changed it. Behind a write of ours, which may then have followed the
