@@ -94,7 +94,7 @@ func (w *watch) looks(deploy bool, act func() error) error {
 	if err == nil && l.behind(w.planned) && !l.stale {
 		w.followed = w.planned
 	}
-	mislabelled := w.forging() && (deploy || l.unborn || w.current == "") || deploy && w.tied()
+	mislabelled := w.forging() && (deploy || l.unborn || w.current == "") || deploy && w.denied.IsZero() && w.tied()
 	switch {
 	case !w.hand || mislabelled || l.stale || !l.behind(w.handStep):
 	case err == nil:
@@ -130,6 +130,7 @@ func (w *watch) tied() bool {
 // settled ends what wrote began.
 func (w *watch) settled() {
 	w.hand = false
+	w.mislead(w.views[0]) // labels may say that what somebody else wrote is as it should be
 	gap := w.Now().Sub(w.handAt)
 	w.Hand.add(HandGap{1, gap, gap})
 	if w.handBy == "cloudformation" && !w.rough && !w.forging() {

@@ -30,10 +30,8 @@ func (w *watch) written(s sim.Seen) {
 	default:
 		w.overtaken(s)
 	}
-	if w.mislabelled && (before.born || w.hand || w.misled(before)) && !w.backwards() {
-		// Known limit: with the trust policy gone, or an older one back, only labels and dates say which ID is current, and
-		// both were moved. Once that has happened, moving them on is enough.
-		w.Mislabelled += w.excuseIDs(after, func(_ string, m *made) bool { return m.over || !m.limit().IsZero() }) // over, or soon
+	if before.born || w.hand || w.misled(before) {
+		w.mislead(after)
 	}
 	if w.forgets() && (before.born || w.hand || w.misled(before)) {
 		w.Forgotten += w.excuseIDs(after, func(id string, m *made) bool { return id == w.before && !m.limit().IsZero() })
@@ -81,6 +79,14 @@ func (w *watch) written(s sim.Seen) {
 	}
 }
 
+// mislead excuses what moved labels let in. Known limit: with the trust policy gone, or an older one back, only labels and dates say
+// which ID is current, and both were moved. Once that has happened, moving them on is enough.
+func (w *watch) mislead(v *verdicts) {
+	if w.mislabelled && !w.backwards() {
+		w.Mislabelled += w.excuseIDs(v, func(_ string, m *made) bool { return m.over || !m.limit().IsZero() }) // over, or soon
+	}
+}
+
 // backwards says whether the version at AWSPREVIOUS is younger than the one at AWSCURRENT: nobody who sees the two believes that.
 func (w *watch) backwards() bool {
 	made := map[string]time.Time{}
@@ -97,7 +103,7 @@ func (w *watch) backwards() bool {
 // excuseIDs takes IDs that a trust policy accepts for somebody else's work from now on, and counts them.
 func (w *watch) excuseIDs(v *verdicts, which func(id string, m *made) bool) (n int) {
 	for _, id := range v.accepted {
-		if m := w.ids[id]; m != nil && which(id, m) {
+		if m := w.ids[id]; m != nil && !m.byHand && which(id, m) {
 			m.byHand = true
 			n++
 		}
