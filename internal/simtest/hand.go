@@ -34,9 +34,10 @@ type look struct {
 func (l *look) behind(step int) bool { return l != nil && l.began >= step }
 
 // soon is how long the trust policy stands as CloudFormation wrote it where nothing goes wrong: Custom::Grant follows at once.
-// Only where an adopted role seems to hold an older document, it first makes sure that IAM doesn't show one late.
+// Only where an adopted role seems to hold an older document, or any role a closed one a moment behind a restore, it first makes
+// sure that IAM doesn't show one late.
 func (w *watch) soon() time.Duration {
-	if w.plan.Adopted {
+	if w.plan.Adopted || w.handAt.Before(w.restored.Add(grant.RestoreMargin)) {
 		return 3 * time.Minute
 	}
 	return time.Minute
