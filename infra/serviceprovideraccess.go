@@ -7,7 +7,9 @@
 package infra
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
@@ -119,16 +121,17 @@ func (s *ServiceProviderAccess) stackVersion() string {
 // revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
 // reads a plan that a later version wrote.
 func (s *ServiceProviderAccess) createLayout() {
-	grants, forced := map[string]any{}, []any{}
-	for _, e := range s.entries {
-		parts := map[string]any{"Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
+	grants, forced := []any{}, []any{}
+	byName := slices.SortedFunc(slices.Values(s.entries), func(a, b access.Entry) int { return cmp.Compare(a.Grant.Name, b.Grant.Name) })
+	for _, e := range byName { // the file's order says nothing
+		parts := map[string]any{"Name": string(e.Grant.Name), "Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
 		if e.Grant.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(e.Grant.IssuedBy)
 		}
 		if e.Grant.Adopted {
 			parts["Adopted"] = "true"
 		}
-		grants[string(e.Grant.Name)] = parts
+		grants = append(grants, parts)
 	}
 	for _, name := range s.props.Access.RemoveRevoked {
 		forced = append(forced, string(name))

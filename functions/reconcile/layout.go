@@ -104,13 +104,14 @@ type parts struct {
 
 // laidOut reads the property Grants:
 //
-//	{"migration": {"Role": "/countersign/ServiceProvider-migration", "Secret": "true", "IssuedBy": "provider"}}
+//	[{"Name": "migration", "Role": "/countersign/ServiceProvider-migration", "Secret": "true", "IssuedBy": "provider"}]
 func laidOut(properties map[string]any) map[grant.Name]parts {
 	out := map[grant.Name]parts{}
-	grants, _ := properties["Grants"].(map[string]any)
-	for name, v := range grants {
+	grants, _ := properties["Grants"].([]any)
+	for _, v := range grants {
 		p, _ := v.(map[string]any)
-		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
+		out[grant.Name(property(p, "Name"))] = parts{
+			role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
 	}
 	return out
 }

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/cfn"
@@ -19,17 +21,18 @@ type Layout struct {
 
 // properties are Custom::Layout's, as package infra writes them: numbers and booleans reach the function as text.
 func (l Layout) properties(grants []Template) map[string]any {
-	list := map[string]any{}
-	for _, t := range grants {
+	list := []any{}
+	byName := func(a, b Template) int { return cmp.Compare(a.Plan.Grant, b.Plan.Grant) }
+	for _, t := range slices.SortedFunc(slices.Values(grants), byName) {
 		_, role, _ := strings.Cut(t.Plan.RoleARN, ":role")
-		parts := map[string]any{"Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
+		parts := map[string]any{"Name": string(t.Plan.Grant), "Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
 		if t.Plan.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(t.Plan.IssuedBy)
 		}
 		if t.Plan.Adopted {
 			parts["Adopted"] = "true"
 		}
-		list[string(t.Plan.Grant)] = parts
+		list = append(list, parts)
 	}
 	forced := []any{}
 	for _, name := range l.RemoveRevoked {
