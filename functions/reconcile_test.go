@@ -305,6 +305,9 @@ func TestTheThreeKindsOfPayload(t *testing.T) {
 		{"Update", `{"Shards":"2","ReshardedFrom":"0"}`, `{"Shards":"1","ReshardedFrom":"0"}`, cfn.StatusFailed},
 		{"Update", `{"Shards":2,"ReshardedFrom":1}`, `{"Shards":"1","ReshardedFrom":"0"}`, cfn.StatusSuccess},
 		{"Update", `{"Shards":"3","ReshardedFrom":"1"}`, `{"Shards":"2","ReshardedFrom":"1"}`, cfn.StatusFailed},
+		{"Update", `{"Shards":"1","Name":"audit"}`, `{"Shards":"1","Name":"audit"}`, cfn.StatusSuccess},
+		{"Update", `{"Shards":"1","Name":"review"}`, `{"Shards":"1","Name":"audit"}`, cfn.StatusFailed},
+		{"Update", `{"Shards":"1","Name":"review"}`, `{"Shards":"1"}`, cfn.StatusFailed},
 		{"Delete", `{"Shards":"2","ReshardedFrom":"0"}`, `{}`, cfn.StatusSuccess},
 	} {
 		if a := request(c.kind, "Custom::Layout", c.now, c.old); a.Status != c.status {

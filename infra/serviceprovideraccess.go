@@ -39,6 +39,12 @@ type ServiceProviderAccessProps struct {
 	Shard     int     // which of Access.Shards this construct is, 0 for the first. Each belongs into a stack of its own
 	Functions Code    // zero: FromModule
 
+	// Architecture of the functions as Go calls it; empty: "arm64".
+	Architecture string
+	// Name tells the parts of this stack from those of others in the account and Region: all that Countersign names there ends
+	// in it. Empty where an account has one access.yaml. CloudFormation can't rename a live stack's parts, so it stays what it is.
+	Name string
+
 	// Version is told in each event as metadata.stackVersion; empty: "dev".
 	Version string
 	// Local deploys to an emulator: functions for the architecture of this machine, and a settle time of one second.
@@ -78,7 +84,7 @@ type ServiceProviderAccess struct {
 func NewServiceProviderAccess(scope constructs.Construct, id string, props *ServiceProviderAccessProps) *ServiceProviderAccess {
 	s := &ServiceProviderAccess{
 		Construct: constructs.NewConstruct(scope, &id),
-		site:      site{shard: props.Shard},
+		site:      site{shard: props.Shard, suffix: suffix(props.Name)},
 		props:     *props,
 		entries:   props.Access.Shard(props.Shard),
 		forwards:  map[*access.Provider]awscdk.CfnResource{},
@@ -109,6 +115,14 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	return s
 }
 
+// suffix is a stack's name at the end of its parts' names.
+func suffix(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "-" + name
+}
+
 // stackVersion is what events say of the template.
 func (s *ServiceProviderAccess) stackVersion() string {
 	if s.props.Version == "" {
@@ -117,8 +131,8 @@ func (s *ServiceProviderAccess) stackVersion() string {
 	return s.props.Version
 }
 
-// createLayout makes the custom resource that refuses a changed number of shards, and to take away what says that a grant is
-// revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
+// createLayout makes the custom resource that refuses a changed number of shards, another name, and to take away what says that a
+// grant is revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
 // reads a plan that a later version wrote.
 func (s *ServiceProviderAccess) createLayout() {
 	grants, forced := []any{}, []any{}
@@ -136,16 +150,19 @@ func (s *ServiceProviderAccess) createLayout() {
 	for _, name := range s.props.Access.RemoveRevoked {
 		forced = append(forced, string(name))
 	}
+	properties := map[string]any{
+		"ServiceToken":   s.reconcile.serviceToken(),
+		"ServiceTimeout": fmt.Sprint(customResourceTimeout),
+		"Shards":         fmt.Sprint(s.props.Access.Shards),
+		"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
+		"Grants":         grants,
+		"RemoveRevoked":  forced,
+	}
+	if s.props.Name != "" {
+		properties["Name"] = s.props.Name
+	}
 	s.layout = awscdk.NewCfnResource(s.Construct, new("Layout"), &awscdk.CfnResourceProps{
-		Type: new("Custom::Layout"),
-		Properties: &map[string]any{
-			"ServiceToken":   s.reconcile.arn(),
-			"ServiceTimeout": fmt.Sprint(customResourceTimeout),
-			"Shards":         fmt.Sprint(s.props.Access.Shards),
-			"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
-			"Grants":         grants,
-			"RemoveRevoked":  forced,
-		},
+		Type: new("Custom::Layout"), Properties: &properties,
 	})
 	for _, f := range s.functions() {
 		if f != s.reconcile { // it is called
