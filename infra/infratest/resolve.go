@@ -193,8 +193,8 @@ func (t *Template) arn(service, region, resource string) string {
 
 // roleName is the role's own, or one as long and as odd as CloudFormation makes them.
 func (t *Template) roleName(r Resource) string {
-	if name, ok := r.Properties["RoleName"].(string); ok {
-		return name
+	if name := r.Properties["RoleName"]; name != nil {
+		return t.Text(name)
 	}
 	return fmt.Sprintf("%.24s-%.26s-AbCdEfGhIjKl", "ServiceProviderAccess-50", r.ID)
 }
