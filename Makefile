@@ -50,6 +50,17 @@ app: need-go
 synth: functions app $(CDK) ## cdk.out/ServiceProviderAccess.template.json
 	$(CDK) synth --quiet --no-notices -c access=$(ACCESS)
 
+# Where a release is published: each Region has the bucket $(BUCKET)-<region>.
+REGIONS   ?= us-east-1 us-east-2 us-west-2 ca-central-1 eu-west-1 eu-central-1 eu-north-1 ap-southeast-2 ap-northeast-1
+PROVIDERS ?=
+.PHONY: release reproducible
+release: need-go need-node ## dist/release/VERSION: templates, archives, sums, SBOM, page, upload script (VERSION, BUCKET, REGIONS, PROVIDERS)
+	@test -n "$(BUCKET)" || { echo 'say where it will be published: make release VERSION=v1.0.0 BUCKET=<beginning of the buckets>' >&2; exit 1; }
+	$(GO) run ./tools/release -version '$(VERSION)' -bucket '$(BUCKET)' -regions '$(REGIONS)' -providers '$(PROVIDERS)' -out dist/release
+
+reproducible: need-go need-node ## a release made of two clones in different folders: the same sums
+	tools/release/reproducible.sh
+
 .PHONY: deploy deploy-customers
 CUSTOMERS ?= customers.yaml
 deploy-customers: functions app $(CDK) ## a provider's side: cdk deploy CustomerAccess from CUSTOMERS (customers.yaml)

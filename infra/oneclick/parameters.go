@@ -140,8 +140,8 @@ func Parameters() []Parameter {
 	}
 }
 
-// together are parameters of which one is nothing without the other. The first has the condition for both.
-var together = [][2]string{{"NotifyWebhookSecret", "NotifyWebhook"}, {"MailFrom", "NotifyMail"}}
+// Together are parameters of which one is nothing without the other. The first has the condition for both.
+var Together = [][2]string{{"NotifyWebhookSecret", "NotifyWebhook"}, {"MailFrom", "NotifyMail"}}
 
 // named are the parameters by name.
 func named() map[string]Parameter {
@@ -162,7 +162,7 @@ func samples(without ...string) map[string]string {
 	}
 	for _, name := range without {
 		out[name] = named()[name].off
-		for _, pair := range together {
+		for _, pair := range Together {
 			if pair[0] == name {
 				out[pair[1]] = ""
 			}

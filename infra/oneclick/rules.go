@@ -19,25 +19,31 @@ func (r Release) rules() map[string]any {
 			"Countersign " + r.Version + " is published in " + strings.Join(r.Regions, ", ") + ": choose one of these Regions."}),
 		"AdministratorLike": rule(not(equals(ref("AdministratorAccessFor"), ref("ProviderAccount"))), administratorLike()...),
 	}
-	for _, pair := range together {
+	for _, pair := range Together {
 		first, second := named()[pair[0]].Name, named()[pair[1]].Name
 		out[first+"And"+second] = rule(nil, assertion{bothOrNeither(equals(ref(first), ""), equals(ref(second), "")),
 			first + " and " + second + " belong together: give both or neither."})
 	}
+	for every, fit := range Overlaps() {
+		out["Overlap"+access.Logical(grant.Name(every))] = rule(equals(ref("RotateEvery"), string(every)), assertion{contains(anys(fit), ref("Overlap")),
+			fmt.Sprintf("With a new external ID %s the previous one must end sooner: Overlap is one of %s.", often(every), strings.Join(fit, ", "))})
+	}
+	return out
+}
+
+// Overlaps are the values of Overlap that fit a schedule, where not all do.
+func Overlaps() map[access.Every][]string {
+	out := map[access.Every][]string{}
 	for _, every := range schedules {
 		when := scheduleOf(every)
-		if when.IsZero() {
-			continue
-		}
 		var fit []string
 		for _, o := range overlaps {
 			if d, err := time.ParseDuration(o); err == nil && d < when.Interval-when.Window {
 				fit = append(fit, o)
 			}
 		}
-		if len(fit) < len(overlaps) {
-			out["Overlap"+access.Logical(grant.Name(every))] = rule(equals(ref("RotateEvery"), string(every)), assertion{contains(anys(fit), ref("Overlap")),
-				fmt.Sprintf("With a new external ID %s the previous one must end sooner: Overlap is one of %s.", often(every), strings.Join(fit, ", "))})
+		if !when.IsZero() && len(fit) < len(overlaps) {
+			out[every] = fit
 		}
 	}
 	return out
@@ -45,11 +51,18 @@ func (r Release) rules() map[string]any {
 
 // administratorLike refuses policies after which a revocation would be about the only limit.
 func administratorLike() (out []assertion) {
+	for _, arn := range AdministratorLike() {
+		out = append(out, assertion{not(contains(ref("Permissions"), arn)),
+			arn[strings.LastIndexByte(arn, '/')+1:] + " lets the provider do nearly everything here. If that is meant, repeat its account in AdministratorAccessFor."})
+	}
+	return out
+}
+
+// AdministratorLike are the ARNs of the policies that AdministratorAccessFor is asked for.
+func AdministratorLike() (out []string) {
 	for _, policy := range access.Powerful() {
 		for _, partition := range partitions {
-			arn := "arn:" + partition + ":iam::aws:policy/" + policy
-			out = append(out, assertion{not(contains(ref("Permissions"), arn)),
-				policy + " lets the provider do nearly everything here. If that is meant, repeat its account in AdministratorAccessFor."})
+			out = append(out, "arn:"+partition+":iam::aws:policy/"+policy)
 		}
 	}
 	return out

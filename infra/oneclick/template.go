@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,20 +14,34 @@ import (
 // Fixed are parameters that a provider answers for its customers, by name: ProviderName and ProviderAccount at least.
 type Fixed map[string]string
 
-// Template is the template of a release, as JSON.
-func Template(r Release, fixed Fixed) []byte {
-	t := r.template()
-	for name, value := range fixed {
-		fix(t, name, value)
+// Check says what is wrong with a value.
+func (f Fixed) Check() error {
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		p, known := named()[name]
+		switch {
+		case !known || p.List || p.condition != "":
+			return fmt.Errorf("%s is no parameter that can be fixed", name)
+		case !regexp.MustCompile(p.Pattern).MatchString(f[name]):
+			return fmt.Errorf("%s must be %s, and is %.40q", p.Label, p.Says, f[name])
+		}
 	}
-	out, err := json.Marshal(t)
-	if err != nil {
-		panic(fmt.Errorf("writing the one-click template: %w", err)) // of JSON's types only
-	}
-	return append(out, '\n')
+	return nil
 }
 
-func (r Release) template() map[string]any { return r.from(r.synthesise()) }
+// Template is the template of a release.
+type Template struct{ src []byte }
+
+// Make synthesises the template of a release. Like every construct it panics where it can't.
+func Make(r Release) Template { return Template{[]byte(text(r.from(r.synthesise())))} }
+
+// JSON is the template as CloudFormation takes it, with the parameters that are fixed gone.
+func (t Template) JSON(fixed Fixed) []byte {
+	doc := parse(t.src)
+	for _, name := range slices.Sorted(maps.Keys(fixed)) {
+		fix(doc, name, fixed[name])
+	}
+	return []byte(text(doc) + "\n")
+}
 
 // from makes the template of what was synthesised.
 func (r Release) from(v variants) map[string]any {
@@ -160,12 +175,9 @@ func describeVersions(t map[string]any) {
 // mentioned are the parameters that a value refers to.
 func mentioned(v any) map[string]bool {
 	out := map[string]bool{}
-	src, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // it came from JSON
-	}
+	src := text(v)
 	for _, p := range Parameters() {
-		if strings.Contains(string(src), `"Ref":"`+p.Name+`"`) || strings.Contains(string(src), "${"+p.Name+"}") {
+		if strings.Contains(src, `"Ref":"`+p.Name+`"`) || strings.Contains(src, "${"+p.Name+"}") {
 			out[p.Name] = true
 		}
 	}
@@ -229,9 +241,8 @@ func pickUp(t map[string]any) string {
 
 // fix puts a value in the place of a parameter.
 func fix(t map[string]any, name, value string) {
-	p, ok := named()[name]
-	if !ok || p.List || p.condition != "" {
-		panic("a parameter that can't be fixed: " + name)
+	if err := (Fixed{name: value}).Check(); err != nil {
+		panic(err)
 	}
 	for key, part := range t {
 		t[key] = fixed(part, name, value)
@@ -271,4 +282,15 @@ func fixed(v any, name, value string) any {
 		return out
 	}
 	return v
+}
+
+// text is a value as JSON. CloudFormation reads < and & as they are.
+func text(v any) string {
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Errorf("writing the one-click template: %w", err)) // of JSON's types only
+	}
+	return strings.TrimSuffix(out.String(), "\n")
 }

@@ -31,7 +31,10 @@ func release() oneclick.Release {
 }
 
 // made is its template, which takes some seconds.
-var made = sync.OnceValue(func() []byte { return oneclick.Template(release(), nil) })
+var (
+	once = sync.OnceValue(func() oneclick.Template { return oneclick.Make(release()) })
+	made = sync.OnceValue(func() []byte { return once().JSON(nil) })
+)
 
 func template(t *testing.T) *infratest.Template {
 	t.Helper()
@@ -203,7 +206,7 @@ func TestVersionsFollowTheirParameters(t *testing.T) {
 func TestAnotherArchiveIsAnotherVersion(t *testing.T) {
 	r := release()
 	r.Sums["revoke"] = "LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564="
-	before, after := template(t), infratest.Read(t, oneclick.Template(r, nil))
+	before, after := template(t), infratest.Read(t, oneclick.Make(r).JSON(nil))
 	ids := func(tmpl *infratest.Template, kind, part string) (out []string) {
 		for _, r := range tmpl.OfType(t, kind) {
 			if strings.Contains(r.ID, part) {
@@ -226,14 +229,14 @@ func TestAnotherArchiveIsAnotherVersion(t *testing.T) {
 }
 
 func TestTheSameReleaseGivesTheSameTemplate(t *testing.T) {
-	if string(oneclick.Template(release(), nil)) != string(made()) {
+	if string(oneclick.Make(release()).JSON(nil)) != string(made()) {
 		t.Error("it differs from run to run")
 	}
 }
 
 // A provider's own template asks nobody for its account.
 func TestTheProvidersOwnTemplate(t *testing.T) {
-	raw := oneclick.Template(release(), oneclick.Fixed{"ProviderName": "hestio", "ProviderAccount": "111122223333"})
+	raw := once().JSON(oneclick.Fixed{"ProviderName": "hestio", "ProviderAccount": "111122223333"})
 	theirs := infratest.Read(t, raw)
 	for _, name := range []string{"ProviderName", "ProviderAccount"} {
 		if _, ok := theirs.Parameters[name]; ok || strings.Contains(string(raw), `"`+name+`"`) || strings.Contains(string(raw), "${"+name+"}") {
