@@ -120,7 +120,7 @@ test-go: need-go
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
 .PHONY: test-infra
-test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
+test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done $(TOOLS)/checkov/.done
 	$(GO) test ./infra/... ./internal/trust/difftest
 
 .PHONY: webhooks
@@ -209,6 +209,7 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci
 e2e: ## the real stack on a local emulator, driven and checked
 	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
 	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	rm -rf dist/e2e && $(GO) run ./tools/release -version v0.0.0 -bucket countersign-e2e -regions us-east-1 -out dist/e2e
 	$(GO) test -tags e2e -count=1 -v ./e2e/...
 
 local: ## the same stack, left running to try the CLI on

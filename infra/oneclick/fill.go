@@ -51,7 +51,7 @@ func filled(s string) any {
 	}
 	for _, p := range sampled() {
 		if s == p.sample {
-			return map[string]any{"Ref": p.Name}
+			return p.value()
 		}
 	}
 	literal := strings.ReplaceAll(s, "${", "${!")

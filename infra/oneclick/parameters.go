@@ -1,6 +1,7 @@
 package oneclick
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,13 +33,41 @@ type Parameter struct {
 // set is the condition that the parameter is set, in CloudFormation's words.
 func (p Parameter) set() any {
 	ref := any(map[string]any{"Ref": p.Name})
-	if p.List {
-		ref = map[string]any{"Fn::Join": []any{"", ref}}
-	}
 	if p.off == "false" {
 		return map[string]any{"Fn::Equals": []any{ref, "true"}}
 	}
 	return map[string]any{"Fn::Not": []any{map[string]any{"Fn::Equals": []any{ref, p.off}}}}
+}
+
+// mostItems is how many items a list has that may be empty.
+const mostItems = 5
+
+// inText says that a list is a text to CloudFormation, whose conditions can't ask whether a list is empty.
+func (p Parameter) inText() bool { return p.List && p.condition != "" }
+
+// allowed is the pattern as CloudFormation holds the value to it, or each item of a list.
+func (p Parameter) allowed() string {
+	if !p.inText() {
+		return p.Pattern
+	}
+	item := strings.TrimSuffix(strings.TrimPrefix(p.Pattern, "^(|"), ")$")
+	return fmt.Sprintf("^(|%s(,%s){0,%d})$", item, item, mostItems-1)
+}
+
+// value is the parameter's value in CloudFormation's words: a list if it is one.
+func (p Parameter) value() any {
+	if p.inText() {
+		return map[string]any{"Fn::Split": []any{",", map[string]any{"Ref": p.Name}}}
+	}
+	return map[string]any{"Ref": p.Name}
+}
+
+// joined is a list's value as one text.
+func (p Parameter) joined(with string) any {
+	if p.inText() && with == "," {
+		return map[string]any{"Ref": p.Name}
+	}
+	return map[string]any{"Fn::Join": []any{with, p.value()}}
 }
 
 // The groups, in the order in which the console shows them.
@@ -71,7 +100,7 @@ func Parameters() []Parameter {
 			Description: "The 12 digits of the AWS account that they enter from. Compare them with what the provider told you.",
 			Pattern:     `^[0-9]{12}$`, Says: "12 digits", sample: "999900009999"},
 		{Name: "Principals", Group: groups[0], Label: "Provider's roles and users", List: true,
-			Description: "ARNs in the provider's account, separated by commas; * stands for any letters. Empty: whoever that account lets.",
+			Description: "ARNs in the provider's account, separated by commas, 5 at the most; * stands for any letters. Empty: whoever that account lets.",
 			Pattern:     `^(|arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=.@/*?-]{1,160})$`, Says: "ARNs of roles or users, separated by commas without spaces",
 			sample: "arn:aws:iam::999900009999:role/the-principals", condition: "HasPrincipals"},
 		{Name: "Organization", Group: groups[0], Label: "Provider's AWS organization",

@@ -81,14 +81,14 @@ func (w *planWriter) value(v any) []any {
 	case map[string]any:
 		var members []element
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			condition, member := unless(v[key])
+			condition, member := w.unless(v[key])
 			members = append(members, element{condition, append([]any{quoted(key) + ":"}, w.value(member)...)})
 		}
 		return w.list("{", members, "}")
 	case []any:
 		var items []element
 		for _, item := range v {
-			condition, item := unless(item)
+			condition, item := w.unless(item)
 			items = append(items, element{condition, w.value(item)})
 		}
 		return w.list("[", items, "]")
@@ -106,7 +106,7 @@ func (w *planWriter) value(v any) []any {
 func (w *planWriter) text(s string) []any {
 	for _, p := range sampled() {
 		if p.List && p.sample == s {
-			return []any{`"`, map[string]any{"Fn::Join": []any{`","`, map[string]any{"Ref": p.Name}}}, `"`}
+			return []any{`"`, p.joined(`","`), `"`}
 		}
 	}
 	if name, ok := strings.CutPrefix(s, "«"); ok && !hole.MatchString(s) {
@@ -168,19 +168,38 @@ func (w *planWriter) any(conditions []string) string {
 	for _, c := range conditions {
 		list = append(list, map[string]any{"Condition": c})
 	}
-	name := strings.Join(conditions, "Or")
+	name := strings.Join(slices.Sorted(slices.Values(conditions)), "Or")
 	w.conditions[name] = map[string]any{"Fn::Or": list}
 	return name
 }
 
-// unless takes a merged value apart: the condition under which it is there, and what it is then.
-func unless(v any) (condition string, value any) {
-	if object, ok := v.(map[string]any); ok {
-		if list, ok := object["Fn::If"].([]any); ok && fmt.Sprint(list[2]) == fmt.Sprint(noValue()) {
+// unless takes a merged value apart: the condition under which it is there, and what it is then. Of what would be empty
+// otherwise it is that any of its parts is there: functions tell a plan without conditions from one with none.
+func (w *planWriter) unless(v any) (condition string, value any) {
+	var parts []any
+	switch v := v.(type) {
+	case map[string]any:
+		if list, ok := v["Fn::If"].([]any); ok && fmt.Sprint(list[2]) == fmt.Sprint(noValue()) {
 			return list[0].(string), list[1]
 		}
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, v[key])
+		}
+	case []any:
+		parts = v
 	}
-	return "", v
+	var conditions []string
+	for _, part := range parts {
+		condition, _ := w.unless(part)
+		if condition == "" {
+			return "", v
+		}
+		conditions = append(conditions, condition)
+	}
+	if len(conditions) == 0 {
+		return "", v
+	}
+	return w.any(conditions), v
 }
 
 func quoted(s string) string {

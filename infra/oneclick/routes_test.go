@@ -35,6 +35,7 @@ var differences = []difference{
 	{`^AWS::SecretsManager::RotationSchedule RotationRules\.ScheduleExpression$`, "hour and day follow from a hash of the grant's name, which CloudFormation can't work out: all one-click stacks have the same"},
 	{`^Custom::Grant Digest$`, "it holds the parameters in place of their hash, which CloudFormation can't work out"},
 	{`^Custom::Grant DependsOn`, "what has a condition is waited for by a reference in the digest"},
+	{` DependsOn \w+Version$`, "no trigger exists before every archive has been found to be the published one"},
 	{`^Custom::Layout Name$`, "a one-click stack's name, which is its grant's, can't change"},
 	{`^AWS::KMS::Key KeyPolicy\.Statement\[\d\]\.Sid$`, "a Sid takes no hyphens, and so no parameter"},
 	{`^Outputs (RoleArn|Revoke)`, "outputs can't be named after a parameter"},
@@ -195,11 +196,8 @@ func normal(t *testing.T, g access, v any) any {
 			if err != nil {
 				t.Fatalf("%v: %s", err, v)
 			}
-			if len(plan.Conditions) == 0 {
-				plan.Conditions = nil
-			}
-			if len(plan.Notify) == 0 {
-				plan.Notify = nil
+			if plan.Conditions != nil && len(plan.Conditions) == 0 || plan.Notify != nil && len(plan.Notify) == 0 {
+				t.Errorf("the plan has an empty list, which means something else than none: %s", v)
 			}
 			b, err := json.Marshal(plan)
 			if err != nil {

@@ -60,6 +60,7 @@ func (r Release) from(v variants) map[string]any {
 	nameOutputs(t)
 	allowForeignRole(t)
 	waitForWhatThereIs(t)
+	waitForVersions(t)
 
 	for _, p := range optional() {
 		conditions[p.condition] = p.set()
@@ -79,7 +80,7 @@ func parameters() map[string]any {
 	for _, p := range Parameters() {
 		section := map[string]any{"Type": "String", "Description": p.Description}
 		switch {
-		case p.List:
+		case p.List && !p.inText():
 			section["Type"] = "CommaDelimitedList"
 		case p.Number:
 			section["Type"], section["MinValue"], section["MaxValue"] = "Number", p.Least, p.Most
@@ -88,7 +89,7 @@ func parameters() map[string]any {
 			section["Default"] = p.Default
 		}
 		if p.Pattern != "" {
-			section["AllowedPattern"], section["ConstraintDescription"] = p.Pattern, "must be "+p.Says
+			section["AllowedPattern"], section["ConstraintDescription"] = p.allowed(), "must be "+p.Says
 		}
 		if len(p.Allowed) > 0 {
 			section["AllowedValues"] = anys(p.Allowed)
@@ -118,7 +119,7 @@ func console() map[string]any {
 // listPermissions makes one list of the permissions and what every role gets besides.
 func listPermissions(t map[string]any) {
 	props := properties(grantedRole(t))
-	parts := []any{map[string]any{"Fn::Join": []any{",", ref("Permissions")}}}
+	parts := []any{named()["Permissions"].joined(",")}
 	for _, arn := range props["ManagedPolicyArns"].([]any) {
 		if arn != named()["Permissions"].sample {
 			parts = append(parts, arn)
@@ -150,40 +151,6 @@ func expressions() map[string]any {
 	return out
 }
 
-// describeVersions makes a version follow the parameters of its function's configuration: with another description comes
-// another version. CloudFormation makes one of each, and only if the configuration has changed.
-func describeVersions(t map[string]any) {
-	all := resources(t)
-	for _, r := range all {
-		if r["Type"] != "AWS::Lambda::Version" {
-			continue
-		}
-		props := properties(r)
-		function := properties(all[props["FunctionName"].(map[string]any)["Ref"].(string)])
-		text := props["Description"].(string)
-		for _, name := range slices.Sorted(maps.Keys(mentioned(function["Environment"]))) {
-			if name != "GrantName" { // it never changes
-				text += " ${" + name + "}"
-			}
-		}
-		if text != props["Description"] {
-			props["Description"] = map[string]any{"Fn::Sub": text}
-		}
-	}
-}
-
-// mentioned are the parameters that a value refers to.
-func mentioned(v any) map[string]bool {
-	out := map[string]bool{}
-	src := text(v)
-	for _, p := range Parameters() {
-		if strings.Contains(src, `"Ref":"`+p.Name+`"`) || strings.Contains(src, "${"+p.Name+"}") {
-			out[p.Name] = true
-		}
-	}
-	return out
-}
-
 // followParameters has reconcile look at the grant in each deploy that changes a parameter.
 func followParameters(t map[string]any) {
 	for _, r := range resources(t) {
@@ -192,9 +159,9 @@ func followParameters(t map[string]any) {
 		}
 		parts := []any{properties(r)["Digest"]}
 		for _, p := range Parameters() {
-			value := ref(p.Name)
+			value := p.value()
 			if p.List {
-				value = map[string]any{"Fn::Join": []any{",", value}}
+				value = p.joined(",")
 			}
 			parts = append(parts, value)
 		}

@@ -160,6 +160,16 @@ func TestEveryTriggerCallsAPinnedVersion(t *testing.T) {
 			}
 		}
 	}
+	for _, r := range tmpl.Resources {
+		if slices.Contains([]string{"AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Alias", "AWS::ApiGateway::Method",
+			"AWS::Events::Rule", "AWS::SecretsManager::RotationSchedule"}, r.Type) {
+			for _, v := range tmpl.OfType(t, "AWS::Lambda::Version") {
+				if b, _ := json.Marshal(r.Properties); !slices.Contains(r.DependsOn, v.ID) && !strings.Contains(string(b), `"`+v.ID+`"`) {
+					t.Errorf("%s does not wait for %s", r.ID, v.ID)
+				}
+			}
+		}
+	}
 	// CloudFormation refuses another service token, so there an alias of the version stands.
 	for _, kind := range []string{"Custom::Grant", "Custom::Layout"} {
 		for _, r := range tmpl.OfType(t, kind) {

@@ -36,8 +36,8 @@ type Part struct {
 // modules are told of all the same.
 var Parts = []Part{
 	{"functions", []string{"./functions/..."}, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}},
-	{"countersign", []string{"./cmd/countersign"}, nil},
-	{"CDK app", []string{"./infra/app"}, nil},
+	{"countersign", []string{"./cmd/countersign"}, []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"}},
+	{"CDK app", []string{"./infra/app"}, []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"}},
 }
 
 // Modules are the modules of the parts by path, read in the folder of the repository.

@@ -1,0 +1,324 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/countersign/countersign/e2e/lab"
+)
+
+// What make e2e builds for this test, with tools/release.
+const (
+	published = "../dist/e2e/v0.0.0"
+	bucket    = "countersign-e2e-" + lab.Region
+	prefix    = "countersign/v0.0.0/"
+)
+
+// clicked is a customer who deploys from a link: plain calls of CloudFormation's API, and nothing else of this project's.
+type clicked struct {
+	*lab.Lab
+	cfn     *cloudformation.Client
+	backend aws.Config // user of the provider's account who may do nothing but sts:AssumeRole
+}
+
+// TestOneClick is a stack's way by link: deployed, used, changed, deleted; and archives that are not the published ones.
+func TestOneClick(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	c := &clicked{Lab: startLab(t)}
+	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
+	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
+	c.publish(t)
+
+	started := time.Now()
+	values := c.values("migration")
+	defer func() { b, _ := os.ReadFile(c.EmulatorLog()); os.WriteFile("/tmp/emu.log", b, 0o644); for _, e := range c.events(t, "ByLink") { fmt.Println(e.ResourceStatus, aws.ToString(e.LogicalResourceId), aws.ToString(e.ResourceStatusReason)) } }() //DEBUG
+	c.create(t, "ByLink", values)
+	t.Logf("a working grant %.1f s after the click", time.Since(started).Seconds())
+	first := c.id(t, "migration")
+	wantAllowed(t, "the provider with its ID", c.enters(t, "migration", first))
+	wantDenied(t, "with another ID", c.enters(t, "migration", strings.ToLower(first)+"x"))
+	wantDenied(t, "without one", c.enters(t, "migration", ""))
+	for _, f := range c.functions(t) {
+		if f.Code != f.Pinned || f.Code == "" {
+			t.Errorf("%s runs %s, pinned is %s", f.Name, f.Code, f.Pinned)
+		}
+	}
+
+	t.Run("a rotation runs the pinned version", func(t *testing.T) {
+		secret := must[string](t)(c.Secret(t.Context(), "migration"))
+		token := "requested-by-hand-" + strings.Repeat("7", 32)
+		_ = must[*secretsmanager.RotateSecretOutput](t)(secretsmanager.NewFromConfig(c.Owner(lab.Customer)).RotateSecret(t.Context(),
+			&secretsmanager.RotateSecretInput{SecretId: &secret, ClientRequestToken: &token}))
+		eventually(t, 60*time.Second, "another ID is current", func() bool { return c.id(t, "migration") != first })
+		wantAllowed(t, "the new ID", c.enters(t, "migration", c.id(t, "migration")))
+		wantAllowed(t, "the one before, in the overlap", c.enters(t, "migration", first))
+	})
+	t.Run("a second provider beside it", func(t *testing.T) {
+		other := c.values("audit")
+		other["ProviderName"], other["RotateEvery"] = "another", "never"
+		c.create(t, "Another", other)
+		wantAllowed(t, "the second", c.enters(t, "audit", c.id(t, "audit")))
+		wantAllowed(t, "the first", c.enters(t, "migration", c.id(t, "migration")))
+	})
+	t.Run("the CLI reads and revokes it", func(t *testing.T) {
+		out := must[lab.Output](t)(c.Countersign(t.Context(), c.Owner(lab.Customer), "grants", "--stack", "Another"))
+		if out.Code != 0 || !strings.Contains(out.Stdout, "audit") {
+			t.Errorf("%+v", out)
+		}
+		out = must[lab.Output](t)(c.Countersign(t.Context(), c.Owner(lab.Customer), "revoke", "audit", "--stack", "Another", "--direct", "--reason", "ended", "--yes"))
+		if out.Code != 0 {
+			t.Errorf("%+v", out)
+		}
+		eventually(t, 10*time.Second, "closed", func() bool { return lab.Denied(c.enters(t, "audit", c.id(t, "audit"))) })
+	})
+	t.Run("parameters change on a live stack", func(t *testing.T) {
+		id := c.id(t, "migration")
+		values["RotateEvery"], values["Overlap"], values["Expires"] = "weekly", "12h", "2099-12-31T23:59:59Z"
+		values["NotifyTopic"] = "arn:aws:sns:" + lab.Region + ":" + lab.Customer + ":alerts"
+		if status := c.update(t, "ByLink", values); status != cfntypes.StackStatusUpdateComplete {
+			t.Fatalf("%s: %s", status, c.why(t, "ByLink"))
+		}
+		if got := c.id(t, "migration"); got != id {
+			t.Error("the update changed the external ID")
+		}
+		wantAllowed(t, "the same ID", c.enters(t, "migration", id))
+		if doc := must[string](t)(c.Trust(t.Context(), "migration")); !strings.Contains(doc, "2099-12-31T23:59:59Z") {
+			t.Errorf("the end is not in the trust policy")
+		}
+	})
+	t.Run("another name is refused, and the grant stays as it is", func(t *testing.T) {
+		id := c.id(t, "migration")
+		renamed := maps.Clone(values)
+		renamed["GrantName"] = "relocation"
+		if status := c.update(t, "ByLink", renamed); status != cfntypes.StackStatusUpdateRollbackComplete {
+			t.Errorf("%s", status)
+		}
+		if why := c.why(t, "ByLink"); !strings.Contains(why, "set the name back") {
+			t.Errorf("the reason is %s", why)
+		}
+		wantAllowed(t, "the same ID", c.enters(t, "migration", id))
+	})
+	t.Run("deleting it leaves nothing that grants access", func(t *testing.T) {
+		id := c.id(t, "migration")
+		c.remove(t, "ByLink")
+		wantDenied(t, "the last ID", c.enters(t, "migration", id))
+		if doc := must[string](t)(c.Trust(t.Context(), "migration")); doc != "" {
+			t.Errorf("the role is still there: %s", doc)
+		}
+	})
+	for _, function := range []string{"rotate", "notify"} {
+		t.Run("a tampered archive of "+function+" fails before any trigger exists", func(t *testing.T) { c.tampered(t, function) })
+	}
+	t.Logf("it took %.1f s", time.Since(began).Seconds())
+}
+
+// publish puts the release into its bucket, as upload.sh does.
+func (c *clicked) publish(t *testing.T) {
+	t.Helper()
+	client := storage(c.Owner(lab.Customer))
+	_ = must[*s3.CreateBucketOutput](t)(client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: new(bucket)}))
+	n := 0
+	err := filepath.WalkDir(published, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		n++
+		name, err := filepath.Rel(published, path)
+		if err != nil {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return c.put(t.Context(), filepath.ToSlash(name), body)
+	})
+	if err != nil || n < 15 {
+		t.Fatalf("%d files, %v: make e2e builds them", n, err)
+	}
+}
+
+func (c *clicked) put(ctx context.Context, name string, body []byte) error {
+	_, err := storage(c.Owner(lab.Customer)).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new(prefix + name), Body: bytes.NewReader(body)})
+	return err
+}
+
+func (c *clicked) values(grant string) map[string]string {
+	return map[string]string{
+		"ProviderName": "hestio", "ProviderAccount": lab.Provider, "GrantName": grant, "Prefix": "hestio",
+		"Permissions": "arn:aws:iam::aws:policy/AmazonS3FullAccess",
+	}
+}
+
+func parameters(values map[string]string) (out []cfntypes.Parameter) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		out = append(out, cfntypes.Parameter{ParameterKey: &name, ParameterValue: new(values[name])})
+	}
+	return out
+}
+
+func (c *clicked) template() *string {
+	return new(c.Endpoint + "/" + bucket + "/" + prefix + templateFile())
+}
+
+func (c *clicked) create(t *testing.T, stack string, values map[string]string) {
+	t.Helper()
+	if status := c.tryCreate(t, stack, values); status != cfntypes.StackStatusCreateComplete {
+		t.Fatalf("%s: %s", status, c.why(t, stack))
+	}
+}
+
+func (c *clicked) tryCreate(t *testing.T, stack string, values map[string]string) cfntypes.StackStatus {
+	t.Helper()
+	_ = must[*cloudformation.CreateStackOutput](t)(c.cfn.CreateStack(t.Context(), &cloudformation.CreateStackInput{
+		StackName: &stack, TemplateURL: c.template(), Parameters: parameters(values),
+		Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam},
+	}))
+	return c.settled(t, stack)
+}
+
+func (c *clicked) update(t *testing.T, stack string, values map[string]string) cfntypes.StackStatus {
+	t.Helper()
+	_ = must[*cloudformation.UpdateStackOutput](t)(c.cfn.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{
+		StackName: &stack, TemplateURL: c.template(), Parameters: parameters(values),
+		Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam},
+	}))
+	return c.settled(t, stack)
+}
+
+func (c *clicked) remove(t *testing.T, stack string) {
+	t.Helper()
+	id := *c.describe(t, stack).StackId
+	_ = must[*cloudformation.DeleteStackOutput](t)(c.cfn.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: &stack}))
+	if status := c.settled(t, id); status != cfntypes.StackStatusDeleteComplete {
+		t.Errorf("%s: %s", status, c.why(t, id))
+	}
+}
+
+func (c *clicked) describe(t *testing.T, stack string) cfntypes.Stack {
+	t.Helper()
+	return must[*cloudformation.DescribeStacksOutput](t)(c.cfn.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: &stack})).Stacks[0]
+}
+
+// settled waits until CloudFormation is done with a stack.
+func (c *clicked) settled(t *testing.T, stack string) (status cfntypes.StackStatus) {
+	t.Helper()
+	eventually(t, 3*time.Minute, stack+" is done", func() bool {
+		status = c.describe(t, stack).StackStatus
+		return !strings.HasSuffix(string(status), "_IN_PROGRESS")
+	})
+	return status
+}
+
+func (c *clicked) events(t *testing.T, stack string) []cfntypes.StackEvent {
+	t.Helper()
+	return must[*cloudformation.DescribeStackEventsOutput](t)(c.cfn.DescribeStackEvents(t.Context(), &cloudformation.DescribeStackEventsInput{StackName: &stack})).StackEvents
+}
+
+// why are the reasons that CloudFormation gives.
+func (c *clicked) why(t *testing.T, stack string) string {
+	t.Helper()
+	var out []string
+	for _, e := range c.events(t, stack) {
+		if aws.ToString(e.ResourceStatusReason) != "" {
+			out = append(out, fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), aws.ToString(e.ResourceStatusReason)))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func (c *clicked) id(t *testing.T, grant string) string {
+	t.Helper()
+	v, _ := lab.Labelled(must[[]lab.Version](t)(c.Versions(t.Context(), grant)), "AWSCURRENT")
+	return v.ExternalID
+}
+
+func (c *clicked) enters(t *testing.T, grant, id string) error {
+	t.Helper()
+	_, err := c.Enter(t.Context(), c.backend, lab.RoleARN(grant), id, "visit")
+	return err
+}
+
+// pinnedFunction is a function and the sum of the version that is called.
+type pinnedFunction struct{ Name, Code, Pinned string }
+
+func (c *clicked) functions(t *testing.T) (out []pinnedFunction) {
+	t.Helper()
+	sum := func(name, qualifier string) string {
+		var answer struct{ CodeSha256 string }
+		owner := c.Owner(lab.Customer)
+		got := must[lab.Answer](t)(c.Call(t.Context(), &owner, "lambda", "GET", c.Endpoint+"/2015-03-31/functions/"+name+"/configuration"+qualifier, "", ""))
+		decode(t, got.Body, &answer)
+		return answer.CodeSha256
+	}
+	for _, name := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
+		name = "countersign-" + name + "-migration"
+		out = append(out, pinnedFunction{name, sum(name, ""), sum(name, "?Qualifier=1")})
+	}
+	return out
+}
+
+// tampered deploys while the archive of a function holds something else than was published.
+func (c *clicked) tampered(t *testing.T, function string) {
+	name := "functions/" + hostArchitecture() + "/" + function + ".zip"
+	good := must[[]byte](t)(os.ReadFile(filepath.Join(published, filepath.FromSlash(name))))
+	if err := c.put(t.Context(), name, append(slices.Clone(good), 0)); err != nil { // a zip with something behind it still runs
+		t.Fatal(err)
+	}
+	stack, grant := "Tampered-"+function, "tampered-"+function
+	status := c.tryCreate(t, stack, c.values(grant))
+	if status != cfntypes.StackStatusRollbackComplete {
+		t.Errorf("%s", status)
+	}
+	if why := c.why(t, stack); !strings.Contains(why, "CodeSHA256") {
+		t.Errorf("the reason is %s", why)
+	}
+	made := 0
+	for _, e := range c.events(t, stack) {
+		kind := aws.ToString(e.ResourceType)
+		if e.ResourceStatus != cfntypes.ResourceStatusCreateComplete {
+			continue
+		}
+		made++
+		switch kind {
+		case "AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Alias", "AWS::ApiGateway::Method", "AWS::Events::Rule",
+			"AWS::SecretsManager::RotationSchedule", "Custom::Grant", "Custom::Layout":
+			t.Errorf("%s was made: %s", kind, aws.ToString(e.LogicalResourceId))
+		}
+	}
+	if made < 10 {
+		t.Errorf("only %d resources were made: it failed for another reason", made)
+	}
+	if err := c.put(t.Context(), name, good); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hostArchitecture() string { return runtime.GOARCH }
+
+// templateFile is the template for functions of this machine's architecture.
+func templateFile() string {
+	if hostArchitecture() == "amd64" {
+		return "countersign.x86_64.template.json"
+	}
+	return "countersign.template.json"
+}
