@@ -142,12 +142,16 @@ sessions: need-go ## record anew what the pages show of terminals: README.md, do
 
 CHROMIUM ?= chromium
 export CHROMIUM
-.PHONY: mails screenshots
+.PHONY: mails page screenshots
 mails: need-go ## every mail in Chromium: 320 and 1,280 px, light and dark (CHROMIUM=<path>)
 	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$'
 
-screenshots: need-go ## the same, and docs/mail's pictures of some
+page: need-go ## the page that makes links in Chromium: 320 to 1,280 px, hostile addresses
+	$(GO) test -count=1 -tags chromium ./tools/release -run '^TestThePageInABrowser$$'
+
+screenshots: need-go ## both, and the pictures of them in docs
 	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$' -args -screenshots $(CURDIR)/docs/mail
+	$(GO) test -count=1 -tags chromium ./tools/release -run '^TestThePageInABrowser$$' -args -screenshots $(CURDIR)/docs/one-click
 
 .PHONY: trust-diff
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)
