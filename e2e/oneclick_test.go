@@ -50,7 +50,6 @@ func TestOneClick(t *testing.T) {
 
 	started := time.Now()
 	values := c.values("migration")
-	defer func() { b, _ := os.ReadFile(c.EmulatorLog()); os.WriteFile("/tmp/emu.log", b, 0o644); for _, e := range c.events(t, "ByLink") { fmt.Println(e.ResourceStatus, aws.ToString(e.LogicalResourceId), aws.ToString(e.ResourceStatusReason)) } }() //DEBUG
 	c.create(t, "ByLink", values)
 	t.Logf("a working grant %.1f s after the click", time.Since(started).Seconds())
 	first := c.id(t, "migration")
