@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -100,8 +101,9 @@ func TestOneClick(t *testing.T) {
 			t.Error("the update changed the external ID")
 		}
 		wantAllowed(t, "the same ID", c.enters(t, "migration", id))
-		if doc := must[string](t)(c.Trust(t.Context(), "migration")); !strings.Contains(doc, "2099-12-31T23:59:59Z") {
-			t.Errorf("the end is not in the trust policy")
+		doc := must[string](t)(url.QueryUnescape(must[string](t)(c.Trust(t.Context(), "migration"))))
+		if !strings.Contains(doc, "2099-12-31T23:59:59Z") {
+			t.Errorf("the end is not in the trust policy: %s", strings.ReplaceAll(doc, id, "(the ID)"))
 		}
 	})
 	t.Run("another name is refused, and the grant stays as it is", func(t *testing.T) {
@@ -109,7 +111,7 @@ func TestOneClick(t *testing.T) {
 		renamed := maps.Clone(values)
 		renamed["GrantName"] = "relocation"
 		if status := c.update(t, "ByLink", renamed); status != cfntypes.StackStatusUpdateRollbackComplete {
-			t.Errorf("%s", status)
+			t.Errorf("%s: %s", status, c.why(t, "ByLink"))
 		}
 		if why := c.why(t, "ByLink"); !strings.Contains(why, "set the name back") {
 			t.Errorf("the reason is %s", why)
@@ -228,9 +230,13 @@ func (c *clicked) settled(t *testing.T, stack string) (status cfntypes.StackStat
 	return status
 }
 
-func (c *clicked) events(t *testing.T, stack string) []cfntypes.StackEvent {
+func (c *clicked) events(t *testing.T, stack string) (out []cfntypes.StackEvent) {
 	t.Helper()
-	return must[*cloudformation.DescribeStackEventsOutput](t)(c.cfn.DescribeStackEvents(t.Context(), &cloudformation.DescribeStackEventsInput{StackName: &stack})).StackEvents
+	pages := cloudformation.NewDescribeStackEventsPaginator(c.cfn, &cloudformation.DescribeStackEventsInput{StackName: &stack})
+	for pages.HasMorePages() {
+		out = append(out, must[*cloudformation.DescribeStackEventsOutput](t)(pages.NextPage(t.Context())).StackEvents...)
+	}
+	return out
 }
 
 // why are the reasons that CloudFormation gives.
