@@ -17,6 +17,7 @@ import (
 type Layout struct {
 	Shards, ReshardedFrom int      // zero shards: one
 	RemoveRevoked         []string // grants that may go although they are revoked
+	Name                  string   // of the stack; empty: it has none
 }
 
 // properties are Custom::Layout's, as package infra writes them: numbers and booleans reach the function as text.
@@ -38,9 +39,13 @@ func (l Layout) properties(grants []Template) map[string]any {
 	for _, name := range l.RemoveRevoked {
 		forced = append(forced, name)
 	}
-	return map[string]any{
+	out := map[string]any{
 		"Shards": fmt.Sprint(max(l.Shards, 1)), "ReshardedFrom": fmt.Sprint(l.ReshardedFrom), "Grants": list, "RemoveRevoked": forced,
 	}
+	if l.Name != "" {
+		out["Name"] = l.Name
+	}
+	return out
 }
 
 // layOut calls Custom::Layout where its properties changed. All grants wait for it. One that refused an update is called again
