@@ -13,9 +13,9 @@ make_release() { # folder, then settings
     PROVIDERS='example=111122223333' >/dev/null
 }
 make_release "$work/one" TZ=UTC LC_ALL=C GOFLAGS=
-make_release "$work/a longer/name of a folder" TZ=Asia/Tokyo LC_ALL=C.UTF-8 GOFLAGS=-p=1 GOARM64=v9.0 TMPDIR="$work"
+make_release "$work/another-longer/name-of-a-folder" TZ=Asia/Tokyo LC_ALL=C.UTF-8 GOFLAGS=-p=1 GOARM64=v9.0 TMPDIR="$work"
 
-one="$work/one/dist/release/v0.0.0" two="$work/a longer/name of a folder/dist/release/v0.0.0"
+one="$work/one/dist/release/v0.0.0" two="$work/another-longer/name-of-a-folder/dist/release/v0.0.0"
 test -s "$one/SHA256SUMS"
 diff "$one/SHA256SUMS" "$two/SHA256SUMS"
 (cd "$two" && sha256sum --check --quiet SHA256SUMS)
