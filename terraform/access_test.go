@@ -1,0 +1,122 @@
+package terraform_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/access/accesstest"
+	"github.com/countersign/countersign/terraform/terraformtest"
+)
+
+// verdict is what the module says of an access.yaml.
+type verdict struct {
+	refused string // as countersign validate refuses it
+	route   string // what only another route can deploy
+}
+
+var (
+	refusal = regexp.MustCompile(`(?s)(?:^|\n)\S*?(\d+)/access\.yaml can't be deployed:\n(.*?)\nNothing was deployed`)
+	another = regexp.MustCompile(`(?s)(?:^|\n)\S*?(\d+)/access\.yaml says what the published template can't.*?:\n(.*?)\nNothing was deployed`)
+)
+
+// judge has the module read each of the files, all in one plan.
+func judge(t *testing.T, sources []string) []verdict {
+	t.Helper()
+	files := map[string]string{"main.tf": fmt.Sprintf(`
+module "access" {
+  source   = %q
+  for_each = fileset(path.module, "*/access.yaml")
+  file     = each.value
+  account  = "444455556666"
+}
+`, filepath.Join(terraformtest.Module("service-provider-access"), "access"))}
+	for i, src := range sources {
+		folder := fmt.Sprintf("%03d/", i)
+		files[folder+"access.yaml"] = src
+		for name, f := range accesstest.Policies().(fstest.MapFS) {
+			files[folder+name] = string(f.Data)
+		}
+	}
+	d := terraformtest.New(t, files)
+	out, _ := d.Run("plan", "-json", "-input=false")
+	verdicts := make([]verdict, len(sources))
+	lines := bufio.NewScanner(strings.NewReader(out))
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		var line struct {
+			Type       string
+			Diagnostic struct {
+				Severity, Summary, Detail string
+				Range                     struct {
+					Filename string
+					Start    struct{ Line int }
+				}
+			}
+		}
+		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Type != "diagnostic" || line.Diagnostic.Severity != "error" {
+			continue
+		}
+		found := false
+		for pattern, into := range map[*regexp.Regexp]func(*verdict) *string{
+			refusal: func(v *verdict) *string { return &v.refused }, another: func(v *verdict) *string { return &v.route },
+		} {
+			if m := pattern.FindStringSubmatch(line.Diagnostic.Detail); m != nil {
+				var i int
+				_, _ = fmt.Sscan(strings.TrimLeft(m[1], "0")+" ", &i)
+				*into(&verdicts[i]) = m[2]
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("an error that is none of ours: %+v", line.Diagnostic)
+		}
+	}
+	return verdicts
+}
+
+// field begins each problem, with what to write after a semicolon or a colon.
+var field = regexp.MustCompile(`^  (\(file\)|[A-Za-z]+[\w.\[\]]*): \S`)
+
+// TestTheSameFilesAreRefused holds the module to countersign validate on the whole corpus: what that refuses this refuses, and
+// what that takes this takes, or says that the published template has no parameter for it.
+func TestTheSameFilesAreRefused(t *testing.T) {
+	cases := accesstest.Cases(t, "../internal/access/testdata/problems.txt")
+	cases = append(cases, accesstest.Cases(t, "testdata/access.txt")...)
+	var sources []string
+	for _, c := range cases {
+		sources = append(sources, c.Source)
+	}
+	verdicts := judge(t, sources)
+	taken := 0
+	for i, c := range cases {
+		_, err := access.Parse("access.yaml", []byte(c.Source), accesstest.Policies(), time.Now())
+		v := verdicts[i]
+		switch {
+		case err != nil && v.refused+v.route == "":
+			t.Errorf("%s: the module takes what validate refuses:\n%s%v", c.Pos, c.Source, err)
+		case err == nil && v.refused != "":
+			t.Errorf("%s: the module refuses what validate takes:\n%s%s", c.Pos, c.Source, v.refused)
+		case err == nil && v.route == "":
+			taken++
+		}
+		for line := range strings.Lines(v.refused + "\n" + v.route) {
+			if strings.TrimSpace(line) != "" && !field.MatchString(line) {
+				t.Errorf("%s: a problem without its field: %s", c.Pos, line)
+			}
+			if strings.Contains(line, "letmein") || strings.Contains(line, "AbCdEfGhIjKlMn") || strings.Contains(line, "c2VjcmV0") {
+				t.Errorf("%s: shows what must not be shown: %s", c.Pos, line)
+			}
+		}
+	}
+	if len(cases) < 100 || taken < 20 {
+		t.Errorf("%d files, %d taken", len(cases), taken)
+	}
+}
