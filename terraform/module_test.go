@@ -13,7 +13,7 @@ import (
 	"github.com/countersign/countersign/terraform/terraformtest"
 )
 
-const templateURL = "https://example-countersign-eu-west-1.s3.eu-west-1.amazonaws.com/countersign/v1.0.0/service-provider-access.arm64.template.json"
+const templateURL = "https://example-countersign-eu-west-1.s3.eu-west-1.amazonaws.com/countersign/v1.0.0/countersign.template.json"
 
 // customer is a configuration of the module, with these lines more, for an access.yaml.
 func customer(accessYAML string, lines ...string) map[string]string {
@@ -198,4 +198,3 @@ func TestNativePermissionsComeAfterTheGuard(t *testing.T) {
 		}
 	}
 }
-

@@ -88,6 +88,14 @@ func New(t testing.TB, files map[string]string) *Dir {
 	return d
 }
 
+// In is a configuration that stands in a folder already.
+func In(t testing.TB, folder string) *Dir {
+	t.Helper()
+	d := &Dir{t: t, Path: folder}
+	d.Must("init", "-input=false", "-no-color")
+	return d
+}
+
 // Write writes a file of the configuration.
 func (d *Dir) Write(name, content string) {
 	d.t.Helper()
