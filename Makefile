@@ -13,6 +13,7 @@ PAIRS   ?= 204000
 FUZZTIME ?= 20m
 
 GOLANGCI_VERSION := v2.15.0
+OPENTOFU_VERSION := v1.10.6
 TOOLS   := $(CURDIR)/.tools
 CDK     := $(TOOLS)/node/node_modules/.bin/cdk
 export CDK_DISABLE_CLI_TELEMETRY := true
@@ -101,6 +102,14 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION): | need-go
 	GOBIN=$(TOOLS)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(TOOLS)/bin/golangci-lint $@
 
+# What runs the tests of terraform/: terraform where it is, or else OpenTofu, built from source. TERRAFORM=<path> is another.
+TERRAFORM ?= $(or $(shell command -v terraform 2>/dev/null),$(TOOLS)/bin/tofu-$(OPENTOFU_VERSION))
+export TERRAFORM
+
+$(TOOLS)/bin/tofu-$(OPENTOFU_VERSION): tools/opentofu/go.mod tools/opentofu/go.sum | need-go
+	@echo 'building OpenTofu $(OPENTOFU_VERSION), once: some minutes' >&2
+	cd tools/opentofu && $(GO) build -mod=readonly -trimpath -ldflags '-s -w' -o $@ github.com/opentofu/opentofu/cmd/tofu
+
 # ---- test
 
 .PHONY: demo
@@ -108,20 +117,24 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 	@$(GO) run ./internal/demo/alone
 
 .PHONY: test test-go lint e2e local bench
-test: test-go test-infra webhooks for-saas ## every test but e2e
+test: test-go test-infra test-terraform webhooks for-saas ## every test but e2e
 
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
 # race detector, which makes them ten times slower. So are the commands of the command line, each a process of its own.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 turns := ./cmd/countersign ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/cmd/countersign$$' -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
+	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/cmd/countersign$$' -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo -e '/countersign/terraform$$')
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
 .PHONY: test-infra
-test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done $(TOOLS)/checkov/.done
+test-infra: need-go $(TERRAFORM) $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done $(TOOLS)/checkov/.done
 	$(GO) test ./infra/... ./internal/trust/difftest
+
+.PHONY: test-terraform
+test-terraform: need-go $(TERRAFORM) ## the Terraform modules and examples, offline, with a stub provider (TERRAFORM=<path>)
+	$(GO) test -count=1 ./terraform
 
 .PHONY: webhooks
 webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's receivers, run on every delivery of events/vectors

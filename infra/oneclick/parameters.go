@@ -75,8 +75,8 @@ var groups = []string{"Who may enter", "What they may do, and until when", "The 
 
 var yesOrNo = []string{"false", "true"}
 
-// overlaps are how long the previous external ID may go on.
-var overlaps = []string{"1h", "2h", "4h", "6h", "12h", "24h", "48h", "72h", "168h"}
+// overlaps are how long the previous external ID may go on. Among them is what access.yaml has for each schedule by default.
+var overlaps = []string{"1h", "2h", "3h", "4h", "5h", "6h", "8h", "11h", "12h", "24h", "48h", "72h", "168h"}
 
 // schedules are access.yaml's, less "N days", which CloudFormation can't look up.
 var schedules = []access.Every{"4h", "6h", "8h", "12h", access.Daily, access.Weekly, access.Monthly, access.Never}

@@ -46,9 +46,8 @@ var differences = slices.Concat(ofVersions, []difference{
 	{`^Outputs (SecretArn|ConfirmUrl|PickUpPolicyArn)$`, "for whoever makes the role elsewhere; in CDK the constructs tell it"},
 })
 
-// TestTheRoutesGiveTheSame compares the one-click stack with CDK's for the same access.yaml, resource by resource and field by
-// field, as an account would see them: for everything, for the least, and for everything less each thing.
-func TestTheRoutesGiveTheSame(t *testing.T) {
+// routeCases are parameters: everything, the least, and everything less each thing.
+func routeCases() map[string]map[string]string {
 	everything := map[string]string{
 		"ProviderName": "hestio", "ProviderAccount": "111122223333", "Organization": "o-abc1234567", "Prefix": "hestio",
 		"Principals": "arn:aws:iam::111122223333:role/Engineers-*,arn:aws:iam::111122223333:user/backend",
@@ -66,7 +65,7 @@ func TestTheRoutesGiveTheSame(t *testing.T) {
 		}
 		return out
 	}
-	cases := map[string]map[string]string{
+	return map[string]map[string]string{
 		"the least": least(), "everything": everything,
 		"one principal":             less("Principals", "arn:aws:iam::111122223333:role/Engineers"),
 		"one permission":            less("Permissions", "arn:aws:iam::aws:policy/ReadOnlyAccess"),
@@ -87,6 +86,12 @@ func TestTheRoutesGiveTheSame(t *testing.T) {
 		"an organization alone":     least("Organization", "o-abc1234567"),
 		"mail and topic, no others": least("MailFrom", "countersign@example.com", "NotifyMail", "ops@example.net", "NotifyTopic", "arn:aws:sns:eu-west-1:444455556666:ops-alerts"),
 	}
+}
+
+// TestTheRoutesGiveTheSame compares the one-click stack with CDK's for the same access.yaml, resource by resource and field by
+// field, as an account would see them: for everything, for the least, and for everything less each thing.
+func TestTheRoutesGiveTheSame(t *testing.T) {
+	cases := routeCases()
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {

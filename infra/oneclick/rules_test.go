@@ -38,7 +38,7 @@ func TestWhatTheTemplateRefuses(t *testing.T) {
 		{"an end in another zone", least("Expires", "2099-12-31T23:59:59+01:00"), "Expires"},
 		{"every four hours for a day", least("RotateEvery", "4h"), "Overlap is one of 1h, 2h."},
 		{"every four hours for two", least("RotateEvery", "4h", "Overlap", "2h"), ""},
-		{"daily for a day", least("RotateEvery", "daily"), "Overlap is one of 1h, 2h, 4h, 6h, 12h."},
+		{"daily for a day", least("RotateEvery", "daily"), "Overlap is one of 1h, 2h, 3h, 4h, 5h, 6h, 8h, 11h, 12h."},
 		{"weekly for a week", least("RotateEvery", "weekly", "Overlap", "168h"), "Overlap is one of"},
 		{"monthly for a week", least("Overlap", "168h"), ""},
 		{"never for a week", least("RotateEvery", "never", "Overlap", "168h"), ""},
