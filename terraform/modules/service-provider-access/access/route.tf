@@ -4,6 +4,7 @@ locals {
   unsupported = distinct(concat(
     [for key in ["operators", "alarms", "trustPolicyQuota"] : "${key}: has no parameter in the published template" if try(local.parsed[key], null) != null],
     [for p in local.providers : "${p.field}.bus: has no parameter in the published template" if try(p.value.bus, null) != null],
+    [for p in local.providers : "${p.field}.principals: 5 at the most" if try(length(concat(p.value.principals, [])), 0) > 5],
     flatten([for p in local.providers : [for i, s in try(concat(p.value.principals, []), []) : "${p.field}.principals[${i}]: a comma, or more than 160 characters"
     if length(regexall(",", try(coalesce(tostring(s)), ""))) > 0 || length(try(split(":", tostring(s))[5], tostring(s), "")) > 165]]),
     flatten([for i, g in local.grants : concat(
