@@ -226,6 +226,7 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci
 e2e: ## the real stack on a local emulator, driven and checked
 	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
 	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	$(MAKE) $(TERRAFORM)
 	rm -rf dist/e2e && $(GO) run ./tools/release -version v0.0.0 -bucket countersign-e2e -regions us-east-1 -out dist/e2e
 	$(GO) test -tags e2e -count=1 -v ./e2e/...
 

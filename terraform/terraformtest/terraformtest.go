@@ -75,6 +75,8 @@ type Dir struct {
 	Path string
 	// Account is what the account says on a refresh, as the stub reads it; nil: what Terraform wrote.
 	Account map[string]map[string]map[string]string
+	// Env are variables beside those of this process, as NAME=VALUE.
+	Env []string
 }
 
 // New makes a configuration of these files, and initialises it.
@@ -119,6 +121,7 @@ func (d *Dir) Run(args ...string) (string, error) {
 	cmd := exec.CommandContext(d.t.Context(), bin, args...)
 	cmd.Dir = d.Path
 	cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+config, "TF_IN_AUTOMATION=1", "STUB_ACCOUNT=")
+	cmd.Env = append(cmd.Env, d.Env...)
 	if d.Account != nil {
 		src, err := json.Marshal(d.Account)
 		if err != nil {

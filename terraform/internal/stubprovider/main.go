@@ -2,7 +2,8 @@
 // the few resources that the modules and examples use, with the attributes of the real ones, and does nothing.
 //
 // It proves the modules' own logic: what they refuse, what they plan, in which order, what comes into the state. It does not
-// prove that the real providers take it: their schemas are written down here by hand, and its "account" is a file.
+// prove that the real providers take it: their schemas are written down here by hand, and its "account" is a file. Stacks
+// alone it can make, in an emulator.
 package main
 
 import (

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -29,9 +31,10 @@ type kind struct {
 
 // made is a resource's own arguments.
 type made struct {
-	ctx   context.Context
-	plan  tfsdk.Plan
-	wrong *diag.Diagnostics
+	action string // Create or Update
+	ctx    context.Context
+	plan   tfsdk.Plan
+	wrong  *diag.Diagnostics
 }
 
 func (m made) text(name string) string {
@@ -62,18 +65,28 @@ func (k *kind) Schema(_ context.Context, _ resource.SchemaRequest, resp *resourc
 
 func (k *kind) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	resp.State.Raw = req.Plan.Raw
-	k.fill(ctx, req.Plan, &resp.State, &resp.Diagnostics)
+	k.fill(ctx, "Create", req.Plan, &resp.State, &resp.Diagnostics)
 }
 
 func (k *kind) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	resp.State.Raw = req.Plan.Raw
-	k.fill(ctx, req.Plan, &resp.State, &resp.Diagnostics)
+	k.fill(ctx, "Update", req.Plan, &resp.State, &resp.Diagnostics)
 }
 
-func (k *kind) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {}
+func (k *kind) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	endpoint := os.Getenv(endpointVariable)
+	if k.name != stackType || endpoint == "" {
+		return
+	}
+	var id string
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	if s, err := settle(endpoint, "DeleteStack", id, url.Values{}); err != nil || s.Status != "DELETE_COMPLETE" {
+		resp.Diagnostics.AddError("CloudFormation", fmt.Sprintf("deleting %s: %s %v", id, s.Status, err))
+	}
+}
 
-func (k *kind) fill(ctx context.Context, plan tfsdk.Plan, state *tfsdk.State, wrong *diag.Diagnostics) {
-	for name, value := range k.made(made{ctx, plan, wrong}) {
+func (k *kind) fill(ctx context.Context, action string, plan tfsdk.Plan, state *tfsdk.State, wrong *diag.Diagnostics) {
+	for name, value := range k.made(made{action, ctx, plan, wrong}) {
 		wrong.Append(state.SetAttribute(ctx, path.Root(name), value)...)
 	}
 }
