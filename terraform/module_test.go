@@ -163,6 +163,22 @@ func TestNativeRolesAreBornClosed(t *testing.T) {
 	}
 }
 
+// The stack attaches a policy file's policy by an ARN that is worked out: that it is there first is order alone.
+func TestPolicyFilesStandBeforeTheirStack(t *testing.T) {
+	d := terraformtest.New(t, customer(two, `grants = ["audit"]`))
+	d.Plan()
+	made := d.Must("apply", "-no-color", "-parallelism=1", "customer.plan")
+	gone := d.Must("destroy", "-no-color", "-auto-approve", "-parallelism=1")
+	for _, c := range []struct{ out, first, then string }{
+		{made, `aws_iam_policy.file["audit ./upload.json"]: Creation complete`, `aws_cloudformation_stack.grant["audit"]: Creating`},
+		{gone, `aws_cloudformation_stack.grant["audit"]: Destruction complete`, `aws_iam_policy.file["audit ./upload.json"]: Destroying`},
+	} {
+		if i, j := strings.Index(c.out, c.first), strings.Index(c.out, c.then); i < 0 || j < i {
+			t.Errorf("%s at %d, %s at %d:\n%s", c.first, i, c.then, j, c.out)
+		}
+	}
+}
+
 // Order is all there is between a role and what binds it: first the role, then the stack with the guard, then permissions;
 // and back.
 func TestNativePermissionsComeAfterTheGuard(t *testing.T) {

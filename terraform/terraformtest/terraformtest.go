@@ -38,13 +38,19 @@ var program = sync.OnceValues(func() (string, error) {
 	return "", errors.New("neither terraform nor tofu is there: make tofu builds OpenTofu into .tools, TERRAFORM names another")
 })
 
-// mirror builds the stub, and lays it where Terraform and OpenTofu look for the providers that it stands in for.
+// mirror builds the stub, and lays it where Terraform and OpenTofu look for the providers that it stands in for. It gives the
+// settings that say so. Several processes may do so at once.
 var mirror = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "terraform-mirror-")
+	folder := filepath.Join(filepath.Dir(Root()), ".cache", "terraform")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	part, err := os.MkdirTemp(folder, "part-")
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(folder, "stub")
+	defer func() { _ = os.RemoveAll(part) }()
+	binary := filepath.Join(part, "stub")
 	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Dir = filepath.Join(Root(), "internal", "stubprovider")
 	build.Env = append(build.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
@@ -54,16 +60,16 @@ var mirror = sync.OnceValues(func() (string, error) {
 	for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
 		for _, provider := range []string{"hashicorp/aws", "scalr/scalr"} {
 			version := filepath.Join(folder, registry, provider, Version, runtime.GOOS+"_"+runtime.GOARCH)
-			if err := os.MkdirAll(version, 0o755); err != nil {
-				return "", err
-			}
-			if err := os.Link(binary, filepath.Join(version, "terraform-provider-"+filepath.Base(provider)+"_v"+Version)); err != nil {
+			file := filepath.Join(version, "terraform-provider-"+filepath.Base(provider)+"_v"+Version)
+			link := filepath.Join(part, registry+filepath.Base(provider))
+			if err := errors.Join(os.MkdirAll(version, 0o755), os.Link(binary, link), os.Rename(link, file)); err != nil {
 				return "", err
 			}
 		}
 	}
-	config := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", folder)
-	return filepath.Join(folder, "cli.tfrc"), os.WriteFile(filepath.Join(folder, "cli.tfrc"), []byte(config), 0o644)
+	settings := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", folder)
+	file := filepath.Join(part, "cli.tfrc")
+	return filepath.Join(folder, "cli.tfrc"), errors.Join(os.WriteFile(file, []byte(settings), 0o644), os.Rename(file, filepath.Join(folder, "cli.tfrc")))
 })
 
 // Version is the stub's: no real provider has it.
