@@ -167,7 +167,7 @@ func (g access) nativeRole(t *testing.T, changes []terraformtest.ResourceChange,
 	}
 	// A plan is sorted by address and access.yaml by its author: attachments have no order.
 	pickUp := policies[len(policies)-1]
-	written := strings.Split(engine.Values["Permissions"].(string), ",")
+	written := strings.Split(parametersOf(t, changes)["Permissions"], ",")
 	ordered := []any{}
 	for _, arn := range written {
 		if !slices.Contains(policies, any(arn)) {

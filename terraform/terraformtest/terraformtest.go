@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,16 @@ var mirror = sync.OnceValues(func() (string, error) {
 	return filepath.Join(folder, "cli.tfrc"), errors.Join(os.WriteFile(file, []byte(settings), 0o644), os.Rename(file, filepath.Join(folder, "cli.tfrc")))
 })
 
+// look has the go command know of the files that Terraform will read: it runs a test again when one has changed.
+var look = sync.OnceValue(func() error {
+	return filepath.WalkDir(Root(), func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+})
+
 // Version is the stub's: no real provider has it.
 const Version = "99.0.0"
 
@@ -122,6 +133,9 @@ func (d *Dir) Run(args ...string) (string, error) {
 	}
 	config, err := mirror()
 	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := look(); err != nil {
 		d.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(d.t.Context(), bin, args...)

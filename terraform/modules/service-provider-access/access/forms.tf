@@ -4,7 +4,7 @@
 locals {
   name   = "^[a-z0-9][a-z0-9-]{0,39}$"
   policy = "^arn:aws[a-z-]*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+$"
-  mail   = "^[^\\s<>@]+@[^\\s<>@]+$"
+  mail   = "^[!-;=?A-~]+@[!-;=?A-~]+$"
   topic  = "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$"
 
   # How JSON writes a value tells what YAML took it for.

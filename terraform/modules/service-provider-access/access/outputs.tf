@@ -5,7 +5,7 @@ output "grants" {
   # Here, and not in a resource: what is made depends on it, whatever part of a plan somebody asks for.
   precondition {
     condition     = length(local.problems) == 0
-    error_message = "${var.file} can't be deployed:\n  ${join("\n  ", local.problems)}\nNothing was deployed."
+    error_message = "${var.file} can't be deployed:\n  ${join("\n  ", concat(local.problems, local.unsupported))}\nNothing was deployed."
   }
   precondition {
     condition     = length(local.problems) > 0 || length(local.unsupported) == 0

@@ -23,6 +23,6 @@ locals {
       length(members) == 0 ? 0 : 14 + sum(members) + length(members)
     ][0],
   ]) }
-  too_large = [for field, size in local.trust_sizes : "${field}: its trust policy would have ${size} characters while two IDs are valid, and IAM takes ${local.quota}; fewer or shorter principals"
-  if size > local.quota]
+  too_large = [for g in local.grants : "${local.arn_like[g.provider] == 0 ? g.field : "${local.providers[g.provider].field}.principals"}: the trust policy of a grant would have ${local.trust_sizes[g.field]} characters while two IDs are valid, and IAM takes ${local.quota}; fewer or shorter principals"
+  if local.trust_sizes[g.field] > local.quota]
 }
