@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -40,7 +41,7 @@ module "access" {
 }
 `, filepath.Join(terraformtest.Module("service-provider-access"), "access"))}
 	for i, src := range sources {
-		folder := fmt.Sprintf("%03d/", i)
+		folder := fmt.Sprintf("%04d/", i)
 		files[folder+"access.yaml"] = src
 		for name, f := range accesstest.Policies().(fstest.MapFS) {
 			files[folder+name] = string(f.Data)
@@ -146,5 +147,54 @@ func TestTheSameFilesAreRefused(t *testing.T) {
 	}
 	if others < 100 || len(cases)-others < 20 {
 		t.Errorf("%d files, %d of them deployable", len(cases), len(cases)-others)
+	}
+}
+
+// every is which share of the small mistakes is tried: 1 is all of them.
+var every = flag.Int("every", 5, "try each n-th of the small mistakes")
+
+// TestSmallMistakes makes the mistakes that people make, one at a time, in every line of the files that can be deployed: a line
+// left out, doubled, moved in, a value of another kind. Whatever validate says then, the module agrees.
+func TestSmallMistakes(t *testing.T) {
+	value := regexp.MustCompile(`^( *(?:- )?[A-Za-z]+:) +\S.*$`)
+	mistakes := []func(line string) string{
+		func(string) string { return "" },
+		func(line string) string { return line + line },
+		func(line string) string { return "  " + line },
+	}
+	for _, other := range []string{"[x]", "{x: y}", "12", "true", `""`, "x y", "~"} {
+		mistakes = append(mistakes, func(line string) string {
+			return value.ReplaceAllString(strings.TrimRight(line, "\n"), "$1 "+other) + "\n"
+		})
+	}
+	var sources []string
+	seen := map[string]bool{}
+	for _, c := range accesstest.Cases(t, "testdata/deployable.txt") {
+		lines := strings.SplitAfter(c.Source, "\n")
+		for i, line := range lines {
+			for _, mistake := range mistakes {
+				src := strings.Join(lines[:i], "") + mistake(line) + strings.Join(lines[i+1:], "")
+				if !seen[src] {
+					seen[src] = true
+					if len(seen)%*every == 0 {
+						sources = append(sources, src)
+					}
+				}
+			}
+		}
+	}
+	refused := 0
+	for i, v := range judge(t, sources) {
+		_, err := access.Parse("access.yaml", []byte(sources[i]), accesstest.Policies(), time.Now())
+		if (err != nil) != (v.refused+v.route != "") && v.route == "" {
+			t.Errorf("validate: %v\nthe module: %s\n%s", err, v.refused, sources[i])
+		}
+		if err != nil {
+			refused++
+		}
+	}
+	t.Logf("%d files, %d of them refused", len(sources), refused)
+	if refused < len(sources)/4 || refused > len(sources)-20 {
+		t.Errorf("%d files, %d of them refused", len(sources), refused)
 	}
 }

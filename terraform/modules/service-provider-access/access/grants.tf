@@ -13,7 +13,7 @@ locals {
     policies   = [for p in local.permissions : local.arns[p.field] if p.grant == g.value.name]
     files      = { for p in local.permissions : p.written => { name = local.policy_names[p.field], description = "Countersign: ${p.written} of grant ${g.value.name}", document = local.read[p.field].text } if p.grant == g.value.name && p.kind == "file" }
     parameters = { for name, value in local.parameters[g.field] : name => value if value != "" }
-  } if local.sound && (var.only == null || contains(coalesce(var.only, []), try(tostring(g.value.name), ""))) }
+  } if local.sound && (var.only == null || contains(coalesce(var.only, []), try(coalesce(tostring(g.value.name)), ""))) }
 
   parameters = { for g in local.grants : g.field => {
     ProviderName           = local.providers[g.provider].value.name
