@@ -60,7 +60,7 @@ locals {
       pickUp            = { kind = "list", items = "^(session|account)$", says = "session, account or both", fix = "pickUp: [session]" }
       notify            = { kind = "mapping" }
     }
-    role    = { name = { kind = "text", form = "^[A-Za-z0-9_+.@-]{1,64}$", says = "1 to 64 letters, digits and +.@-_" }, path = { kind = "text", form = "^/([A-Za-z0-9_+=,.@-]+/)*$", says = "a path that begins and ends with /" } }
+    role    = { name = { kind = "text", form = "^[A-Za-z0-9_+.@-]{1,64}$", says = "1 to 64 letters, digits and +.@-_" }, path = { kind = "text", form = "^/([A-Za-z0-9_+=,.@-]+/)*$", says = "a path that begins and ends with /" }, adopted = { kind = "bool", fix = "adopted: true" } }
     notify  = { mail = { kind = "list" }, webhook = { kind = "list" }, sns = { kind = "list" } }
     mail    = { to = { kind = "text", form = local.mail, says = "a bare mail address", required = true, fix = "to: ops@example.com" }, for = { kind = "text", form = "^(provider|operators)$", says = "provider or operators" }, on = {} }
     webhook = { url = { kind = "text" }, secret = { kind = "text", form = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9_/+=.@-]+$", says = "the ARN of a secret, never the key itself", fix = "secret: arn:aws:secretsmanager:eu-west-1:444455556666:secret:hook-AbCdEf", required = true }, for = { kind = "text", form = "^(provider|operators)$", says = "provider or operators" }, on = {} }

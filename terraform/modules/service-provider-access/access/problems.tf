@@ -15,7 +15,7 @@ locals {
     can(keys(o.value)) ? [] : ["${o.field == "" ? "(file)" : o.field}: must be a mapping of ${join(", ", keys(local.forms[o.kind]))}"],
     [for key in o.keys : "${o.prefix}${key}: a ${o.kind} has no such key; one of ${join(", ", keys(local.forms[o.kind]))}"
     if !contains(keys(local.forms[o.kind]), key == "true" ? "on" : key)],
-    [for key, form in local.forms[o.kind] : "${o.prefix}${key}: is missing; write ${form.fix}" if form.required && can(keys(o.value)) && !contains(o.keys, key)],
+    [for key, form in local.forms[o.kind] : "${o.prefix}${key}: is missing; write ${form.fix}" if form.required && can(keys(o.value)) && !contains(o.keys, key) && !(key == "permissions" && try(o.value.role.adopted == true, false))],
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: is empty; give it a value, or leave the key out" if contains(o.keys, key) && try(o.value[key], null) == null],
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: must be ${local.kinds[form.kind].says}${form.fix == "" ? "" : "; write ${form.fix}"}"
       if form.kind != "" && try(o.value[key], null) != null && length(regexall(try(local.kinds[form.kind].form, ""), jsonencode(try(o.value[key], null)))) == 0

@@ -11,6 +11,7 @@ locals {
       length(try(coalesce(tostring(g.value.name)), "")) <= 36 ? [] : ["${g.field}.name: more than 36 characters"],
       try(g.value.role.name, local.role_names[i]) == try("ServiceProvider-${g.value.name}", "") ? [] : ["${g.field}.role.name: the role is ServiceProvider-NAME"],
       try(g.value.role.path, "/countersign/") == "/countersign/" ? [] : ["${g.field}.role.path: the path is /countersign/"],
+      try(g.value.role.adopted == true, false) ? ["${g.field}: a role that is adopted stays its owner's, and the template makes one"] : [],
       local.without_id[g.field] ? ["${g.field}.externalId: the template makes no role without an external ID"] : [],
       try(g.value.issuedBy, "countersign") == "countersign" ? [] : ["${g.field}.issuedBy: external IDs are Countersign's own"],
       length(regexall("day", local.every[g.field])) == 0 || local.every[g.field] == "daily" ? [] : ["${g.field}.rotateEvery: no N days; one of ${join(", ", keys(local.hour))}"],
