@@ -31,6 +31,7 @@ locals {
       trustPolicyQuota = { kind = "number", form = "^[0-9]{4}$", says = "a number from 2,048 to 8,192" }
       shards           = { kind = "number", form = "^([1-9]|[1-4][0-9]|50)$", says = "a number from 1 to 50" }
       reshardedFrom    = { kind = "number", form = "^([0-9]|[1-4][0-9]|50)$", says = "a number from 0 to 50" }
+      removeRevoked    = { kind = "list", items = local.name, says = "the name of a grant that is gone", fix = "removeRevoked: [audit]" }
     }
     provider = {
       name         = { kind = "text", form = local.name, says = "1 to 40 of a-z, 0-9 and -, not starting with -", fix = "name: hestio", required = true }

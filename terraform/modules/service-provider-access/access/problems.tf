@@ -31,7 +31,7 @@ locals {
     flatten([for key, form in local.forms[o.kind] : [
       for i, item in try(concat(o.value[key], []), []) : "${o.prefix}${key}[${i}]: is empty; give it a value, or leave it out" if item == null
     ]]),
-    flatten([for key in ["principals", "permissions", "providerMay", "pickUp"] : [
+    flatten([for key in ["principals", "permissions", "providerMay", "pickUp", "removeRevoked"] : [
       for i, item in try(concat(o.value[key], []), []) : "${o.prefix}${key}[${i}]: stands twice; keep one of the two"
       if try(index(o.value[key], item), i) < i && !(key == "pickUp")
     ]]),
@@ -44,6 +44,8 @@ locals {
     length(regexall("(?m)(?:^|[{,])[ \\t]*[\"']?version[\"']?:[ \\t]+1[ \\t]*(?:$|[,}])", local.bare)) > 0 ? [] : ["version: must be 1, as a number; write version: 1"],
     [for n in [try(tonumber(local.parsed.trustPolicyQuota), 2048)] : "trustPolicyQuota: must be a number from 2,048 to 8,192" if n < 2048 || n > 8192],
     [for n in [try(tonumber(local.parsed.reshardedFrom), 0)] : "reshardedFrom: is the number of shards before a change; leave it out" if n == try(tonumber(local.parsed.shards), 1)],
+    [for i, name in try(concat(local.parsed.removeRevoked, []), []) : "removeRevoked[${i}]: this grant is in the file; leave it out here, or take the grant out"
+    if length([for g in local.grants : 1 if try(coalesce(tostring(g.value.name)), "") == try(coalesce(tostring(name)), "?")]) > 0],
     flatten([for kind, list in { provider = local.providers, grant = local.grants } : [
       for i, o in list : "${o.field}.name: another ${kind} has this name; names are unique in the file"
       if length([for k, other in list : 1 if k < i && try(other.value.name, null) == try(o.value.name, "")]) > 0
