@@ -14,6 +14,7 @@ var Tools = []Tool{
 	{"cfn-lint", "MIT-0", "looks at the templates"},
 	{"checkov", "Apache-2.0", "looks at the one-click template"},
 	{"golangci-lint", "GPL-3.0", "looks at the code"},
+	{"OpenTofu, terraform-plugin-framework", "MPL-2.0", "run the tests of the Terraform modules, with a provider of the repository's own"},
 	{"ministack", "MIT", "the emulator of the end-to-end tests"},
 	{"@cloud-copilot/iam-simulate", "AGPL-3.0", "a second opinion on policies"},
 	{"typescript", "Apache-2.0", "checks and translates the snippets of the docs"},
