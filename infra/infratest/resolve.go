@@ -141,7 +141,7 @@ func (t *Template) ref(id string) string {
 	case "AWS::IAM::Policy":
 		return id
 	case "AWS::Lambda::Version":
-		return t.arn("lambda", t.Site.Region, "function:"+t.Text(r.Properties["FunctionName"])+":1")
+		return t.arn("lambda", t.Site.Region, "function:"+t.Text(r.Properties["FunctionName"])+":"+t.number(id))
 	case "AWS::Lambda::Alias":
 		return t.arn("lambda", t.Site.Region, "function:"+t.Text(r.Properties["FunctionName"])+":"+t.Text(r.Properties["Name"]))
 	}
@@ -164,7 +164,7 @@ func (t *Template) attribute(id, name string) string {
 	case "AWS::KMS::Key.Arn":
 		return t.arn("kms", region, "key/00000000-1111-2222-3333-444444444444")
 	case "AWS::Lambda::Version.Version":
-		return "1"
+		return t.number(id)
 	case "AWS::Lambda::Function.Arn":
 		return t.arn("lambda", region, "function:"+t.Text(r.Properties["FunctionName"]))
 	case "AWS::SQS::Queue.Arn":
@@ -197,4 +197,12 @@ func (t *Template) roleName(r Resource) string {
 		return t.Text(name)
 	}
 	return fmt.Sprintf("%.24s-%.26s-AbCdEfGhIjKl", "ServiceProviderAccess-50", r.ID)
+}
+
+// number is a function's version's.
+func (t *Template) number(id string) string {
+	if t.Republished[id] {
+		return "2"
+	}
+	return "1"
 }

@@ -30,6 +30,8 @@ type Template struct {
 	Conditions map[string]any
 	Mappings   map[string]map[string]map[string]any
 	Rules      map[string]Rule
+
+	Republished map[string]bool `json:"-"` // versions of functions that an update makes, by logical id: each is number 2
 }
 
 // Resource is a resource of a template.
