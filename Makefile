@@ -227,7 +227,8 @@ e2e: ## the real stack on a local emulator, driven and checked
 	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
 	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
 	$(MAKE) $(TERRAFORM)
-	rm -rf dist/e2e && $(GO) run ./tools/release -version v0.0.0 -bucket countersign-e2e -regions us-east-1 -out dist/e2e
+	rm -rf dist/e2e && for version in v0.0.0 v0.0.1; do \
+	  $(GO) run ./tools/release -version $$version -bucket countersign-e2e -regions us-east-1 -out dist/e2e; done
 	$(GO) test -tags e2e -count=1 -v ./e2e/...
 
 local: ## the same stack, left running to try the CLI on

@@ -5,6 +5,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -26,11 +28,12 @@ import (
 	"github.com/countersign/countersign/e2e/lab"
 )
 
-// What make e2e builds for this test, with tools/release.
+// What make e2e builds for this test, with tools/release: two releases.
 const (
-	published = "../dist/e2e/v0.0.0"
+	releases  = "../dist/e2e/"
+	published = "v0.0.0"
+	following = "v0.0.1"
 	bucket    = "countersign-e2e-" + lab.Region
-	prefix    = "countersign/v0.0.0/"
 )
 
 // clicked is a customer who deploys from a link: plain calls of CloudFormation's API, and nothing else of this project's.
@@ -57,11 +60,7 @@ func TestOneClick(t *testing.T) {
 	wantAllowed(t, "the provider with its ID", c.enters(t, "migration", first))
 	wantDenied(t, "with another ID", c.enters(t, "migration", strings.ToLower(first)+"x"))
 	wantDenied(t, "without one", c.enters(t, "migration", ""))
-	for _, f := range c.functions(t) {
-		if f.Code != f.Pinned || f.Code == "" {
-			t.Errorf("%s runs %s, pinned is %s", f.Name, f.Code, f.Pinned)
-		}
-	}
+	c.pinned(t, "1")
 
 	t.Run("a rotation runs the pinned version", func(t *testing.T) {
 		secret := must[string](t)(c.Secret(t.Context(), "migration"))
@@ -94,7 +93,7 @@ func TestOneClick(t *testing.T) {
 		id := c.id(t, "migration")
 		values["RotateEvery"], values["Overlap"], values["Expires"] = "weekly", "12h", "2099-12-31T23:59:59Z"
 		values["NotifyTopic"] = "arn:aws:sns:" + lab.Region + ":" + lab.Customer + ":alerts"
-		if status := c.update(t, "ByLink", values); status != cfntypes.StackStatusUpdateComplete {
+		if status := c.update(t, "ByLink", published, values); status != cfntypes.StackStatusUpdateComplete {
 			t.Fatalf("%s: %s", status, c.why(t, "ByLink"))
 		}
 		if got := c.id(t, "migration"); got != id {
@@ -106,11 +105,29 @@ func TestOneClick(t *testing.T) {
 			t.Errorf("the end is not in the trust policy: %s", strings.ReplaceAll(doc, id, "(the ID)"))
 		}
 	})
+	t.Run("the next release over it", func(t *testing.T) {
+		id := c.id(t, "migration")
+		trust := must[string](t)(c.Trust(t.Context(), "migration"))
+		if status := c.update(t, "ByLink", following, values); status != cfntypes.StackStatusUpdateComplete {
+			t.Fatalf("%s: %s", status, c.why(t, "ByLink"))
+		}
+		if c.id(t, "migration") != id || must[string](t)(c.Trust(t.Context(), "migration")) != trust {
+			t.Error("the next release changed the external ID, or the trust policy")
+		}
+		wantAllowed(t, "the same ID", c.enters(t, "migration", id))
+		c.pinned(t, "2")
+		out := must[lab.Output](t)(c.Countersign(t.Context(), c.Owner(lab.Customer), "rotate", "migration", "--stack", "ByLink", "--leaked", "--reason", "seen in a log"))
+		if out.Code != 0 || c.id(t, "migration") == id {
+			t.Errorf("a rotation by the next release's functions: %+v", out)
+		}
+		wantAllowed(t, "the new ID", c.enters(t, "migration", c.id(t, "migration")))
+		wantDenied(t, "the ID that leaked", c.enters(t, "migration", id))
+	})
 	t.Run("another name is refused, and the grant stays as it is", func(t *testing.T) {
 		id := c.id(t, "migration")
 		renamed := maps.Clone(values)
 		renamed["GrantName"] = "relocation"
-		if status := c.update(t, "ByLink", renamed); status != cfntypes.StackStatusUpdateRollbackComplete {
+		if status := c.update(t, "ByLink", following, renamed); status != cfntypes.StackStatusUpdateRollbackComplete {
 			t.Errorf("%s: %s", status, c.why(t, "ByLink"))
 		}
 		if why := c.why(t, "ByLink"); !strings.Contains(why, "set the name back") {
@@ -132,18 +149,18 @@ func TestOneClick(t *testing.T) {
 	t.Logf("it took %.1f s", time.Since(began).Seconds())
 }
 
-// publish puts the release into its bucket, as upload.sh does.
+// publish puts both releases into their bucket, as upload.sh does.
 func (c *clicked) publish(t *testing.T) {
 	t.Helper()
 	client := storage(c.Owner(lab.Customer))
 	_ = must[*s3.CreateBucketOutput](t)(client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: new(bucket)}))
 	n := 0
-	err := filepath.WalkDir(published, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(releases, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		n++
-		name, err := filepath.Rel(published, path)
+		name, err := filepath.Rel(releases, path)
 		if err != nil {
 			return err
 		}
@@ -153,13 +170,13 @@ func (c *clicked) publish(t *testing.T) {
 		}
 		return c.put(t.Context(), filepath.ToSlash(name), body)
 	})
-	if err != nil || n < 15 {
+	if err != nil || n < 30 {
 		t.Fatalf("%d files, %v: make e2e builds them", n, err)
 	}
 }
 
 func (c *clicked) put(ctx context.Context, name string, body []byte) error {
-	_, err := storage(c.Owner(lab.Customer)).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new(prefix + name), Body: bytes.NewReader(body)})
+	_, err := storage(c.Owner(lab.Customer)).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new("countersign/" + name), Body: bytes.NewReader(body)})
 	return err
 }
 
@@ -177,8 +194,8 @@ func parameters(values map[string]string) (out []cfntypes.Parameter) {
 	return out
 }
 
-func (c *clicked) template() *string {
-	return new(c.Endpoint + "/" + bucket + "/" + prefix + templateFile())
+func (c *clicked) template(version string) *string {
+	return new(c.Endpoint + "/" + bucket + "/countersign/" + version + "/" + templateFile())
 }
 
 func (c *clicked) create(t *testing.T, stack string, values map[string]string) {
@@ -191,16 +208,16 @@ func (c *clicked) create(t *testing.T, stack string, values map[string]string) {
 func (c *clicked) tryCreate(t *testing.T, stack string, values map[string]string) cfntypes.StackStatus {
 	t.Helper()
 	_ = must[*cloudformation.CreateStackOutput](t)(c.cfn.CreateStack(t.Context(), &cloudformation.CreateStackInput{
-		StackName: &stack, TemplateURL: c.template(), Parameters: parameters(values),
+		StackName: &stack, TemplateURL: c.template(published), Parameters: parameters(values),
 		Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam},
 	}))
 	return c.settled(t, stack)
 }
 
-func (c *clicked) update(t *testing.T, stack string, values map[string]string) cfntypes.StackStatus {
+func (c *clicked) update(t *testing.T, stack, version string, values map[string]string) cfntypes.StackStatus {
 	t.Helper()
 	_ = must[*cloudformation.UpdateStackOutput](t)(c.cfn.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{
-		StackName: &stack, TemplateURL: c.template(), Parameters: parameters(values),
+		StackName: &stack, TemplateURL: c.template(version), Parameters: parameters(values),
 		Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam},
 	}))
 	return c.settled(t, stack)
@@ -263,29 +280,32 @@ func (c *clicked) enters(t *testing.T, grant, id string) error {
 	return err
 }
 
-// pinnedFunction is a function and the sum of the version that is called.
-type pinnedFunction struct{ Name, Code, Pinned string }
-
-func (c *clicked) functions(t *testing.T) (out []pinnedFunction) {
+// pinned holds that each function has this version, and that it was made of the published archive.
+func (c *clicked) pinned(t *testing.T, version string) {
 	t.Helper()
-	sum := func(name, qualifier string) string {
-		var answer struct{ CodeSha256 string }
-		owner := c.Owner(lab.Customer)
+	owner := c.Owner(lab.Customer)
+	ask := func(name, qualifier string) (out struct{ CodeSha256, Version string }) {
 		got := must[lab.Answer](t)(c.Call(t.Context(), &owner, "lambda", "GET", c.Endpoint+"/2015-03-31/functions/"+name+"/configuration"+qualifier, "", ""))
-		decode(t, got.Body, &answer)
-		return answer.CodeSha256
+		decode(t, got.Body, &out)
+		return out
 	}
 	for _, name := range []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} {
+		archive := must[[]byte](t)(os.ReadFile(filepath.Join(releases, published, "functions", hostArchitecture(), name+".zip")))
+		sum := sha256.Sum256(archive)
 		name = "countersign-" + name + "-migration"
-		out = append(out, pinnedFunction{name, sum(name, ""), sum(name, "?Qualifier=1")})
+		if got := ask(name, "?Qualifier="+version); got.Version != version || got.CodeSha256 != base64.StdEncoding.EncodeToString(sum[:]) {
+			t.Errorf("%s is %+v", name, got)
+		}
 	}
-	return out
+	if got := ask("countersign-reconcile-migration", "?Qualifier=deployed"); got.Version != version {
+		t.Errorf("CloudFormation asks version %s", got.Version)
+	}
 }
 
 // tampered deploys while the archive of a function holds something else than was published.
 func (c *clicked) tampered(t *testing.T, function string) {
-	name := "functions/" + hostArchitecture() + "/" + function + ".zip"
-	good := must[[]byte](t)(os.ReadFile(filepath.Join(published, filepath.FromSlash(name))))
+	name := published + "/functions/" + hostArchitecture() + "/" + function + ".zip"
+	good := must[[]byte](t)(os.ReadFile(filepath.Join(releases, filepath.FromSlash(name))))
 	if err := c.put(t.Context(), name, append(slices.Clone(good), 0)); err != nil { // a zip with something behind it still runs
 		t.Fatal(err)
 	}

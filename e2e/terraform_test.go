@@ -44,11 +44,11 @@ providers:
 module "access" {
   source       = %q
   access_file  = "${path.root}/access.yaml"
-  template_url = "https://%s.s3.%s.amazonaws.com/%scountersign.template.json"
+  template_url = "https://%s.s3.%s.amazonaws.com/countersign/%s/countersign.template.json"
 }
 output "access" { value = module.access }
-`, terraformtest.Module("service-provider-access"), bucket, lab.Region, prefix)})
-	d.Env = []string{"STUB_CLOUDFORMATION=" + c.Endpoint, "STUB_TEMPLATE=" + *c.template()}
+`, terraformtest.Module("service-provider-access"), bucket, lab.Region, published)})
+	d.Env = []string{"STUB_CLOUDFORMATION=" + c.Endpoint, "STUB_TEMPLATE=" + *c.template(published)}
 
 	inited := time.Now()
 	d.Plan()

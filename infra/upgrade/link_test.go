@@ -139,7 +139,7 @@ func TestTheNextReleaseOverALink(t *testing.T) {
 		t.Errorf("it makes %d versions", made)
 	}
 	row{yaml: "the next release", becomes: same}.tried(t, before, after, effects)
-	golden(t, upgradeDoc, "<!-- from two releases' templates: go test ./infra/upgrade -update writes this line -->\n", words(effects)+".\n")
+	golden(t, upgradeDoc, "<!-- from two releases' templates: go test ./infra/upgrade -update writes this line -->\n", "CloudFormation "+words(effects)+".\n")
 }
 
 // Secrets Manager may call the next version of rotate before the schedule names it.
