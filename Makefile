@@ -13,6 +13,7 @@ PAIRS   ?= 204000
 FUZZTIME ?= 20m
 
 GOLANGCI_VERSION := v2.15.0
+OPENTOFU_VERSION := v1.10.6
 TOOLS   := $(CURDIR)/.tools
 CDK     := $(TOOLS)/node/node_modules/.bin/cdk
 export CDK_DISABLE_CLI_TELEMETRY := true
@@ -49,6 +50,17 @@ app: need-go
 
 synth: functions app $(CDK) ## cdk.out/ServiceProviderAccess.template.json
 	$(CDK) synth --quiet --no-notices -c access=$(ACCESS)
+
+# Where a release is published: each Region has the bucket $(BUCKET)-<region>.
+REGIONS   ?= us-east-1 us-east-2 us-west-2 ca-central-1 eu-west-1 eu-central-1 eu-north-1 ap-southeast-2 ap-northeast-1
+PROVIDERS ?=
+.PHONY: release reproducible
+release: need-go need-node ## dist/release/VERSION: templates, archives, sums, SBOM, page, upload script (VERSION, BUCKET, REGIONS, PROVIDERS)
+	@test -n "$(BUCKET)" || { echo 'say where it will be published: make release VERSION=v1.0.0 BUCKET=<beginning of the buckets>' >&2; exit 1; }
+	$(GO) run ./tools/release -version '$(VERSION)' -bucket '$(BUCKET)' -regions '$(REGIONS)' -providers '$(PROVIDERS)' -out dist/release
+
+reproducible: need-go need-node ## a release made of two clones in different folders: the same sums
+	tools/release/reproducible.sh
 
 .PHONY: deploy deploy-customers
 CUSTOMERS ?= customers.yaml
@@ -90,6 +102,14 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION): | need-go
 	GOBIN=$(TOOLS)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(TOOLS)/bin/golangci-lint $@
 
+# What runs the tests of terraform/: terraform where it is, or else OpenTofu, built from source. TERRAFORM=<path> is another.
+TERRAFORM ?= $(or $(shell command -v terraform 2>/dev/null),$(TOOLS)/bin/tofu-$(OPENTOFU_VERSION))
+export TERRAFORM
+
+$(TOOLS)/bin/tofu-$(OPENTOFU_VERSION): tools/opentofu/go.mod tools/opentofu/go.sum | need-go
+	@echo 'building OpenTofu $(OPENTOFU_VERSION), once: some minutes' >&2
+	cd tools/opentofu && $(GO) build -mod=readonly -trimpath -ldflags '-s -w' -o $@ github.com/opentofu/opentofu/cmd/tofu
+
 # ---- test
 
 .PHONY: demo
@@ -97,20 +117,24 @@ demo: need-go ## a year of a grant's life on an embedded AWS, in seconds
 	@$(GO) run ./internal/demo/alone
 
 .PHONY: test test-go lint e2e local bench
-test: test-go test-infra webhooks for-saas ## every test but e2e
+test: test-go test-infra test-terraform webhooks for-saas ## every test but e2e
 
 # What runs on the embedded AWS takes turns: nothing there is parallel but whole runs, and of those a few are enough for the
 # race detector, which makes them ten times slower. So are the commands of the command line, each a process of its own.
 race  := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 turns := ./cmd/countersign ./functions ./functions/enroll ./internal/simtest/... ./internal/demo/...
 test-go: need-go
-	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/cmd/countersign$$' -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo)
+	$(GO) test -timeout 20m $(race) $$($(GO) list ./... | grep -v -e /infra -e /difftest -e '/cmd/countersign$$' -e '/countersign/functions$$' -e '/functions/enroll$$' -e /vectors -e /languages -e /simtest -e /demo -e '/countersign/terraform$$')
 	$(GO) test $(turns)
 	$(GO) test $(race) ./internal/simtest -run '^TestRuns$$'
 
 .PHONY: test-infra
-test-infra: need-go $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done
+test-infra: need-go $(TERRAFORM) $(TOOLS)/iam-simulate/.done $(TOOLS)/cfn-lint/.done $(TOOLS)/checkov/.done
 	$(GO) test ./infra/... ./internal/trust/difftest
+
+.PHONY: test-terraform
+test-terraform: need-go $(TERRAFORM) ## the Terraform modules and examples, offline, with a stub provider (TERRAFORM=<path>)
+	$(GO) test -count=1 ./terraform
 
 .PHONY: webhooks
 webhooks: need-go need-python3 $(TOOLS)/typescript/.done ## docs/webhooks.md's receivers, run on every delivery of events/vectors
@@ -131,12 +155,16 @@ sessions: need-go ## record anew what the pages show of terminals: README.md, do
 
 CHROMIUM ?= chromium
 export CHROMIUM
-.PHONY: mails screenshots
+.PHONY: mails page screenshots
 mails: need-go ## every mail in Chromium: 320 and 1,280 px, light and dark (CHROMIUM=<path>)
 	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$'
 
-screenshots: need-go ## the same, and docs/mail's pictures of some
+page: need-go ## the page that makes links in Chromium: 320 to 1,280 px, hostile addresses
+	$(GO) test -count=1 -tags chromium ./tools/release -run '^TestThePageInABrowser$$'
+
+screenshots: need-go ## both, and the pictures of them in docs
 	$(GO) test -count=1 -tags chromium ./internal/deliver -run '^TestMailsInABrowser$$' -args -screenshots $(CURDIR)/docs/mail
+	$(GO) test -count=1 -tags chromium ./tools/release -run '^TestThePageInABrowser$$' -args -screenshots $(CURDIR)/docs/one-click
 
 .PHONY: trust-diff
 trust-diff: need-go $(TOOLS)/iam-simulate/.done ## trust policies judged here and by an independent IAM simulator (PAIRS, SEED)
@@ -198,6 +226,9 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## the linters of .golangci
 e2e: ## the real stack on a local emulator, driven and checked
 	$(MAKE) functions ARCH=$$($(GO) env GOHOSTARCH)
 	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
+	$(MAKE) $(TERRAFORM)
+	rm -rf dist/e2e && for version in v0.0.0 v0.0.1; do \
+	  $(GO) run ./tools/release -version $$version -bucket countersign-e2e -regions us-east-1 -out dist/e2e; done
 	$(GO) test -tags e2e -count=1 -v ./e2e/...
 
 local: ## the same stack, left running to try the CLI on

@@ -132,7 +132,7 @@ func (s *ServiceProviderAccess) queuePolicy(id string, queue awssqs.CfnQueue, se
 // feed gives a queue's messages to a function, which says of each whether it is done.
 func (s *ServiceProviderAccess) feed(id string, queue awssqs.CfnQueue, fn *function, batch, atOnce float64) {
 	awslambda.NewCfnEventSourceMapping(s.Construct, &id, &awslambda.CfnEventSourceMappingProps{
-		EventSourceArn: queue.AttrArn(), FunctionName: fn.lambda.Ref(), BatchSize: &batch,
+		EventSourceArn: queue.AttrArn(), FunctionName: fn.triggered(), BatchSize: &batch,
 		FunctionResponseTypes: &[]*string{new("ReportBatchItemFailures")},
 		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: &atOnce},
 	})

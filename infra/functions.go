@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"runtime"
 	"time"
 
@@ -34,11 +35,50 @@ type function struct {
 	name   string
 	role   awsiam.CfnRole
 	lambda awslambda.CfnFunction
+	pinned awslambda.CfnVersion // of published code: what is called; else nil
+	alias  awslambda.CfnAlias   // of pinned, for what can't change whom it calls
 
 	policies int // managed ones, the most that are attached at once
 }
 
-func (f *function) arn() *string { return f.lambda.AttrArn() }
+// arn is what is called: the function, or its one version that was made of the published archive.
+func (f *function) arn() *string {
+	if f.pinned != nil {
+		return f.pinned.Ref()
+	}
+	return f.lambda.AttrArn()
+}
+
+// triggered is how an event source names it: by its name, as ever, or the version's ARN.
+func (f *function) triggered() *string {
+	if f.pinned != nil {
+		return f.arn()
+	}
+	return f.lambda.Ref()
+}
+
+// serviceToken is what CloudFormation calls for a custom resource. It refuses to change that, so a version, of which there is
+// another one with each release, can't stand there: an alias does, which points at the version.
+func (f *function) serviceToken() *string {
+	if f.pinned == nil {
+		return f.arn()
+	}
+	if f.alias == nil {
+		f.alias = awslambda.NewCfnAlias(f.Construct, new("Deployed"), &awslambda.CfnAliasProps{
+			FunctionName: f.lambda.Ref(), FunctionVersion: f.pinned.AttrVersion(), Name: new("deployed"),
+			Description: new("Countersign: the version that CloudFormation asks"),
+		})
+	}
+	return f.alias.Ref()
+}
+
+// anyVersion is the function under whatever version. While another one is deployed the old and the new one are called.
+func (f *function) anyVersion() string {
+	if f.pinned == nil {
+		return *f.arn()
+	}
+	return *f.lambda.AttrArn() + ":*"
+}
 
 // letInvoke allows a service to call the function, for this source or this account.
 func (f *function) letInvoke(id, service string, sourceARN, sourceAccount *string) awslambda.CfnPermission {
@@ -94,7 +134,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 	for _, caller := range []*function{s.reconcile, s.revoke, s.operate} { // RotateSecret asks for it
 		policy := awsiam.NewCfnPolicy(caller.Construct, new("InvokeRotate"), &awsiam.CfnPolicyProps{
 			PolicyName: new("InvokeRotate"), Roles: &[]*string{caller.role.Ref()},
-			PolicyDocument: document(allow("InvokeRotate", "lambda:InvokeFunction").on(*s.rotate.arn())),
+			PolicyDocument: document(allow("InvokeRotate", "lambda:InvokeFunction").on(s.rotate.anyVersion())),
 		})
 		if caller == s.reconcile {
 			s.permissions = append(s.permissions, policy)
@@ -107,7 +147,8 @@ func (s *ServiceProviderAccess) createFunctions() {
 // function makes one of the shard's functions.
 func (s *ServiceProviderAccess) function(name, purpose string, timeout float64, may ...statement) *function {
 	return newFunction(s.Construct, functionProps{
-		name: name, called: s.name(name), purpose: purpose, timeout: timeout, code: s.props.Functions, local: s.props.Local, environment: s.environment(),
+		name: name, called: s.name(name), purpose: purpose, timeout: timeout, code: s.props.Functions, architecture: s.props.Architecture, local: s.props.Local,
+		environment: s.environment(name), version: s.stackVersion(),
 	}, may...)
 }
 
@@ -118,21 +159,23 @@ type functionProps struct {
 	purpose string
 	timeout float64 // seconds
 
-	code        Code
-	local       bool
-	environment *map[string]*string
+	code         Code
+	architecture string // as Go calls it; empty: arm64
+	local        bool
+	environment  *map[string]*string
+	version      string // of Countersign
 }
 
 // newFunction makes a function with Countersign's defaults: Go on provided.al2023, a role and a log group of its own, and the
 // permissions that don't grow with the grants.
 func newFunction(scope constructs.Construct, p functionProps, may ...statement) *function {
 	f := &function{Construct: constructs.NewConstruct(scope, new(access.Logical(grant.Name(p.name)))), name: p.name}
-	goarch, architecture := "arm64", "arm64"
+	goarch, architecture := cmp.Or(p.architecture, "arm64"), "arm64"
 	if p.local {
 		goarch = runtime.GOARCH
-		if goarch == "amd64" {
-			architecture = "x86_64"
-		}
+	}
+	if goarch == "amd64" {
+		architecture = "x86_64"
 	}
 
 	logs := awslogs.NewCfnLogGroup(f.Construct, new("Logs"), &awslogs.CfnLogGroupProps{
@@ -149,7 +192,7 @@ func newFunction(scope constructs.Construct, p functionProps, may ...statement) 
 		}},
 	})
 
-	asset := p.code.asset(f.Construct, p.name, goarch)
+	code, note, sum := p.code.of(f.Construct, p.name, goarch)
 	f.lambda = awslambda.NewCfnFunction(f.Construct, new("Function"), &awslambda.CfnFunctionProps{
 		FunctionName:  &p.called,
 		Description:   new("Countersign: " + p.purpose),
@@ -159,11 +202,19 @@ func newFunction(scope constructs.Construct, p functionProps, may ...statement) 
 		MemorySize:    new(float64(memoryMB)),
 		Timeout:       &p.timeout,
 		Role:          f.role.AttrArn(),
-		Code:          &awslambda.CfnFunction_CodeProperty{S3Bucket: asset.S3BucketName(), S3Key: asset.S3ObjectKey()},
+		Code:          code,
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
 		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: p.environment},
 	})
-	asset.AddResourceMetadata(f.lambda, new("Code"))
+	note(f.lambda)
+	if sum != "" {
+		// A version is a copy of code and configuration, so another of either needs another version. What calls the old one is
+		// changed before CloudFormation deletes it.
+		id := "Version" + hash(f.Construct, sum, architecture, p.timeout, memoryMB, p.purpose, p.environment)[:8]
+		f.pinned = awslambda.NewCfnVersion(f.Construct, &id, &awslambda.CfnVersionProps{
+			FunctionName: f.lambda.Ref(), CodeSha256: &sum, Description: new("Countersign " + p.version),
+		})
+	}
 	return f
 }
 
@@ -182,8 +233,8 @@ func spread(grants int) time.Duration {
 	return min(max(time.Duration(grants)*rotationWrites*time.Second/pace, shortestSpread), longestSpread)
 }
 
-// environment is the same for all functions.
-func (s *ServiceProviderAccess) environment() *map[string]*string {
+// environment is the same for all functions, but for what only notify needs.
+func (s *ServiceProviderAccess) environment(function string) *map[string]*string {
 	settle := "15s"
 	env := map[string]*string{}
 	if s.props.Local {
@@ -203,6 +254,9 @@ func (s *ServiceProviderAccess) environment() *map[string]*string {
 		env["COUNTERSIGN_AGES"] = new("measured")
 	}
 	env["COUNTERSIGN_STACK_VERSION"] = new(s.stackVersion())
+	if function != "notify" {
+		return &env
+	}
 	if s.asksForDigests() {
 		env["COUNTERSIGN_TRAIL"] = new(s.trailGroup())
 	}

@@ -181,7 +181,7 @@ func (s *ServiceProviderAccess) startGrant(g *grantParts) {
 	g.start = awscdk.NewCfnResource(g.Construct, new("Grant"), &awscdk.CfnResourceProps{
 		Type: new("Custom::Grant"),
 		Properties: &map[string]any{
-			"ServiceToken":   s.reconcile.arn(),
+			"ServiceToken":   s.reconcile.serviceToken(),
 			"ServiceTimeout": fmt.Sprint(customResourceTimeout),
 			"Grant":          string(g.Grant.Name),
 			"Digest":         s.hash(g.digest...),

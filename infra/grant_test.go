@@ -282,9 +282,9 @@ func TestEveryGrantWaitsForTheLayout(t *testing.T) {
 	if got := tmpl.Text(layout.Properties["Shards"]) + " " + tmpl.Text(layout.Properties["ReshardedFrom"]); got != "1 0" {
 		t.Errorf("layout %s", got)
 	}
-	want := `{"audit":{"Role":"/VendorAudit","Secret":"true"},` +
-		`"console":{"Role":"/countersign/ServiceProvider-console","Secret":"false"},` +
-		`"migration":{"Role":"/countersign/ServiceProvider-migration","Secret":"true"}}`
+	want := `[{"Name":"audit","Role":"/VendorAudit","Secret":"true"},` +
+		`{"Name":"console","Role":"/countersign/ServiceProvider-console","Secret":"false"},` +
+		`{"Name":"migration","Role":"/countersign/ServiceProvider-migration","Secret":"true"}]`
 	if got := tmpl.Text(layout.Properties["Grants"]); got != want {
 		t.Errorf("grants %s", got)
 	}

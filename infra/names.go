@@ -25,9 +25,10 @@ const (
 	stackID   = "${AWS::StackId}"
 )
 
-// site is which shard a stack is.
+// site tells a stack's parts from those of the account's others.
 type site struct {
-	shard int // 0 for the first stack
+	shard  int    // 0 for the first stack
+	suffix string // of the names of its parts, with the hyphen
 }
 
 // ready writes a value of a policy document as CloudFormation takes it.
@@ -59,6 +60,7 @@ func (s site) name(part string) string {
 	if part != "" {
 		name += "-" + part
 	}
+	name += s.suffix
 	if s.shard > 0 {
 		name += fmt.Sprintf("-%d", s.shard+1)
 	}

@@ -182,8 +182,10 @@ func writtenByRevoke() []string {
 }
 
 // hash is the SHA-256 of a value as it will stand in the template, in hex.
-func (s *ServiceProviderAccess) hash(values ...any) string {
-	resolved, err := json.Marshal(awscdk.Stack_Of(s.Construct).Resolve(values))
+func (s *ServiceProviderAccess) hash(values ...any) string { return hash(s.Construct, values...) }
+
+func hash(scope constructs.Construct, values ...any) string {
+	resolved, err := json.Marshal(awscdk.Stack_Of(scope).Resolve(values))
 	if err != nil {
 		panic(fmt.Errorf("hashing a part of the template: %w", err)) // CDK resolves to JSON's types only
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/countersign/countersign/infra/infratest"
 )
 
 // power is what an action on a kind of object comes to in an attacker's hands.
@@ -62,14 +64,8 @@ func TestTheTableOfWhoMayDoWhat(t *testing.T) {
 		var cells []string
 		for _, function := range functionNames {
 			cell := ""
-			for _, s := range statementsOf(t, tmpl, function) {
-				for _, action := range s.Action {
-					for _, resource := range s.Resource {
-						if s.Effect == "Allow" && p.of(action, resource) {
-							cell = "●"
-						}
-					}
-				}
+			if p.has(t, tmpl, function) {
+				cell = "●"
 			}
 			cells = append(cells, cell)
 		}
@@ -90,16 +86,63 @@ func TestTheTableOfWhoMayDoWhat(t *testing.T) {
 		}
 	}
 
-	doc, err := os.ReadFile(securityDoc)
+	goldenTable(t, securityDoc, table.String())
+}
+
+// goldenTable compares a table with the one that stands in a page, or writes it under -update.
+func goldenTable(t *testing.T, file, table string) {
+	t.Helper()
+	doc, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, rest, found := strings.Cut(string(doc), begin)
 	_, tail, ended := strings.Cut(rest, end)
 	if !found || !ended {
-		t.Fatalf("%s has no place for the table", securityDoc)
+		t.Fatalf("%s has no place for the table", file)
 	}
-	golden(t, securityDoc, []byte(head+begin+"\n"+table.String()+"\n"+end+tail))
+	golden(t, file, []byte(head+begin+"\n"+table+"\n"+end+tail))
+}
+
+// has says whether a function may do anything of a power.
+func (p power) has(t *testing.T, tmpl *infratest.Template, function string) bool {
+	t.Helper()
+	for _, s := range statementsOf(t, tmpl, function) {
+		for _, action := range s.Action {
+			for _, resource := range s.Resource {
+				if s.Effect == "Allow" && p.of(action, resource) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// grave are the powers that open, close or tell: how many of the first ones in the list.
+const grave = 9
+
+// The table of SECURITY.md says the same from an attacker's side: what he gets with each part, and what he does not get.
+func TestTheTableOfWhatAnAttackerGets(t *testing.T) {
+	tmpl := rich(t)
+	var table strings.Builder
+	table.WriteString("| an attacker with the function | can | can't |\n|---|---|---|\n")
+	for _, function := range functionNames {
+		var can, cant []string
+		for i, p := range powers {
+			switch {
+			case p.has(t, tmpl, function):
+				can = append(can, p.words)
+			case i < grave:
+				cant = append(cant, p.words)
+			}
+		}
+		if len(can) == 0 {
+			t.Errorf("%s may do nothing", function)
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", function, strings.Join(can, "; "), strings.Join(cant, "; "))
+	}
+	goldenTable(t, "../SECURITY.md", table.String())
 }
 
 // What section "A granted role" says of the guard names each of its statements.

@@ -7,7 +7,9 @@
 package infra
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
@@ -36,6 +38,12 @@ type ServiceProviderAccessProps struct {
 	Access    *Access // required
 	Shard     int     // which of Access.Shards this construct is, 0 for the first. Each belongs into a stack of its own
 	Functions Code    // zero: FromModule
+
+	// Architecture of the functions as Go calls it; empty: "arm64".
+	Architecture string
+	// Name tells the parts of this stack from those of others in the account and Region: all that Countersign names there ends
+	// in it. Empty where an account has one access.yaml. CloudFormation can't rename a live stack's parts, so it stays what it is.
+	Name string
 
 	// Version is told in each event as metadata.stackVersion; empty: "dev".
 	Version string
@@ -76,7 +84,7 @@ type ServiceProviderAccess struct {
 func NewServiceProviderAccess(scope constructs.Construct, id string, props *ServiceProviderAccessProps) *ServiceProviderAccess {
 	s := &ServiceProviderAccess{
 		Construct: constructs.NewConstruct(scope, &id),
-		site:      site{shard: props.Shard},
+		site:      site{shard: props.Shard, suffix: suffix(props.Name)},
 		props:     *props,
 		entries:   props.Access.Shard(props.Shard),
 		forwards:  map[*access.Provider]awscdk.CfnResource{},
@@ -107,6 +115,14 @@ func NewServiceProviderAccess(scope constructs.Construct, id string, props *Serv
 	return s
 }
 
+// suffix is a stack's name at the end of its parts' names.
+func suffix(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "-" + name
+}
+
 // stackVersion is what events say of the template.
 func (s *ServiceProviderAccess) stackVersion() string {
 	if s.props.Version == "" {
@@ -115,34 +131,38 @@ func (s *ServiceProviderAccess) stackVersion() string {
 	return s.props.Version
 }
 
-// createLayout makes the custom resource that refuses a changed number of shards, and to take away what says that a grant is
-// revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
+// createLayout makes the custom resource that refuses a changed number of shards, another name, and to take away what says that a
+// grant is revoked. All grants wait for it, so that a refused change has touched none; and it waits for all functions, so that none
 // reads a plan that a later version wrote.
 func (s *ServiceProviderAccess) createLayout() {
-	grants, forced := map[string]any{}, []any{}
-	for _, e := range s.entries {
-		parts := map[string]any{"Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
+	grants, forced := []any{}, []any{}
+	byName := slices.SortedFunc(slices.Values(s.entries), func(a, b access.Entry) int { return cmp.Compare(a.Grant.Name, b.Grant.Name) })
+	for _, e := range byName { // the file's order says nothing
+		parts := map[string]any{"Name": string(e.Grant.Name), "Role": e.Grant.RolePath + e.Grant.RoleName, "Secret": fmt.Sprint(e.Grant.ExternalID)}
 		if e.Grant.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(e.Grant.IssuedBy)
 		}
 		if e.Grant.Adopted {
 			parts["Adopted"] = "true"
 		}
-		grants[string(e.Grant.Name)] = parts
+		grants = append(grants, parts)
 	}
 	for _, name := range s.props.Access.RemoveRevoked {
 		forced = append(forced, string(name))
 	}
+	properties := map[string]any{
+		"ServiceToken":   s.reconcile.serviceToken(),
+		"ServiceTimeout": fmt.Sprint(customResourceTimeout),
+		"Shards":         fmt.Sprint(s.props.Access.Shards),
+		"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
+		"Grants":         grants,
+		"RemoveRevoked":  forced,
+	}
+	if s.props.Name != "" {
+		properties["Name"] = s.props.Name
+	}
 	s.layout = awscdk.NewCfnResource(s.Construct, new("Layout"), &awscdk.CfnResourceProps{
-		Type: new("Custom::Layout"),
-		Properties: &map[string]any{
-			"ServiceToken":   s.reconcile.arn(),
-			"ServiceTimeout": fmt.Sprint(customResourceTimeout),
-			"Shards":         fmt.Sprint(s.props.Access.Shards),
-			"ReshardedFrom":  fmt.Sprint(s.props.Access.ReshardedFrom),
-			"Grants":         grants,
-			"RemoveRevoked":  forced,
-		},
+		Type: new("Custom::Layout"), Properties: &properties,
 	})
 	for _, f := range s.functions() {
 		if f != s.reconcile { // it is called

@@ -45,9 +45,10 @@ func (s stack) grants() []string {
 	return strings.Split(s.outputs["Grants"], ",")
 }
 
-// roleName is the name of a grant's role, "" if the stack doesn't tell.
+// roleName is the name of a grant's role, "" if the stack doesn't tell. One that was deployed from a link has one grant, and no
+// output that is named after it.
 func (s stack) roleName(name grant.Name) string {
-	arn := s.outputs["RoleArn"+access.Logical(name)]
+	arn := cmp.Or(s.outputs["RoleArn"+access.Logical(name)], s.outputs["RoleArn"])
 	return arn[strings.LastIndexByte(arn, '/')+1:]
 }
 

@@ -104,9 +104,8 @@ def make_due(secret):
 
 def _may_invoke(secret, function_arn, access_key):
     """Both must be allowed: the caller by its own policies, Secrets Manager by the function's."""
-    name = function_arn.split(":function:")[-1].split(":")[0]
-    function = lambda_svc._functions.get(name)
-    if function is None:
+    function, version = _function(function_arn)
+    if version is None:
         return store.refuse("ResourceNotFoundException", "Lambda does not exist or could not be accessed.")
     if access_key:
         denied = iam_evaluator.enforce(access_key, "lambda:InvokeFunction", "lambda", get_region(), function_arn)
@@ -123,6 +122,13 @@ def _may_invoke(secret, function_arn, access_key):
                             f"Secrets Manager cannot invoke the specified Lambda function {function_arn}. "
                             "Ensure that the function policy grants access to secretsmanager.amazonaws.com.")
     return None
+
+
+def _function(function_arn):
+    """The function that an ARN names, and what of it is run: the version or alias at the end of the ARN, if there is one."""
+    name, _, qualifier = function_arn.split(":function:")[-1].partition(":")
+    function = lambda_svc._functions.get(name)
+    return function, lambda_svc._get_func_record_for_qualifier(name, qualifier or None)[0]
 
 
 # ---- The engine
@@ -170,12 +176,11 @@ def _test(secret, token):
 
 def _attempt(secret, token, steps):
     """Run the steps; False at the first that fails."""
-    name = secret["RotationLambdaARN"].split(":function:")[-1].split(":")[0]
     for step in steps:
-        function = lambda_svc._functions.get(name)
-        if function is None:
+        _, version = _function(secret["RotationLambdaARN"])
+        if version is None:
             return False
-        result = lambda_svc._execute_function(function, {
+        result = lambda_svc._execute_function(version, {
             "Step": step, "SecretId": secret["ARN"], "ClientRequestToken": token, "RotationToken": str(uuid.uuid4())})
         if result.get("error"):
             log.warning("rotation of %s failed in %s: %s", secret["Name"], step, result.get("body"))

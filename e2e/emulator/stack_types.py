@@ -1,11 +1,11 @@
-"""CloudFormation resource types that MiniStack lacks, and two that it treats too kindly.
+"""CloudFormation resource types that MiniStack lacks, and three that it treats too kindly.
 
 Each handler calls the service that stands behind the type, as CloudFormation does.
 """
 
 import json
 
-from ministack.services import eventbridge, iam, secretsmanager
+from ministack.services import eventbridge, iam, lambda_svc, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 from . import rotation, store
@@ -15,6 +15,7 @@ def install():
     handlers = provisioners._RESOURCE_HANDLERS
     _secret(handlers)
     _role(handlers)
+    _version(handlers)
     handlers["AWS::SecretsManager::RotationSchedule"] = _plain(_put_schedule, _drop_schedule)
     handlers["AWS::SecretsManager::ResourcePolicy"] = _plain(_put_secret_policy, _drop_secret_policy)
     handlers["AWS::Events::EventBusPolicy"] = _plain(_put_bus_policy, _drop_bus_policy)
@@ -189,3 +190,27 @@ def _role(handlers):
         known["delete"](physical_id, props)
 
     handlers["AWS::IAM::Role"] = {**known, "update": update, "delete": delete}
+
+
+# ---- Lambda
+
+def _version(handlers):
+    """PublishVersion makes no version of other code than CodeSha256 says. MiniStack doesn't look."""
+    known = handlers["AWS::Lambda::Version"]
+
+    def checked(props):
+        function = lambda_svc._functions.get(props["FunctionName"].split(":")[-1]) or {"config": {}}
+        want, found = props.get("CodeSha256"), function["config"].get("CodeSha256")
+        if want and want != found:
+            raise ValueError(f"AWS::Lambda::Version: CodeSHA256 ({want}) is different from current CodeSHA256 in $LATEST ({found}). "
+                             "Please try again with the CodeSHA256 in $LATEST.")
+
+    def create(logical_id, props, stack):
+        checked(props)
+        return known["create"](logical_id, props, stack)
+
+    def update(physical_id, old, new, stack, logical_id=None):
+        checked(new)
+        return known["update"](physical_id, old, new, stack, logical_id=logical_id)
+
+    handlers["AWS::Lambda::Version"] = {**known, "create": create, "update": update}

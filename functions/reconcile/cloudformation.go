@@ -16,7 +16,7 @@ import (
 // The custom resources of the stack.
 const (
 	GrantResource  = "Custom::Grant"  // properties Grant and Digest
-	LayoutResource = "Custom::Layout" // properties Shards and ReshardedFrom
+	LayoutResource = "Custom::Layout" // properties Shards, ReshardedFrom and, where the stack has one, Name
 )
 
 const (

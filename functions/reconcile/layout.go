@@ -30,6 +30,9 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 		return nil
 	}
 	refused, risks := errors.Join(resharded(e), reissued(e)), forgets(e)
+	if err := renamed(e); err != nil {
+		refused, risks = err, nil // who is asked is named after the new grant, and may look at nothing of the old one
+	}
 	if refused == nil && len(risks) == 0 {
 		return nil
 	}
@@ -44,6 +47,16 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 		failed = append(failed, h.refuse(ctx, r))
 	}
 	return errors.Join(failed...)
+}
+
+// renamed refuses another name of the stack.
+func renamed(e cfn.Event) error {
+	was, is := property(e.OldResourceProperties, "Name"), property(e.ResourceProperties, "Name")
+	if was == is {
+		return nil
+	}
+	return fmt.Errorf("the name was %.40q and is %.40q now: the old role would lose its guard before it is deleted; "+
+		"set the name back to %.40q, and deploy another stack for another name", was, is, was)
 }
 
 // resharded refuses to change the number of shards of a live stack unless the old one is stated.
@@ -104,13 +117,14 @@ type parts struct {
 
 // laidOut reads the property Grants:
 //
-//	{"migration": {"Role": "/countersign/ServiceProvider-migration", "Secret": "true", "IssuedBy": "provider"}}
+//	[{"Name": "migration", "Role": "/countersign/ServiceProvider-migration", "Secret": "true", "IssuedBy": "provider"}]
 func laidOut(properties map[string]any) map[grant.Name]parts {
 	out := map[grant.Name]parts{}
-	grants, _ := properties["Grants"].(map[string]any)
-	for name, v := range grants {
+	grants, _ := properties["Grants"].([]any)
+	for _, v := range grants {
 		p, _ := v.(map[string]any)
-		out[grant.Name(name)] = parts{role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
+		out[grant.Name(property(p, "Name"))] = parts{
+			role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
 	}
 	return out
 }

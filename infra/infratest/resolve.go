@@ -10,9 +10,11 @@ import (
 func (t *Template) Resolve(v any) any {
 	switch v := v.(type) {
 	case []any:
-		out := make([]any, len(v))
+		out := make([]any, 0, len(v))
 		for i := range v {
-			out[i] = t.Resolve(v[i])
+			if item := t.Resolve(v[i]); item != (nothing{}) {
+				out = append(out, item)
+			}
 		}
 		return out
 	case map[string]any:
@@ -25,33 +27,65 @@ func (t *Template) Resolve(v any) any {
 		}
 		out := make(map[string]any, len(v))
 		for key := range v {
-			out[key] = t.Resolve(v[key])
+			if member := t.Resolve(v[key]); member != (nothing{}) {
+				out[key] = member
+			}
 		}
 		return out
 	}
 	return v
 }
 
+// nothing is AWS::NoValue: what has this value is not there.
+type nothing struct{}
+
 func (t *Template) intrinsic(name string, arg any) (any, bool) {
 	switch name {
 	case "Ref":
+		if arg == "AWS::NoValue" {
+			return nothing{}, true
+		}
+		if value, ok := t.Values[arg.(string)]; ok {
+			return value, true
+		}
 		return t.ref(arg.(string)), true
+	case "Fn::If":
+		of := arg.([]any)
+		if t.Holds(of[0].(string)) {
+			return t.Resolve(of[1]), true
+		}
+		return t.Resolve(of[2]), true
+	case "Fn::Split":
+		of := arg.([]any)
+		var out []any
+		for _, part := range strings.Split(t.Resolve(of[1]).(string), of[0].(string)) {
+			out = append(out, part)
+		}
+		return out, true
+	case "Fn::FindInMap":
+		of := t.Resolve(arg).([]any)
+		return t.Mappings[of[0].(string)][of[1].(string)][of[2].(string)], true
 	case "Fn::GetAtt":
 		of := arg.([]any)
 		return t.attribute(of[0].(string), of[1].(string)), true
 	case "Fn::Join":
 		parts := arg.([]any)
 		var out []string
-		for _, p := range parts[1].([]any) {
-			out = append(out, t.Resolve(p).(string))
+		for _, p := range t.Resolve(parts[1]).([]any) {
+			out = append(out, p.(string))
 		}
 		return strings.Join(out, parts[0].(string)), true
 	case "Fn::Sub":
 		out := arg.(string)
-		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix"} {
+		for _, pseudo := range []string{"AWS::Partition", "AWS::AccountId", "AWS::Region", "AWS::URLSuffix", "AWS::StackName"} {
 			out = strings.ReplaceAll(out, "${"+pseudo+"}", t.ref(pseudo))
 		}
-		out = resourceID.ReplaceAllStringFunc(out, func(id string) string { return t.ref(id[2 : len(id)-1]) })
+		out = resourceID.ReplaceAllStringFunc(out, func(id string) string {
+			if value, ok := t.Values[id[2:len(id)-1]].(string); ok {
+				return value
+			}
+			return t.ref(id[2 : len(id)-1])
+		})
 		return strings.ReplaceAll(out, "${!", "${"), true
 	}
 	return nil, false
@@ -72,6 +106,8 @@ func (t *Template) ref(id string) string {
 		return t.arn("cloudformation", t.Site.Region, "stack/ServiceProviderAccess/00000000-5555-6666-7777-888888888888")
 	case "AWS::URLSuffix":
 		return "amazonaws.com"
+	case "AWS::StackName":
+		return "ServiceProviderAccess"
 	}
 	r, ok := t.Resources[id]
 	if !ok {
@@ -102,6 +138,12 @@ func (t *Template) ref(id string) string {
 		return "a1b2c3d4e5"
 	case "AWS::ApiGateway::Resource", "AWS::ApiGateway::Deployment":
 		return "f6g7h8"
+	case "AWS::IAM::Policy":
+		return id
+	case "AWS::Lambda::Version":
+		return t.arn("lambda", t.Site.Region, "function:"+t.Text(r.Properties["FunctionName"])+":"+t.number(id))
+	case "AWS::Lambda::Alias":
+		return t.arn("lambda", t.Site.Region, "function:"+t.Text(r.Properties["FunctionName"])+":"+t.Text(r.Properties["Name"]))
 	}
 	panic(fmt.Sprintf("Ref of %s, a %s", id, r.Type))
 }
@@ -121,6 +163,8 @@ func (t *Template) attribute(id, name string) string {
 		return t.arn("iam", "", "role"+path+t.roleName(r))
 	case "AWS::KMS::Key.Arn":
 		return t.arn("kms", region, "key/00000000-1111-2222-3333-444444444444")
+	case "AWS::Lambda::Version.Version":
+		return t.number(id)
 	case "AWS::Lambda::Function.Arn":
 		return t.arn("lambda", region, "function:"+t.Text(r.Properties["FunctionName"]))
 	case "AWS::SQS::Queue.Arn":
@@ -149,8 +193,16 @@ func (t *Template) arn(service, region, resource string) string {
 
 // roleName is the role's own, or one as long and as odd as CloudFormation makes them.
 func (t *Template) roleName(r Resource) string {
-	if name, ok := r.Properties["RoleName"].(string); ok {
-		return name
+	if name := r.Properties["RoleName"]; name != nil {
+		return t.Text(name)
 	}
 	return fmt.Sprintf("%.24s-%.26s-AbCdEfGhIjKl", "ServiceProviderAccess-50", r.ID)
+}
+
+// number is a function's version's.
+func (t *Template) number(id string) string {
+	if t.Republished[id] {
+		return "2"
+	}
+	return "1"
 }

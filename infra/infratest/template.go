@@ -23,12 +23,22 @@ type Template struct {
 	Resources map[string]Resource
 	Outputs   map[string]Output
 	Site      Site
+
+	// Of a template with parameters: what was given for them, and what follows from that.
+	Values     map[string]any `json:"-"`
+	Parameters map[string]Parameter
+	Conditions map[string]any
+	Mappings   map[string]map[string]map[string]any
+	Rules      map[string]Rule
+
+	Republished map[string]bool `json:"-"` // versions of functions that an update makes, by logical id: each is number 2
 }
 
 // Resource is a resource of a template.
 type Resource struct {
 	ID                  string `json:"-"`
 	Type                string
+	Condition           string
 	Properties          map[string]any
 	DependsOn           dependsOn
 	DeletionPolicy      string // empty: Delete
@@ -37,7 +47,10 @@ type Resource struct {
 }
 
 // Output is an output of a template.
-type Output struct{ Value any }
+type Output struct {
+	Value     any
+	Condition string
+}
 
 // Site is what CloudFormation knows of the account.
 type Site struct{ Partition, Account, Region string }

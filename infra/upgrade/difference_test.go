@@ -74,9 +74,12 @@ func union(a, b map[string]any) map[string]any {
 	return out
 }
 
+// sampleGrant is the grant as the one-click template's logical ids name it, whatever its name is.
+const sampleGrant = grant.Name("the-grant")
+
 // part names a resource by what it is: a grant's own parts by the grant, the others by their kind.
 func part(t *infratest.Template, r infratest.Resource) string {
-	for _, g := range names(t) {
+	for _, g := range append(names(t), sampleGrant) {
 		if !strings.HasPrefix(r.ID, "ServiceProviderAccess"+access.Logical(g)) {
 			continue
 		}
@@ -109,13 +112,15 @@ func part(t *infratest.Template, r infratest.Resource) string {
 		return "functions' permissions"
 	case "AWS::Lambda::Function":
 		return "functions"
-	case "AWS::Lambda::Permission":
+	case "AWS::Lambda::Version":
+		return "functions' versions"
+	case "AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping":
 		return "who invokes functions"
 	case "AWS::KMS::Key":
 		return "key's policy"
 	case "AWS::ApiGateway::RestApi":
 		return "API's policy"
-	case "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage":
+	case "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage", "AWS::ApiGateway::Method":
 		return "API's deployment"
 	case "AWS::Events::EventBusPolicy", "AWS::SQS::QueuePolicy":
 		return "policies of bus and queues"

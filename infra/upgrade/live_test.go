@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ const (
 
 	engineer = "arn:aws:iam::111122223333:role/Engineers-jdoe"
 	legacy   = "arn:aws:iam::222233334444:role/Someone"
+
+	otherAccount = "arn:aws:iam::777788889999:role/Engineers-jdoe"
+	otherCaller  = "arn:aws:iam::111122223333:role/Operations-jdoe"
 )
 
 // synth gives the template of the first stack.
@@ -59,11 +63,13 @@ func deployed(t *testing.T, tmpl *infratest.Template) *live {
 		}
 		return id, data, err
 	})
-	_, grants := l.read(tmpl)
-	l.must(w.Stacks.Create(l.ctx, stackName, grants...))
-	for _, name := range []grant.Name{migration, audit} {
-		_, err := l.Rotate(l.ctx, name, false)
-		l.must(err)
+	layout, grants := l.read(tmpl)
+	l.must(w.Stacks.CreateLayout(l.ctx, stackName, layout, grants...))
+	for _, name := range slices.Sorted(maps.Keys(l.plans)) {
+		if !l.plans[name].NoExternalID {
+			_, err := l.Rotate(l.ctx, name, false)
+			l.must(err)
+		}
 	}
 	l.must(l.RunRotations(l.ctx))
 	l.Sleep(l.ctx, time.Hour)
@@ -91,7 +97,7 @@ func (l *live) read(tmpl *infratest.Template) (layout sim.Layout, grants []sim.T
 			}
 		}
 		g.Description = tmpl.Text(rest)
-		managed, _ := role.Properties["ManagedPolicyArns"].([]any)
+		managed, _ := tmpl.Resolve(role.Properties["ManagedPolicyArns"]).([]any)
 		for _, arn := range managed {
 			if text := tmpl.Text(arn); !strings.Contains(text, "PickUp") {
 				g.Policies = append(g.Policies, sim.Policy{ARN: text, Document: allowing(text)})
@@ -117,6 +123,7 @@ func (l *live) read(tmpl *infratest.Template) (layout sim.Layout, grants []sim.T
 			l.t.Fatalf("%s: %v", name, err)
 		}
 	}
+	layout.Name, _ = tmpl.Resolve(properties["Name"]).(string)
 	for _, name := range properties["RemoveRevoked"].([]any) {
 		layout.RemoveRevoked = append(layout.RemoveRevoked, name.(string))
 	}
@@ -203,11 +210,16 @@ func (l *live) look(name grant.Name, who string) (s state) {
 }
 
 func (l *live) enters(who, roleARN, id string) bool {
-	principal, keys := who, map[string][]string(nil)
-	if in, is := strings.CutSuffix(who, member); is {
-		principal, keys = in, map[string][]string{"aws:PrincipalOrgID": {"o-abc1234567"}}
-	}
+	principal, keys := asPrincipal(who)
 	return l.STS.Verdict(principal, roleARN, id, "jdoe", sim.Assume{Keys: keys}).Effect == trust.Allow
+}
+
+// asPrincipal is a caller's ARN and what else AWS knows of it.
+func asPrincipal(who string) (arn string, keys map[string][]string) {
+	if in, is := strings.CutSuffix(who, member); is {
+		return in, map[string][]string{"aws:PrincipalOrgID": {"o-abc1234567"}}
+	}
+	return who, nil
 }
 
 // member marks a caller as one of the organization that a row names.

@@ -82,9 +82,12 @@ func (r *reader) permission(v value, s, providerAccount string) (Permission, boo
 	return Permission{Managed: s}, true
 }
 
+// Powerful are AWS's managed policies that come close to an administrator's.
+func Powerful() []string { return []string{"AdministratorAccess", "PowerUserAccess", "IAMFullAccess"} }
+
 // warnPowerful names what the guard takes back of the widest policies.
 func (r *reader) warnPowerful(v value, name string) {
-	if slices.Contains([]string{"AdministratorAccess", "PowerUserAccess", "IAMFullAccess"}, name) {
+	if slices.Contains(Powerful(), name) {
 		r.warnf(v, "", "the policies that the work needs", "%s: the guard still denies IAM, other roles and Countersign's own parts, nothing else", name)
 	}
 }

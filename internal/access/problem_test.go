@@ -7,71 +7,27 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/countersign/countersign/internal/access"
+	"github.com/countersign/countersign/internal/access/accesstest"
 )
 
 var now = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 
-// policies is the folder beside access.yaml.
-func policies() fs.FS {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	statement := func(s string) *fstest.MapFile {
-		return file(`{"Version":"2012-10-17","Statement":[` + s + `]}`)
-	}
-	return fstest.MapFS{
-		"policies/custom.json":    statement(`{"Sid":"Read","Effect":"Allow","Action":["s3:GetObject","kms:Decrypt"],"Resource":"*"}`),
-		"policies/broken.json":    file(`{"Version":"2012-10-17",`),
-		"policies/twice.json":     statement(`{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}`),
-		"policies/principal.json": statement(`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`),
-		"policies/old.json":       file(`{"Version":"2008-10-17","Statement":[]}`),
-		"policies/effect.json":    statement(`{"Effect":"allow","Action":"*","Resource":"*"}`),
-		"policies/actions.json":   statement(`{"Effect":"Allow","Action":[],"Resource":"*"}`),
-		"policies/empty.json":     file(`{"Version":"2012-10-17","Statement":[]}`),
-		"policies/huge.json":      statement(`{"Effect":"Allow","Action":"` + strings.Repeat("x", 7000) + `","Resource":"*"}`),
-	}
-}
-
 const (
-	providerHead = "version: 1\nproviders:\n  - name: hestio\n    account: \"111122223333\"\n"
-	grantHead    = providerHead + "    grants:\n      - "
-	namedGrant   = grantHead + "name: migration\n        permissions: [ReadOnlyAccess]\n"
+	providerHead = accesstest.ProviderHead
+	namedGrant   = accesstest.NamedGrant
 )
 
-// indent puts spaces in front of each line; the first one has them already where it stands behind a dash.
-func indent(text, spaces string) string {
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		out.WriteString(spaces + line)
-	}
-	return out.String()
-}
-
-// source makes the file of a test case.
-func source(d *datadriven.TestData) string {
-	input := d.Input
-	if input != "" {
-		input += "\n"
-	}
-	switch {
-	case d.Cmd == "file":
-		return input
-	case d.Cmd == "provider":
-		return providerHead + indent(input, "    ") + "    grants: [{name: migration, permissions: [ReadOnlyAccess]}]\n"
-	case d.HasArg("bare"):
-		return grantHead + strings.TrimLeft(indent(input, "        "), " ")
-	}
-	return namedGrant + indent(input, "        ")
-}
+func policies() fs.FS { return accesstest.Policies() }
 
 func TestProblemsAreToldWithLineColumnAndFix(t *testing.T) {
 	datadriven.RunTest(t, "testdata/problems.txt", func(t *testing.T, d *datadriven.TestData) string {
-		src := source(d)
+		src := accesstest.Source(d)
 		a, err := access.Parse("access.yaml", []byte(src), policies(), now)
 		var out strings.Builder
 		var warnings []access.Problem

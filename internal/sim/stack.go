@@ -96,6 +96,11 @@ func (s *Stacks) Status(name string) Status {
 // Create is a first deploy: each grant's parts in the order of their dependencies, Custom::Grant last. Every write is a call of
 // the actor cloudformation. A failure takes back what was made; the error is the reason.
 func (s *Stacks) Create(ctx context.Context, name string, grants ...Template) error {
+	return s.CreateLayout(ctx, name, Layout{}, grants...)
+}
+
+// CreateLayout is Create of a template that also says something of the whole file.
+func (s *Stacks) CreateLayout(ctx context.Context, name string, l Layout, grants ...Template) error {
 	ctx = As(ctx, cloudFormation)
 	if s.stacks[name] != nil {
 		return refuse(grant.ErrConflict, "AlreadyExistsException", "Stack [%s] already exists", name)
@@ -103,7 +108,7 @@ func (s *Stacks) Create(ctx context.Context, name string, grants ...Template) er
 	st := &stack{name: name, status: underWay}
 	s.put(st)
 	d := &deployment{s: s, stack: st}
-	if err := d.layOut(ctx, Layout{}.properties(grants)); err != nil {
+	if err := d.layOut(ctx, l.properties(grants)); err != nil {
 		st.status = CreateRolledBack
 		return fmt.Errorf("creating stack %s: %w", name, err)
 	}

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/cfn"
@@ -15,29 +17,35 @@ import (
 type Layout struct {
 	Shards, ReshardedFrom int      // zero shards: one
 	RemoveRevoked         []string // grants that may go although they are revoked
+	Name                  string   // of the stack; empty: it has none
 }
 
 // properties are Custom::Layout's, as package infra writes them: numbers and booleans reach the function as text.
 func (l Layout) properties(grants []Template) map[string]any {
-	list := map[string]any{}
-	for _, t := range grants {
+	list := []any{}
+	byName := func(a, b Template) int { return cmp.Compare(a.Plan.Grant, b.Plan.Grant) }
+	for _, t := range slices.SortedFunc(slices.Values(grants), byName) {
 		_, role, _ := strings.Cut(t.Plan.RoleARN, ":role")
-		parts := map[string]any{"Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
+		parts := map[string]any{"Name": string(t.Plan.Grant), "Role": role, "Secret": fmt.Sprint(!t.Plan.NoExternalID)}
 		if t.Plan.IssuedBy == grant.IssuedByProvider {
 			parts["IssuedBy"] = string(t.Plan.IssuedBy)
 		}
 		if t.Plan.Adopted {
 			parts["Adopted"] = "true"
 		}
-		list[string(t.Plan.Grant)] = parts
+		list = append(list, parts)
 	}
 	forced := []any{}
 	for _, name := range l.RemoveRevoked {
 		forced = append(forced, name)
 	}
-	return map[string]any{
+	out := map[string]any{
 		"Shards": fmt.Sprint(max(l.Shards, 1)), "ReshardedFrom": fmt.Sprint(l.ReshardedFrom), "Grants": list, "RemoveRevoked": forced,
 	}
+	if l.Name != "" {
+		out["Name"] = l.Name
+	}
+	return out
 }
 
 // layOut calls Custom::Layout where its properties changed. All grants wait for it. One that refused an update is called again
