@@ -58,7 +58,7 @@ var questions = slices.Concat(
 	changed("Prefix", "hestioacme", same, "IDs that are in keep theirs; the next rotation's is as the template says"),
 	[]question{
 		asked("RotateEvery", another, nil, []string{"RotateEvery", "weekly"}, same, "`RotateImmediatelyOnUpdate` is false: nothing rotates by it"),
-		asked("RotateEvery", "to never", nil, []string{"RotateEvery", "never"}, same, "nothing rotates by it; whether Secrets Manager forgets rules that a template leaves out AWS doesn't say: look at the secret's `NextRotationDate`"),
+		asked("RotateEvery", "to never", nil, []string{"RotateEvery", "never"}, same, noRules),
 		asked("RotateEvery", "from never", []string{"RotateEvery", "never"}, []string{"RotateEvery", "monthly"}, same, "`RotateImmediatelyOnUpdate` is false: nothing rotates by it"),
 		asked("Overlap", "shorter", nil, []string{"Overlap", "12h"}, sooner, "a deadline that runs ends sooner, never later"),
 		asked("Overlap", "longer", nil, []string{"Overlap", "48h"}, same, "a longer one is for the next rotation, which waits until then"),

@@ -74,6 +74,9 @@ type row struct {
 	so      string // why no grant opens, closes or loses its ID by it; or what ends
 }
 
+// noRules is what becomes of a schedule that the template doesn't have any more.
+const noRules = "nothing rotates by the deploy; whether Secrets Manager forgets rules that a template leaves out AWS doesn't say: look at the secret's `NextRotationDate`"
+
 // rows are all fields. A new one fails the test until it has a row.
 var rows = []row{
 	{"operators", []string{"Access.Operators"}, []string{"role/OnCall", "role/Duty"}, same,
@@ -106,6 +109,7 @@ var rows = []row{
 	{"externalId", []string{"Grant.ExternalID"}, []string{"        rotateEvery: monthly\n        overlap: 24h\n        whenUnconfirmed: cut\n        maxSession: 2h",
 		"        externalId: false\n        maxSession: 2h"}, withoutID, "ENDS secret and IDs; whom the plan names gets in without one. A revoked grant stays revoked, by its role's Deny"},
 	{"rotateEvery", []string{"Grant.RotateEvery"}, []string{"monthly", "weekly"}, same, "`RotateImmediatelyOnUpdate` is false: nothing rotates by it"},
+	{"rotateEvery: never", []string{"Grant.RotateEvery"}, []string{"rotateEvery: monthly", "rotateEvery: never"}, same, noRules},
 	{"overlap", []string{"Grant.Overlap"}, []string{"overlap: 24h", "overlap: 12h"}, sooner, "a deadline that runs ends sooner, never later"},
 	{"overlap, longer", []string{"Grant.Overlap"}, []string{"overlap: 24h", "overlap: 48h"}, same, "a longer one is for the next rotation, which waits until then"},
 	{"whenUnconfirmed", []string{"Grant.WhenUnconfirmed"}, []string{"        whenUnconfirmed: cut\n        maxSession", "        whenUnconfirmed: extend\n        maxSession"}, same,
