@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"strings"
 
@@ -37,7 +38,7 @@ func kinds() []kind {
 				"max_session_duration": number, "permissions_boundary": optional, "arn": computed, "id": computed,
 			},
 			made: func(r made) map[string]any {
-				return map[string]any{"id": r.text("name"), "arn": "arn:aws:iam::" + account + ":role" + r.text("path") + r.text("name")}
+				return map[string]any{"id": r.text("name"), "arn": "arn:aws:iam::" + account + ":role" + cmp.Or(r.text("path"), "/") + r.text("name")}
 			},
 		},
 		{
@@ -46,7 +47,7 @@ func kinds() []kind {
 				"name": replaces, "path": optional, "description": optional, "policy": required, "tags": pairs, "arn": computed, "id": computed,
 			},
 			made: func(r made) map[string]any {
-				arn := "arn:aws:iam::" + account + ":policy" + r.text("path") + r.text("name")
+				arn := "arn:aws:iam::" + account + ":policy" + cmp.Or(r.text("path"), "/") + r.text("name")
 				return map[string]any{"id": arn, "arn": arn}
 			},
 		},

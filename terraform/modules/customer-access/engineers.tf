@@ -2,7 +2,7 @@
 # account, or a SAML provider.
 
 resource "aws_iam_role" "engineers" {
-  for_each           = module.customers.roles
+  for_each           = module.customers.made.roles
   name               = each.key
   description        = each.value.description
   assume_role_policy = each.value.trust
@@ -10,7 +10,7 @@ resource "aws_iam_role" "engineers" {
 }
 
 resource "aws_iam_policy" "engineers" {
-  for_each    = module.customers.policies
+  for_each    = module.customers.made.policies
   name        = each.key
   description = each.value.description
   policy      = each.value.document
@@ -18,14 +18,14 @@ resource "aws_iam_policy" "engineers" {
 }
 
 resource "aws_iam_role_policy_attachment" "engineers" {
-  for_each   = module.customers.policies
+  for_each   = module.customers.made.policies
   role       = aws_iam_role.engineers[each.value.role].name
   policy_arn = aws_iam_policy.engineers[each.key].arn
 }
 
 # Who may write the registry; nobody but administrators where customers.yaml names none.
 resource "aws_iam_role" "registrar" {
-  for_each           = module.customers.registrar
+  for_each           = module.customers.made.registrar
   name               = each.key
   description        = each.value.description
   assume_role_policy = each.value.trust
@@ -33,7 +33,7 @@ resource "aws_iam_role" "registrar" {
 }
 
 resource "aws_iam_role_policy" "registrar" {
-  for_each = module.customers.registrar
+  for_each = module.customers.made.registrar
   name     = "Registry"
   role     = aws_iam_role.registrar[each.key].name
   policy   = each.value.document

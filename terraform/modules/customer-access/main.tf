@@ -27,7 +27,7 @@ resource "aws_cloudformation_stack" "engine" {
 
 # Who is told of what waits for a person. SNS asks each address first.
 resource "aws_sns_topic_subscription" "alerts" {
-  for_each  = module.customers.alerts
+  for_each  = module.customers.made.alerts
   topic_arn = aws_cloudformation_stack.engine.outputs["AlertsTopic"]
   protocol  = "email"
   endpoint  = each.value

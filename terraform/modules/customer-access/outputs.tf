@@ -22,7 +22,7 @@ output "alerts_topic" {
 
 output "engineers" {
   description = "ARN of each engineers' role, by its name: what a person enters customers from."
-  value       = { for name in keys(module.customers.roles) : name => "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${name}" }
+  value       = { for name in keys(module.customers.made.roles) : name => "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${name}" }
 }
 
 output "registrar" {

@@ -10,9 +10,9 @@ locals {
 
   # How JSON writes a value tells what YAML took it for.
   kinds = {
-    text   = { form = "^\"", says = "text" }
-    number = { form = "^-?[0-9]+$", says = "a whole number" }
-    list   = { form = "^\\[", says = "a list" }
+    text   = { begins = "\"", says = "text" }
+    number = { begins = "", says = "a whole number" }
+    list   = { begins = "[", says = "a list" }
   }
 
   principals = { kind = "list", items = local.principal, says = "role/… or user/… of your own account, * and ? allowed", fix = "principals: [role/Engineers-*]" }

@@ -8,7 +8,7 @@ locals {
     account = try(coalesce(tostring(m.value.account)), "")
     prefix  = try(coalesce(tostring(m.value.prefix)), "")
     grant   = try(coalesce(tostring(m.value.grant)), "")
-    kind    = try(coalesce(tostring(m.value.kind)), "countersign")
+    kind    = can(m.value.kind) ? try(coalesce(tostring(m.value.kind)), "?") : "countersign"
     role    = try(coalesce(tostring(m.value.role)), "")
     secret  = try(coalesce(tostring(m.value.secret)), "")
     teams   = [for t in try(concat(m.value.teams, []), []) : try(coalesce(tostring(t)), "")]

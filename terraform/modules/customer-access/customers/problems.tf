@@ -18,22 +18,22 @@ locals {
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: is missing; write ${form.fix}" if form.required && can(keys(o.value)) && !contains(o.keys, key)],
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: is empty; give it a value, or leave the key out" if contains(o.keys, key) && try(o.value[key], null) == null],
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: must be ${local.kinds[form.kind].says}; write ${form.fix}"
-      if try(o.value[key], null) != null && length(regexall(local.kinds[form.kind].form, jsonencode(try(o.value[key], null)))) == 0
+      if contains(o.keys, key) && try(o.value[key], null) != null && !startswith(jsonencode(try(o.value[key], null)), local.kinds[form.kind].begins)
     ],
     [for key, form in local.forms[o.kind] : "${o.prefix}${key}: must be ${form.says}; write ${form.fix}"
-      if form.form != "" && length(regexall(local.kinds[form.kind].form, jsonencode(try(o.value[key], null)))) > 0
-      && length(regexall(form.form, try(coalesce(tostring(o.value[key])), ""))) == 0
+      if form.form != "" && contains(o.keys, key) && (startswith(jsonencode(try(o.value[key], null)), local.kinds[form.kind].begins) ?
+      length(regexall(form.form, try(coalesce(tostring(o.value[key])), ""))) == 0 : false)
     ],
     flatten([for key, form in local.forms[o.kind] : [
       for i, item in try(concat(o.value[key], []), []) : item == null ? "${o.prefix}${key}[${i}]: is empty; give it a value, or leave it out" :
       "${o.prefix}${key}[${i}]: must be ${form.says}; write ${form.fix}"
-      if item == null || form.items != "" && (length(regexall("^\"", jsonencode(item))) == 0 || length(regexall(form.items, try(coalesce(tostring(item)), ""))) == 0)
-    ]]),
+      if item == null || form.items != "" && (!startswith(jsonencode(item), "\"") || length(regexall(form.items, try(coalesce(tostring(item)), ""))) == 0)
+    ] if form.kind == "list" && contains(o.keys, key)]),
     flatten([for key in ["principals", "registrars"] : [
       for i, item in try(concat(o.value[key], []), []) : strcontains(item, "//") ? "${o.prefix}${key}[${i}]: must be role/… or user/…; one / at a time" :
       "${o.prefix}${key}[${i}]: stands twice; keep one of the two"
       if try(strcontains(item, "//") || index([for p in o.value[key] : replace(p, "/^arn:[^/]*:/", "")], replace(item, "/^arn:[^/]*:/", "")) < i, false)
-    ]]),
+    ] if contains(o.keys, key)]),
   )])
 
   names = [for t in local.teams : try(coalesce(tostring(t.value.name)), "")]
