@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -36,9 +37,10 @@ const (
 	bucket    = "countersign-e2e-" + lab.Region
 )
 
-// clicked is a customer who deploys from a link: plain calls of CloudFormation's API, and nothing else of this project's.
+// clicked is a customer, or a provider, who deploys from a link: plain calls of CloudFormation's API, and nothing else of this project's.
 type clicked struct {
 	*lab.Lab
+	account string // that deploys; empty: the customer's
 	cfn     *cloudformation.Client
 	backend aws.Config // user of the provider's account who may do nothing but sts:AssumeRole
 }
@@ -152,7 +154,7 @@ func TestOneClick(t *testing.T) {
 // publish puts both releases into their bucket, as upload.sh does.
 func (c *clicked) publish(t *testing.T) {
 	t.Helper()
-	client := storage(c.Owner(lab.Customer))
+	client := storage(c.Owner(cmp.Or(c.account, lab.Customer)))
 	_ = must[*s3.CreateBucketOutput](t)(client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: new(bucket)}))
 	n := 0
 	err := filepath.WalkDir(releases, func(path string, d fs.DirEntry, err error) error {
@@ -176,7 +178,7 @@ func (c *clicked) publish(t *testing.T) {
 }
 
 func (c *clicked) put(ctx context.Context, name string, body []byte) error {
-	_, err := storage(c.Owner(lab.Customer)).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new("countersign/" + name), Body: bytes.NewReader(body)})
+	_, err := storage(c.Owner(cmp.Or(c.account, lab.Customer))).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new("countersign/" + name), Body: bytes.NewReader(body)})
 	return err
 }
 

@@ -41,6 +41,11 @@ type CustomerAccessProps struct {
 	Roster    *Roster // required
 	Functions Code    // zero: FromModule
 
+	// Version stands with the functions' published versions; only FromRelease takes it.
+	Version string
+	// Architecture of the functions as Go calls it: arm64 or amd64; empty: arm64.
+	Architecture string
+
 	// Local deploys to an emulator: the function is for the architecture of this machine.
 	Local bool
 }
@@ -159,7 +164,7 @@ func (s *CustomerAccess) createBus() {
 func (s *CustomerAccess) createEnroll() {
 	s.enroll = newFunction(s.Construct, functionProps{
 		name: "enroll", called: CustomersName + "-enroll", purpose: "hears what customers' accounts say", timeout: enrollTimeout,
-		code: s.props.Functions, local: s.props.Local,
+		code: s.props.Functions, architecture: s.props.Architecture, version: s.props.Version, local: s.props.Local,
 		environment: &map[string]*string{
 			"COUNTERSIGN_TABLE": s.table.Ref(), "COUNTERSIGN_TOPIC": s.topic.Ref(), "COUNTERSIGN_STACK": s.stackName(),
 		},
@@ -170,7 +175,7 @@ func (s *CustomerAccess) createEnroll() {
 		rowsOnly("Note", "dynamodb:PutItem", "heard").on(registry()),
 		allow("Tell", "sns:Publish").on(*s.topic.Ref()))
 	awslambda.NewCfnEventSourceMapping(s.Construct, new("EnrollEvents"), &awslambda.CfnEventSourceMappingProps{
-		EventSourceArn: s.queue.AttrArn(), FunctionName: s.enroll.lambda.Ref(), BatchSize: new(float64(enrollBatch)),
+		EventSourceArn: s.queue.AttrArn(), FunctionName: s.enroll.triggered(), BatchSize: new(float64(enrollBatch)),
 		MaximumBatchingWindowInSeconds: new(float64(enrollWindow)),
 		FunctionResponseTypes:          &[]*string{new("ReportBatchItemFailures")},
 		ScalingConfig:                  &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: new(float64(enrollAtOnce))},

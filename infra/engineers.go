@@ -1,7 +1,6 @@
 package infra
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,35 +147,35 @@ func readOnly() statement {
 		"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete").on(registry())
 }
 
-// enterDocuments fills policies of a managed policy's size: the first holds what is the same for all, each its own customers.
-func enterDocuments(its []access.Member, always ...statement) []map[string]any {
-	always = append(always, decryptSecrets())
-	var out []map[string]any
-	var taken []access.Member
-	build := func(members []access.Member) map[string]any {
-		statements := enterStatements(members)
-		if len(out) == 0 {
-			statements = append(append([]statement(nil), always...), statements...)
+// enterDocuments fills policies of a managed policy's size in the order of customers.yaml: the first holds what is the same for
+// all, each its own customers.
+func enterDocuments(its []access.Member, always ...statement) (out []map[string]any) {
+	statements, room, first := append(always, decryptSecrets()), access.MaxPolicyFile-sameForAll, 0
+	for i, m := range its {
+		if takes := charactersOf(m); takes > room && i > first {
+			out = append(out, document(append(statements, enterStatements(its[first:i])...)...))
+			statements, room, first = nil, access.MaxPolicyFile-sameOfEach, i
 		}
-		return document(statements...)
+		room -= charactersOf(m)
 	}
-	for _, m := range its {
-		if len(taken) > 0 && size(build(append(taken[:len(taken):len(taken)], m))) > access.MaxPolicyFile {
-			out = append(out, build(taken))
-			taken = nil
-		}
-		taken = append(taken, m)
-	}
-	return append(out, build(taken))
+	return append(out, document(append(statements, enterStatements(its[first:])...)...))
 }
 
-// size is a policy's length as IAM counts it, or a little more: what is resolved later is shorter than how it is written here.
-func size(d map[string]any) int {
-	b, err := json.Marshal(d)
-	if err != nil {
-		panic(err)
+// How many characters a policy has beside its customers, in the partition and Region with the longest names, rounded up: the
+// first one, and each other. The Terraform module customer-access reckons with the same numbers.
+const (
+	sameForAll = 1_020
+	sameOfEach = 340
+)
+
+// charactersOf is what a customer takes in a policy: its role twice, once to enter it and once to say who, and its secret, in
+// lists. Roles without a secret have a statement of their own, and each is reckoned as if it brought it.
+func charactersOf(m access.Member) int {
+	const statement, quoted = 85, len(`"","","",`)
+	if m.Secret == "" {
+		return 2*len(m.Role) + statement + quoted
 	}
-	return len(b)
+	return 2*len(m.Role) + len(m.Secret) + quoted
 }
 
 // enterStatements lets a role enter exactly these customers, and read exactly their secrets. The external ID is a condition here,

@@ -19,6 +19,8 @@ var examples = map[string]struct {
 		[]string{"template_url=" + templateURL},
 		[]string{`module.service_provider_access.aws_cloudformation_stack.grant["migration"] create`},
 	},
+	"plain/provider": {[]string{"template_url=" + customersTemplateURL}, ofAProvider},
+	"scalr/provider": {[]string{"template_url=" + customersTemplateURL, "service_role_arn=arn:aws:iam::444455556666:role/cloudformation"}, ofAProvider},
 	"scalr/customer": {
 		[]string{"template_url=" + templateURL, "service_role_arn=arn:aws:iam::444455556666:role/cloudformation"},
 		[]string{`module.service_provider_access.aws_cloudformation_stack.grant["migration"] create`},
@@ -27,16 +29,55 @@ var examples = map[string]struct {
 		[]string{"template_url=" + templateURL},
 		[]string{`module.service_provider_access.aws_cloudformation_stack.grant["scalr-runs"] create`},
 	},
-	"scalr/workspace": {
-		[]string{
-			"repository=acme/access", "vcs_provider_id=vcs-1", "scalr_account_id=acc-1", "scalr_account_name=acme", "scalr_environment_id=env-1",
-			"scalr_environment_name=production", "service_role_arn=arn:aws:iam::444455556666:role/cloudformation", "release_bucket=example-countersign",
-		},
-		[]string{
-			"aws_iam_openid_connect_provider.scalr create", "aws_iam_policy.runs create", "aws_iam_role.runs create", "aws_iam_role_policy_attachment.runs create",
-			"scalr_provider_configuration.aws create", "scalr_workspace.access create",
-		},
-	},
+	"scalr/workspace": {workspace, ofAWorkspace},
+}
+
+// workspace are the variables of a workspace, and ofAProvider and ofAWorkspace what plans make.
+var (
+	workspace = []string{
+		"repository=acme/access", "vcs_provider_id=vcs-1", "scalr_account_id=acc-1", "scalr_account_name=acme", "scalr_environment_id=env-1",
+		"scalr_environment_name=production", "service_role_arn=arn:aws:iam::444455556666:role/cloudformation", "release_bucket=example-countersign",
+	}
+	ofAProvider = []string{
+		`module.customer_access.aws_cloudformation_stack.engine create`,
+		`module.customer_access.aws_iam_policy.engineers["CountersignEngineer-blue-1"] create`,
+		`module.customer_access.aws_iam_role.engineers["CountersignEngineer-blue"] create`,
+		`module.customer_access.aws_iam_role.registrar["CountersignRegistrar"] create`,
+		`module.customer_access.aws_iam_role_policy.registrar["CountersignRegistrar"] create`,
+		`module.customer_access.aws_iam_role_policy_attachment.engineers["CountersignEngineer-blue-1"] create`,
+		`module.customer_access.aws_sns_topic_subscription.alerts["ops@example.com"] create`,
+	}
+	ofAWorkspace = []string{
+		"aws_iam_openid_connect_provider.scalr create", "aws_iam_policy.runs create", "aws_iam_role.runs create", "aws_iam_role_policy_attachment.runs create",
+		"scalr_provider_configuration.aws create", "scalr_workspace.access create",
+	}
+)
+
+// A workspace of either side may do what its module makes, under the names that the module gives, and may not do the other side's.
+func TestAWorkspaceMayWhatItsModuleMakes(t *testing.T) {
+	d := terraformtest.In(t, filepath.Join(tree(t), "examples", "scalr", "workspace"))
+	plan := func(side string) []string {
+		args := []string{"plan", "-input=false", "-no-color", "-out=customer.plan", "-var", "side=" + side}
+		for _, v := range workspace {
+			args = append(args, "-var", v)
+		}
+		return args
+	}
+	for side, want := range map[string]struct{ may, mayNot string }{
+		"customer": {"policy/countersign/*", "role/Countersign"},
+		"provider": {"role/CountersignEngineer*", "policy/countersign/*"},
+	} {
+		d.Must(plan(side)...)
+		for _, p := range d.Read("customer.plan").Of("aws_iam_policy") {
+			policy := p.Change.After["policy"].(string)
+			if !strings.Contains(policy, want.may) || strings.Contains(policy, want.mayNot) || !strings.Contains(policy, "stack/countersign-*") {
+				t.Errorf("%s: %s", side, policy)
+			}
+		}
+	}
+	if out, err := d.Run(plan("both")...); err == nil || !strings.Contains(out, "side: must be customer or provider") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 // tree is a copy of the modules and examples, so that nothing is written into the repository.

@@ -177,7 +177,7 @@ func kindOf(field string) string {
 }
 
 // version is a function's ARN, with the version or alias that is called, if it says one.
-var version = regexp.MustCompile(`arn:aws:lambda:[a-z0-9-]+:\d{12}:function:(countersign-[a-z]+)(?::(?:1|deployed|\*))?`)
+var version = regexp.MustCompile(`arn:aws:lambda:[a-z0-9-]+:\d{12}:function:(countersign-[a-z-]+)(?::(?:1|deployed|\*))?`)
 
 // explains says whether this is why two values of a field differ.
 func (d difference) explains(field, a, b string) bool {
@@ -272,6 +272,8 @@ func TestAnotherFunctionIsNoOtherVersion(t *testing.T) {
 		{arn("notify:1"), arn("notify"), true},
 		{arn("reconcile:deployed"), arn("reconcile"), true},
 		{arn("notify:1"), "countersign-notify", true},
+		{arn("customers-enroll:1"), "countersign-customers-enroll", true},
+		{arn("customers-enroll:1"), "countersign-customers-other", false},
 		{arn("notify:1"), arn("operate"), false},
 		{arn("rotate:*"), arn("revoke"), false},
 	} {

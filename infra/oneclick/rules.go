@@ -14,11 +14,8 @@ var partitions = []string{"aws", "aws-cn", "aws-us-gov"}
 
 // rules are what CloudFormation checks before it makes anything: what the parameters' own patterns can't say.
 func (r Release) rules() map[string]any {
-	out := map[string]any{
-		"PublishedRegion": rule(nil, assertion{contains(anys(r.Regions), ref("AWS::Region")),
-			"Countersign " + r.Version + " is published in " + strings.Join(r.Regions, ", ") + ": choose one of these Regions."}),
-		"AdministratorLike": rule(not(equals(ref("AdministratorAccessFor"), ref("ProviderAccount"))), administratorLike()...),
-	}
+	out := r.publishedRegion()
+	out["AdministratorLike"] = rule(not(equals(ref("AdministratorAccessFor"), ref("ProviderAccount"))), administratorLike()...)
 	for _, pair := range Together {
 		first, second := named()[pair[0]].Name, named()[pair[1]].Name
 		out[first+"And"+second] = rule(nil, assertion{bothOrNeither(equals(ref(first), ""), equals(ref(second), "")),
@@ -29,6 +26,12 @@ func (r Release) rules() map[string]any {
 			fmt.Sprintf("With a new external ID %s the previous one must end sooner: Overlap is one of %s.", often(every), strings.Join(fit, ", "))})
 	}
 	return out
+}
+
+// publishedRegion refuses Regions without the archives.
+func (r Release) publishedRegion() map[string]any {
+	return map[string]any{"PublishedRegion": rule(nil, assertion{contains(anys(r.Regions), ref("AWS::Region")),
+		"Countersign " + r.Version + " is published in " + strings.Join(r.Regions, ", ") + ": choose one of these Regions."})}
 }
 
 // Overlaps are the values of Overlap that fit a schedule, where not all do.

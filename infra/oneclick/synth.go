@@ -50,8 +50,24 @@ func (r Release) synthesise() variants {
 	return v
 }
 
-// synth is the construct's template for an access.yaml of these values, without what CDK asks of an account.
+// synth is the construct's template for an access.yaml of these values.
 func (r Release) synth(values map[string]string) map[string]any {
+	return synth("Countersign "+r.Version+": a service provider's access, with an external ID that changes", func(stack awscdk.Stack) {
+		infra.NewServiceProviderAccess(stack, "ServiceProviderAccess", &infra.ServiceProviderAccessProps{
+			Access: read(values), Version: r.Version, Architecture: r.Architecture, Name: values["GrantName"], Functions: r.functions(),
+		})
+	})
+}
+
+// functions are the published archives, in the bucket of the stack's own Region.
+func (r Release) functions() infra.Code {
+	return infra.FromRelease(infra.Release{
+		Bucket: r.Bucket + "-${AWS::Region}", Prefix: Prefix(r.Version) + Archives(r.Architecture), Sums: r.Sums,
+	})
+}
+
+// synth is the template of a stack that is filled like this, without what CDK asks of an account.
+func synth(description string, build func(awscdk.Stack)) map[string]any {
 	folder, err := os.MkdirTemp("", "oneclick-")
 	if err != nil {
 		panic(fmt.Errorf("synthesising the one-click template: %w", err))
@@ -60,15 +76,9 @@ func (r Release) synth(values map[string]string) map[string]any {
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &folder, AnalyticsReporting: new(false)})
 	stack := awscdk.NewStack(app, new(stackSample), &awscdk.StackProps{
 		Synthesizer: awscdk.NewDefaultStackSynthesizer(&awscdk.DefaultStackSynthesizerProps{GenerateBootstrapVersionRule: new(false)}),
-		Description: new("Countersign " + r.Version + ": a service provider's access, with an external ID that changes"),
+		Description: &description,
 	})
-	loaded := read(values)
-	infra.NewServiceProviderAccess(stack, "ServiceProviderAccess", &infra.ServiceProviderAccessProps{
-		Access: loaded, Version: r.Version, Architecture: r.Architecture, Name: values["GrantName"],
-		Functions: infra.FromRelease(infra.Release{
-			Bucket: r.Bucket + "-${AWS::Region}", Prefix: Prefix(r.Version) + Archives(r.Architecture), Sums: r.Sums,
-		}),
-	})
+	build(stack)
 	app.Synth(nil)
 	src, err := os.ReadFile(filepath.Join(folder, stackSample+".template.json"))
 	if err != nil {

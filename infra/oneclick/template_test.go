@@ -14,7 +14,10 @@ import (
 	"github.com/countersign/countersign/infra/oneclick"
 )
 
-var functionNames = []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"}
+var (
+	functionNames = []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"} // of a customer's template
+	archives      = append([]string{"enroll"}, functionNames...)                              // of a release
+)
 
 // sum is the SHA-256 of nothing.
 const sum = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -22,7 +25,7 @@ const sum = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 // release is a made-up one.
 func release() oneclick.Release {
 	sums := map[string]string{}
-	for _, f := range functionNames {
+	for _, f := range archives {
 		sums[f] = sum
 	}
 	return oneclick.Release{
@@ -288,4 +291,7 @@ func lint(t *testing.T, raw []byte) {
 	}
 }
 
-func TestCfnLintFindsNothing(t *testing.T) { lint(t, made()) }
+func TestCfnLintFindsNothing(t *testing.T) {
+	lint(t, made())
+	lint(t, customersMade())
+}

@@ -25,9 +25,12 @@ func waitForVersions(t map[string]any) {
 		if slices.Contains(triggers, r["Type"].(string)) {
 			on, _ := r["DependsOn"].([]any)
 			calls := text(properties(r))
-			r["DependsOn"] = append(slices.Clone(on), slices.DeleteFunc(slices.Clone(versions), func(id any) bool {
+			on = append(slices.Clone(on), slices.DeleteFunc(slices.Clone(versions), func(id any) bool {
 				return strings.Contains(calls, `"`+id.(string)+`"`) // that is a dependency too
 			})...)
+			if len(on) > 0 {
+				r["DependsOn"] = on
+			}
 		}
 	}
 }

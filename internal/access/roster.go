@@ -281,6 +281,8 @@ func (m Member) check() error {
 		err = fmt.Errorf("kind %.20q: countersign, static or none", m.Kind)
 	case m.Role == "":
 		err = fmt.Errorf("a customer that doesn't run Countersign needs its role")
+	case m.Kind == customers.KindNone && m.Secret != "":
+		err = fmt.Errorf("kind none has no secret: its role takes no external ID; write kind: static, or leave the secret out")
 	default:
 		err = b.CheckRole()
 		if err == nil && m.Kind == customers.KindStatic {

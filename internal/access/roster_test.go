@@ -64,6 +64,7 @@ func TestProblemsOfCustomersYAML(t *testing.T) {
 		{"a role of another account", strings.Replace(roster, "arn:aws:iam::444455556666:role/countersign", "arn:aws:iam::555566667777:role/countersign", 1), "the role is in account 555566667777, not in 444455556666"},
 		{"a secret of another account", strings.Replace(roster, "eu-west-1:444455556666", "eu-west-1:555566667777", 1), "the secret is in account 555566667777"},
 		{"static without its secret", strings.Replace(roster, "kind: none", "kind: static", 1), "is not a secret's full ARN"},
+		{"a secret without an external ID", strings.Replace(roster, "kind: static", "kind: none", 1), "kind none has no secret"},
 		{"the same name", roster + roster[acme:], "name invited is customer invited's already"},
 		{"the same role", roster + `  - {name: again, account: "777788889999", kind: none, role: "arn:aws:iam::777788889999:role/Vendor"}`, "customer open's already"},
 		{"a prefix twice", roster + `  - {name: again, account: "888899990000", prefix: acme}`, "prefix acme goes with 444455556666, not with 888899990000"},

@@ -12,7 +12,7 @@ import (
 )
 
 // functions are the Lambda functions, by the names of their packages.
-var functions = []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify"}
+var functions = []string{"rotate", "reconcile", "revoke", "operate", "confirm", "notify", "enroll"}
 
 // build gives a function's binary for Linux. What the machine's own settings could change is said here.
 func build(root, function, goarch string) ([]byte, error) {

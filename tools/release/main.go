@@ -1,5 +1,5 @@
-// Command release writes the folder of a release: the functions' archives for both architectures, the one-click templates that
-// pin them, sums, an SBOM, the page that makes links, and the script that uploads it all.
+// Command release writes the folder of a release: the functions' archives for both architectures, the templates of both sides
+// that pin them, sums, an SBOM, the page that makes links, and the script that uploads it all.
 //
 // The same source, compiler and flags give the same bytes wherever it runs. It talks to no network and to no account.
 package main
@@ -86,6 +86,9 @@ func (r *release) readProviders(list []string) error {
 		fixed := oneclick.Fixed{"ProviderName": name, "ProviderAccount": account}
 		if err := fixed.Check(); err != nil {
 			return fmt.Errorf("PROVIDERS: %.80q: %w", item, err)
+		}
+		if name == "customers" {
+			return fmt.Errorf("PROVIDERS: %.80q: countersign-customers.template.json is the template of a provider's own side; give the provider another name", item)
 		}
 		r.providers = append(r.providers, fixed)
 	}

@@ -167,7 +167,7 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("%v, want %q", err, c.says)
 		}
 	}
-	for _, bad := range []string{"hestio", "hestio=1111", "Hestio=111122223333", "=111122223333", `he"stio=111122223333`} {
+	for _, bad := range []string{"hestio", "hestio=1111", "Hestio=111122223333", "=111122223333", "customers=111122223333", `he"stio=111122223333`} {
 		if err := example().readProviders([]string{bad}); err == nil {
 			t.Errorf("provider %s passes", bad)
 		}

@@ -93,9 +93,11 @@ func (r *release) writeFunctions(f *folder) error {
 			sum := sha256.Sum256(archive)
 			sums[function] = base64.StdEncoding.EncodeToString(sum[:])
 		}
-		made := oneclick.Make(oneclick.Release{
-			Version: r.version, Bucket: r.bucket, Regions: r.regions, Architecture: arch.goarch, Sums: sums,
-		})
+		published := oneclick.Release{Version: r.version, Bucket: r.bucket, Regions: r.regions, Architecture: arch.goarch, Sums: sums}
+		if err := f.write(templateName("customers", arch.lambda), oneclick.Customers(published).JSON(nil), 0o644); err != nil {
+			return err
+		}
+		made := oneclick.Make(published)
 		for _, fixed := range append([]oneclick.Fixed{nil}, r.providers...) {
 			if err := f.write(templateName(fixed["ProviderName"], arch.lambda), made.JSON(fixed), 0o644); err != nil {
 				return err
@@ -109,11 +111,12 @@ func (r *release) writeFunctions(f *folder) error {
 	return f.write("sbom.cdx.json", sbom, 0o644)
 }
 
-// templateName is a template's file: of any provider or of one, for arm64 unless its name says otherwise.
-func templateName(provider, architecture string) string {
+// templateName is a template's file: for customers of any provider or of one, or "customers" for a provider's own account; for
+// arm64 unless its name says otherwise.
+func templateName(of, architecture string) string {
 	name := "countersign"
-	if provider != "" {
-		name += "-" + provider
+	if of != "" {
+		name += "-" + of
 	}
 	if architecture != "arm64" {
 		name += "." + architecture

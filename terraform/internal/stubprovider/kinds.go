@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"os"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -36,7 +38,7 @@ func kinds() []kind {
 				"max_session_duration": number, "permissions_boundary": optional, "arn": computed, "id": computed,
 			},
 			made: func(r made) map[string]any {
-				return map[string]any{"id": r.text("name"), "arn": "arn:aws:iam::" + account + ":role" + r.text("path") + r.text("name")}
+				return map[string]any{"id": r.text("name"), "arn": "arn:aws:iam::" + account + ":role" + cmp.Or(r.text("path"), "/") + r.text("name")}
 			},
 		},
 		{
@@ -45,7 +47,7 @@ func kinds() []kind {
 				"name": replaces, "path": optional, "description": optional, "policy": required, "tags": pairs, "arn": computed, "id": computed,
 			},
 			made: func(r made) map[string]any {
-				arn := "arn:aws:iam::" + account + ":policy" + r.text("path") + r.text("name")
+				arn := "arn:aws:iam::" + account + ":policy" + cmp.Or(r.text("path"), "/") + r.text("name")
 				return map[string]any{"id": arn, "arn": arn}
 			},
 		},
@@ -54,6 +56,19 @@ func kinds() []kind {
 			attributes: attributes{"role": replaces, "policy_arn": replaces, "id": computed},
 			made: func(r made) map[string]any {
 				return map[string]any{"id": r.text("role") + "/" + r.text("policy_arn")}
+			},
+		},
+		{
+			name:       "aws_iam_role_policy",
+			attributes: attributes{"name": replaces, "role": replaces, "policy": required, "id": computed},
+			made:       func(r made) map[string]any { return map[string]any{"id": r.text("role") + ":" + r.text("name")} },
+		},
+		{
+			name:       "aws_sns_topic_subscription",
+			attributes: attributes{"topic_arn": replaces, "protocol": replaces, "endpoint": replaces, "arn": computed, "id": computed},
+			made: func(r made) map[string]any {
+				arn := r.text("topic_arn") + ":00000000-1111-2222-3333-444444444444"
+				return map[string]any{"id": arn, "arn": arn}
 			},
 		},
 		{
@@ -84,7 +99,7 @@ func kinds() []kind {
 				}
 				return map[string]any{
 					"id":      "arn:aws:cloudformation:eu-west-1:" + account + ":stack/" + r.text("name") + "/00000000-1111-2222-3333-444444444444",
-					"outputs": outputs(r.texts("parameters")),
+					"outputs": outputs(r.text("template_url"), r.texts("parameters")),
 				}
 			},
 		},
@@ -119,8 +134,15 @@ func kinds() []kind {
 	}
 }
 
-// outputs are those that the published template has, for these parameters. A test compares their names with the template's.
-func outputs(parameters map[string]string) map[string]string {
+// outputs are those that a published template has, for these parameters. A test compares their names with the template's.
+func outputs(template string, parameters map[string]string) map[string]string {
+	if strings.Contains(template, "/countersign-customers.") {
+		at := "eu-west-1:" + account + ":"
+		return map[string]string{
+			"BusArn": "arn:aws:events:" + at + "event-bus/countersign-customers", "Table": "countersign-customers",
+			"DeadLettersUrl": "https://sqs.eu-west-1.amazonaws.com/" + account + "/countersign-customers-dead", "AlertsTopic": "arn:aws:sns:" + at + "countersign-customers",
+		}
+	}
 	name := parameters["GrantName"]
 	role := "arn:aws:iam::" + account + ":role/countersign/ServiceProvider-" + name
 	api := "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1/"
@@ -137,5 +159,6 @@ func facts() []fact {
 	return []fact{
 		{name: "aws_caller_identity", values: map[string]string{"account_id": account, "arn": "arn:aws:iam::" + account + ":user/stub", "id": account}},
 		{name: "aws_partition", values: map[string]string{"partition": "aws", "dns_suffix": "amazonaws.com", "id": "aws"}},
+		{name: "aws_region", values: map[string]string{"id": "eu-west-1", "region": "eu-west-1"}},
 	}
 }

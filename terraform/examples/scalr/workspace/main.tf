@@ -1,5 +1,5 @@
 # A workspace of Scalr, and its way into an account without any key: by OIDC. A customer applies this once for the repository
-# with its access.yaml; a provider for the repository of its own side. Nothing differs but the variables.
+# with its access.yaml; a provider, with side = "provider", for the repository with its customers.yaml.
 #
 # Issuer, audience and subject are as Scalr documents them: https://docs.scalr.io/docs/aws
 
@@ -21,7 +21,33 @@ locals {
   issuer   = "scalr.io"
   audience = "aws.scalr-run-workload"
   subject  = "account:${var.scalr_account_name}:environment:${var.scalr_environment_name}:workspace:${var.workspace}"
-  prefix   = "countersign" # of stacks and policies, as the module names them
+  prefix   = "countersign" # of stacks and policies, as the modules name them
+  account  = data.aws_caller_identity.current.account_id
+  arn      = "arn:${data.aws_partition.current.partition}"
+
+  # What either side makes beside its stacks. Whoever writes policies and roles that people use may in truth do anything that these
+  # may: what is merged into the repository's main branch is what decides.
+  beside = {
+    customer = [{
+      Effect   = "Allow"
+      Action   = ["iam:*Policy", "iam:*PolicyVersion", "iam:ListPolicyVersions", "iam:ListPolicyTags"]
+      Resource = ["${local.arn}:iam::${local.account}:policy/countersign/*"]
+    }]
+    provider = [
+      {
+        Effect = "Allow"
+        Action = ["iam:*Policy", "iam:*PolicyVersion", "iam:ListPolicyVersions", "iam:ListPolicyTags", "iam:*Role", "iam:ListRolePolicies", "iam:*RolePolicy",
+        "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRoleDescription"]
+        Resource = flatten([for kind in ["role", "policy"] : [for name in ["CountersignEngineer*", "CountersignCustomer-*", "CountersignRegistrar"] :
+        "${local.arn}:iam::${local.account}:${kind}/${name}"]])
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["sns:Subscribe", "sns:Unsubscribe", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"]
+        Resource = ["${local.arn}:sns:*:${local.account}:countersign-customers"]
+      },
+    ]
+  }
 }
 
 data "aws_partition" "current" {}
@@ -51,21 +77,16 @@ resource "aws_iam_policy" "runs" {
   name = "scalr-${var.workspace}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Effect = "Allow"
         Action = ["cloudformation:CreateStack", "cloudformation:UpdateStack", "cloudformation:DeleteStack", "cloudformation:DescribeStack*",
         "cloudformation:GetTemplate", "cloudformation:TagResource", "cloudformation:UntagResource"]
-        Resource = "arn:${data.aws_partition.current.partition}:cloudformation:*:${data.aws_caller_identity.current.account_id}:stack/${local.prefix}-*"
+        Resource = "${local.arn}:cloudformation:*:${local.account}:stack/${local.prefix}-*"
       },
       { Effect = "Allow", Action = "iam:PassRole", Resource = var.service_role_arn, Condition = { StringEquals = { "iam:PassedToService" = "cloudformation.amazonaws.com" } } },
-      { Effect = "Allow", Action = "s3:GetObject", Resource = "arn:${data.aws_partition.current.partition}:s3:::${var.release_bucket}-*/countersign/*" },
-      {
-        Effect   = "Allow"
-        Action   = ["iam:*Policy", "iam:*PolicyVersion", "iam:ListPolicyVersions", "iam:ListPolicyTags"]
-        Resource = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:policy/countersign/*"
-      },
-    ]
+      { Effect = "Allow", Action = "s3:GetObject", Resource = "${local.arn}:s3:::${var.release_bucket}-*/countersign/*" },
+    ], local.beside[var.side])
   })
 }
 

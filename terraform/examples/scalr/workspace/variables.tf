@@ -1,3 +1,14 @@
+variable "side" {
+  description = "customer: the workspace runs ../customer; provider: it runs ../provider."
+  type        = string
+  default     = "customer"
+  nullable    = false
+  validation {
+    condition     = contains(["customer", "provider"], var.side)
+    error_message = "side: must be customer or provider; write side = \"provider\"."
+  }
+}
+
 variable "workspace" {
   description = "Name of the workspace."
   type        = string
@@ -5,12 +16,12 @@ variable "workspace" {
 }
 
 variable "repository" {
-  description = "The repository with access.yaml, as owner/name."
+  description = "The repository with access.yaml or customers.yaml, as owner/name."
   type        = string
 }
 
 variable "working_directory" {
-  description = "Where in it the configuration lies, like ../customer."
+  description = "Where in it the configuration lies, like ../customer or ../provider."
   type        = string
   default     = ""
 }
