@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,14 +19,17 @@ import (
 
 // member is one of many grants that a command acts on.
 type member struct {
-	name   grant.Name
-	stack  stack
-	client *apigateway.Client // nil: the stack's API doesn't answer
+	name    grant.Name
+	account string // 12 digits, where a command goes over several; else empty
+	stack   stack
+	cfg     aws.Config         // with which it is reached
+	client  *apigateway.Client // nil: the stack's API doesn't answer
 	api.Status
 }
 
 // outcome is what became of a member.
 type outcome struct {
+	Account  string   `json:"account,omitempty"`
 	Grant    string   `json:"grant"`
 	Outcome  string   `json:"outcome"`
 	Version  string   `json:"versionId,omitempty"`
@@ -47,9 +51,16 @@ const (
 	outDenied  = "denied"    // the Deny stands, the trust policy isn't closed
 )
 
+// comes says what came of a member, and why.
+func (m member) comes(to, why string) outcome {
+	return outcome{Account: m.account, Grant: string(m.name), Outcome: to, Why: why}
+}
+
 // failedWith is the outcome of an error.
-func (m member) failedWith(err error) outcome {
-	o := outcome{Grant: string(m.name), Outcome: outFailed, Why: err.Error()}
+func (m member) failedWith(err error) outcome { return m.comes("", "").failedWith(err) }
+
+func (o outcome) failedWith(err error) outcome {
+	o.Outcome, o.Why = outFailed, err.Error()
 	if e, ok := errors.AsType[*exitError](remoteError(err)); ok {
 		o.Why, o.Next, o.code = e.Error(), e.next, e.code
 		switch e.code {
@@ -104,7 +115,7 @@ func (s stack) listed(ctx context.Context, cfg aws.Config) ([]member, error) {
 	}
 	var out []member
 	for _, status := range all.Grants {
-		out = append(out, member{grant.Name(status.Grant), s, client, status})
+		out = append(out, member{name: grant.Name(status.Grant), stack: s, cfg: cfg, client: client, Status: status})
 	}
 	return out, nil
 }
@@ -152,7 +163,7 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 		case <-turn:
 			if ctx.Err() != nil {
 				for ; started < len(members); started++ {
-					out[started] = outcome{Grant: string(members[started].name), Outcome: outUntried}
+					out[started] = members[started].comes(outUntried, "")
 				}
 				continue
 			}
@@ -172,16 +183,26 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 	return out
 }
 
-// meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew.
+// meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew. Several
+// accounts may share one.
 type meter struct {
 	progress
+	live bool
+
+	mu     sync.Mutex
 	total  int
 	counts map[string]int
-	live   bool
 }
 
 func (c *cli) meter(total int) *meter {
-	return &meter{c.progress(), total, map[string]int{}, !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
+	return &meter{progress: c.progress(), total: total, counts: map[string]int{}, live: !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
+}
+
+// expect makes it so many more.
+func (m *meter) expect(more int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total += more
 }
 
 // next is the meter of what comes after, by the same clock.
@@ -195,13 +216,29 @@ const eraseLine = "\r\x1b[K"
 
 // done prints the line of a grant.
 func (m *meter) done(o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.counts[o.Outcome]++
-	m.clear()
 	line := o.Grant + "  " + o.Outcome
+	if o.Account != "" {
+		line = o.Account + "  " + line
+	}
 	if o.Why != "" {
 		line += ": " + o.Why
 	}
-	m.step("%s", line)
+	m.line(line)
+}
+
+// note prints a line that is no grant's.
+func (m *meter) note(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.line(line)
+}
+
+func (m *meter) line(text string) {
+	m.clear()
+	m.step("%s", text)
 	if m.live {
 		m.c.tell("%s", m.summary())
 	}
@@ -209,6 +246,8 @@ func (m *meter) done(o outcome) {
 
 // end prints how many there are of each outcome.
 func (m *meter) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.clear()
 	m.step("%s", m.summary())
 }
@@ -245,6 +284,10 @@ func counted(counts map[string]int) string {
 // outcomeTable is one line a grant, and below it what has to be done.
 func outcomeTable(all []outcome, now time.Time) string {
 	rows := [][]string{{"GRANT", "OUTCOME", "NOW"}}
+	many := slices.ContainsFunc(all, func(o outcome) bool { return o.Account != "" })
+	if many {
+		rows[0] = append([]string{"ACCOUNT"}, rows[0]...)
+	}
 	b := block{}
 	for _, o := range all {
 		detail := o.RevokeID
@@ -254,9 +297,13 @@ func outcomeTable(all []outcome, now time.Time) string {
 		case len(o.Accepted) > 0:
 			detail = acceptedText(o.Accepted, now)
 		case text != "":
-			b.head(printable(o.Grant), printable(text))
+			b.head(printable(strings.TrimSpace(o.Account+" "+o.Grant)), printable(text))
 		}
-		rows = append(rows, []string{printable(o.Grant), printable(o.Outcome), printable(cmp.Or(detail, "-"))})
+		row := []string{cmp.Or(printable(o.Grant), "-"), printable(o.Outcome), printable(cmp.Or(detail, "-"))}
+		if many {
+			row = append([]string{o.Account}, row...)
+		}
+		rows = append(rows, row)
 	}
 	return table(rows) + b.String()
 }
@@ -270,7 +317,16 @@ func capital(s string) string {
 
 // verdict is the error that a command on many grants ends with, nil if all is well. again is the command that goes on.
 func verdict(all []outcome, verb, again string) error {
-	left, interrupted, codes := 0, "", map[int]bool{}
+	left, interrupted, code := worst(all)
+	if left == 0 {
+		return nil
+	}
+	return fail(code, "What is done stays done. To go on: "+again, "%s%d of %d grants are not %s", interrupted, left, len(all), verb)
+}
+
+// worst counts the outcomes that ask for something, and gives the exit code of the worst. interrupted begins a sentence.
+func worst(all []outcome) (left int, interrupted string, code int) {
+	codes := map[int]bool{}
 	for _, o := range all {
 		switch o.Outcome {
 		case outRefused, outUnseen:
@@ -285,16 +341,12 @@ func verdict(all []outcome, verb, again string) error {
 		}
 		left++
 	}
-	if left == 0 {
-		return nil
-	}
-	code := exitRefused
-	for _, c := range []int{exitNotSeen, exitDenied, exitFailed} { // the worst one last
+	for _, c := range []int{exitRefused, exitNotSeen, exitDenied, exitFailed} { // the worst one last
 		if codes[c] {
 			code = c
 		}
 	}
-	return fail(code, "What is done stays done. To go on: "+again, "%s%d of %d grants are not %s", interrupted, left, len(all), verb)
+	return left, interrupted, code
 }
 
 func (o outcome) exit() int {

@@ -80,6 +80,9 @@ countersign revoke migration --print-aws`,
 			return fail(exitInput, "countersign grants lists them.", "name one grant, or give --provider NAME")
 		}
 		if f.provider != "" {
+			if err := f.checkMany(); err != nil {
+				return err
+			}
 			return c.revokeMany(cmd.Context(), f)
 		}
 		name, err := grantArg(args)
@@ -95,6 +98,14 @@ countersign revoke migration --print-aws`,
 		return c.revoke(cmd.Context(), f, name)
 	}
 	return cmd
+}
+
+// checkMany checks what revokes of many grants take.
+func (f revokeFlags) checkMany() error {
+	if f.printAWS {
+		return fail(exitInput, "Give it a grant; countersign grants lists them.", "--print-aws prints the line of one grant")
+	}
+	return cmp.Or(checkReason(f.reason), checkRate(f.rate))
 }
 
 func checkReason(reason string) error {

@@ -133,7 +133,7 @@ func (f rotateFlags) settled(m member) (outcome, bool) {
 	why := ""
 	switch {
 	case m.Provider == "" && f.provider != "":
-		return outcome{Grant: string(m.name), Outcome: outFailed, Why: "it can't be told whose it is: " + m.Fault, Next: "countersign show " + string(m.name)}, true
+		return outcome{Grant: string(m.name), Outcome: outFailed, Why: notTold + m.Fault, Next: "countersign show " + string(m.name)}, true
 	case grant.InRun(m.VersionID, purpose, f.Run):
 		return outcome{Grant: string(m.name), Outcome: "rotated before", Version: m.VersionID, Accepted: m.Accepted}, true
 	case m.State == api.Closed:
