@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,7 +28,8 @@ type member struct {
 
 // outcome is what became of a member.
 type outcome struct {
-	Account  string   `json:"account,omitempty"`
+	Account  string   `json:"account,omitempty"` // where a command goes over several, and the stack in it
+	Stack    string   `json:"stack,omitempty"`
 	Grant    string   `json:"grant"`
 	Outcome  string   `json:"outcome"`
 	Version  string   `json:"versionId,omitempty"`
@@ -49,11 +49,16 @@ const (
 	outUntried = "not tried" // interrupted before its turn, or in it
 	outLeft    = "left out"  // there is nothing to do: this one is good
 	outDenied  = "denied"    // the Deny stands, the trust policy isn't closed
+	outUnread  = "not read"  // of an account: what is there could not be seen
 )
 
 // comes says what came of a member, and why.
 func (m member) comes(to, why string) outcome {
-	return outcome{Account: m.account, Grant: string(m.name), Outcome: to, Why: why}
+	o := outcome{Account: m.account, Grant: string(m.name), Outcome: to, Why: why}
+	if m.account != "" {
+		o.Stack = m.stack.name
+	}
+	return o
 }
 
 // failedWith is the outcome of an error.
@@ -128,7 +133,7 @@ type pace struct {
 
 // addRate adds --rate. IAM's budget is the account's, unpublished, and shared with whoever else writes.
 func addRate(cmd *cobra.Command, rate *float64, normal float64) {
-	cmd.Flags().Float64Var(rate, "rate", normal, "writes of IAM a second, with --provider or --all")
+	cmd.Flags().Float64Var(rate, "rate", normal, "writes of IAM a second in an account, for many grants")
 }
 
 func checkRate(rate float64) error {
@@ -183,104 +188,6 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 	return out
 }
 
-// meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew. Several
-// accounts may share one.
-type meter struct {
-	progress
-	live bool
-
-	mu     sync.Mutex
-	total  int
-	counts map[string]int
-}
-
-func (c *cli) meter(total int) *meter {
-	return &meter{progress: c.progress(), total: total, counts: map[string]int{}, live: !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
-}
-
-// expect makes it so many more.
-func (m *meter) expect(more int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.total += more
-}
-
-// next is the meter of what comes after, by the same clock.
-func (m *meter) next(total int) *meter {
-	after := m.c.meter(total)
-	after.start = m.start
-	return after
-}
-
-const eraseLine = "\r\x1b[K"
-
-// done prints the line of a grant.
-func (m *meter) done(o outcome) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.counts[o.Outcome]++
-	line := o.Grant + "  " + o.Outcome
-	if o.Account != "" {
-		line = o.Account + "  " + line
-	}
-	if o.Why != "" {
-		line += ": " + o.Why
-	}
-	m.line(line)
-}
-
-// note prints a line that is no grant's.
-func (m *meter) note(line string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.line(line)
-}
-
-func (m *meter) line(text string) {
-	m.clear()
-	m.step("%s", text)
-	if m.live {
-		m.c.tell("%s", m.summary())
-	}
-}
-
-// end prints how many there are of each outcome.
-func (m *meter) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.clear()
-	m.step("%s", m.summary())
-}
-
-// clear takes the last line away, so that another one can stand there.
-func (m *meter) clear() {
-	if m.live {
-		m.c.tell(eraseLine)
-	}
-}
-
-// summary says how far it is: "37 of 400: 35 rotated, 2 refused".
-func (m *meter) summary() string {
-	done := 0
-	for _, n := range m.counts {
-		done += n
-	}
-	return fmt.Sprintf("%d of %d: %s", done, m.total, counted(m.counts))
-}
-
-// counted is "35 rotated, 2 refused", the most frequent first.
-func counted(counts map[string]int) string {
-	var words []string
-	for outcome := range counts {
-		words = append(words, outcome)
-	}
-	slices.SortFunc(words, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
-	for i, word := range words {
-		words[i] = fmt.Sprintf("%d %s", counts[word], word)
-	}
-	return strings.Join(words, ", ")
-}
-
 // outcomeTable is one line a grant, and below it what has to be done.
 func outcomeTable(all []outcome, now time.Time) string {
 	rows := [][]string{{"GRANT", "OUTCOME", "NOW"}}
@@ -331,11 +238,10 @@ func worst(all []outcome) (left int, interrupted string, code int) {
 		switch o.Outcome {
 		case outRefused, outUnseen:
 			codes[o.exit()] = true
-		case outUntried, outDenied, outFailed:
+		case outUntried, outDenied:
+			codes[o.exit()], interrupted = true, "interrupted: "
+		case outFailed, outUnread:
 			codes[o.exit()], codes[exitFailed] = true, codes[exitFailed] || o.exit() != exitDenied
-			if o.Outcome != outFailed {
-				interrupted = "interrupted: "
-			}
 		default:
 			continue
 		}

@@ -48,7 +48,6 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 			return fail(exitRefused, "", "nothing was changed")
 		}
 	}
-	again := commandLine(append([]string{"countersign", "revoke", "--provider", f.provider, "--reason", f.reason}, f.where()...)...)
 	m := c.meter(len(b.todo))
 	c.denyAll(ctx, f, b, m)
 	m.end()
@@ -56,7 +55,7 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 	c.closeAll(ctx, f, b, m)
 	m.end()
 	if len(b.todo) > 0 {
-		c.say("%s", undoMany)
+		c.say("%swhat was built or shared meanwhile. Undo: countersign restore GRANT --reason …", notUndone)
 	}
 	if err := c.printOutcomes(b.out, struct {
 		Provider string    `json:"provider"`
@@ -64,10 +63,8 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 	}{f.provider, b.out}); err != nil {
 		return err
 	}
-	return verdict(b.out, outRevoked, again)
+	return verdict(b.out, outRevoked, f.again())
 }
-
-const undoMany = notUndone + "what was built or shared meanwhile. Undo: countersign restore GRANT --reason …"
 
 // batch is the grants of one account, which share its budget of IAM's writes, and what becomes of each.
 type batch struct {
@@ -84,6 +81,9 @@ func newBatch(members []member) *batch {
 		case m.Provider == "":
 			b.out[i] = m.comes(outFailed, notTold+m.Fault)
 			b.out[i].Next = "If it is this provider's: countersign revoke " + string(m.name)
+			if m.account != "" {
+				b.out[i].Next += " --stack " + cmp.Or(m.stack.name, "NAME") + ", with the account's own credentials"
+			}
 		case m.State == api.Closed && len(m.Missing) == 0 && m.Fault == "" && m.RestoreTo == "":
 			b.out[i] = m.comes(outBefore, "")
 			b.out[i].RevokeID = m.RevokeID

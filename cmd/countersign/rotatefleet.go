@@ -187,13 +187,17 @@ func (c *cli) rotateOne(ctx context.Context, f rotateFlags, m member) outcome {
 
 // names are the members' for a question.
 func names(members []member) string {
+	b := block{}
+	b.wrapAt("  ", listed(members), 2)
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func listed(members []member) string {
 	var list []string
 	for _, m := range members {
 		list = append(list, printable(string(m.name)))
 	}
-	b := block{}
-	b.wrapAt("  ", strings.Join(list, ", "), 2)
-	return strings.TrimRight(b.String(), "\n")
+	return strings.Join(list, ", ")
 }
 
 func inOrder(members []member, out map[grant.Name]outcome) []outcome {
