@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func fleetOf(n int) *fakeOrganization {
 	f := newFakeOrganization()
 	f.accounts, f.page = f.accounts[:1], 20
 	for i := range n {
-		id := fmt.Sprintf("4000000000%02d", i)
+		id := fmt.Sprintf("40000000%04d", i)
 		f.add(id, "account "+id, "ACTIVE", "r-abcd", []fakeStack{{"StackSet-hestio-" + id, "s1", 1}, {defaultStack, "s2", 1}}, "hestio/audit", "blox/metrics")
 	}
 	return f
@@ -110,6 +111,35 @@ func (f *fakeOrganization) of(what string) (out []string) {
 		}
 	}
 	return out
+}
+
+var accounts = flag.Int("accounts", 40, "how many TestManyAccountsAreGoneThrough goes through")
+
+// No more accounts than so many are under way, however many there are. A call takes a tenth of a second here; -v says how long all of it.
+func TestManyAccountsAreGoneThrough(t *testing.T) {
+	f := fleetOf(*accounts)
+	began := time.Now()
+	var mu sync.Mutex
+	var lastDeny time.Duration
+	underWay, most := 0, 0
+	f.hold = func(call string) {
+		mu.Lock()
+		switch {
+		case is(call, "AssumeRole"):
+			underWay++
+			most = max(most, underWay)
+		case is(call, "deny"):
+			underWay--
+			lastDeny = time.Since(began)
+		}
+		mu.Unlock()
+		time.Sleep(100 * time.Millisecond)
+	}
+	stdout, stderr, code := against(t, t.Context(), f, overAll...)
+	if n := strings.Count(stdout, "  revoked  "); code != exitDone || n != *accounts || most > accountsAtOnce || most < accountsAtOnce/2 {
+		t.Errorf("exit %d, %d revoked, %d accounts under way:\n%s", code, n, most, stderr)
+	}
+	t.Logf("%d accounts, at 100 ms a call: the last Deny is asked for after %.1f s, all is read back after %.1f s", *accounts, lastDeny.Seconds(), time.Since(began).Seconds())
 }
 
 // An account that hangs keeps no other's Deny back, and no trust policy is closed before all Denies are written.
