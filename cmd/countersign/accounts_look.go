@@ -171,8 +171,9 @@ func (t *tour) lookForStrays(ctx context.Context, s *site, cfg aws.Config, place
 			}
 		}
 		for _, of := range p.stacks {
-			for _, name := range of.grants() {
-				ours[of.roleName(grant.Name(name))] = true
+			for _, text := range of.grants() {
+				name := grant.Name(text)
+				ours[cmp.Or(of.roleName(name), name.DefaultRole())] = true
 			}
 		}
 	}

@@ -38,7 +38,6 @@ func is(call string, words ...string) bool {
 // together holds calls back until so many are there, and says of what it waited in vain.
 type together struct {
 	t       *testing.T
-	n       int
 	mu      sync.Mutex
 	arrived map[string]int
 	open    map[string]chan struct{}
@@ -148,10 +147,10 @@ func TestADenyWaitsForNoOtherAccountAndATrustPolicyForAllDenies(t *testing.T) {
 	denied := make(chan struct{})
 	var once sync.Once
 	f.hold = func(call string) {
-		switch {
-		case call == prodAccount+" deny audit":
+		switch call {
+		case prodAccount + " deny audit":
 			once.Do(func() { close(denied) })
-		case call == devAccount+" DescribeStacks":
+		case devAccount + " DescribeStacks":
 			select {
 			case <-denied:
 			case <-time.After(20 * time.Second):

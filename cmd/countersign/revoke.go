@@ -90,7 +90,7 @@ countersign revoke migration --print-aws`,
 		if (f.provider != "") == (len(args) == 1) {
 			return fail(exitInput, "countersign grants lists them.", "name one grant, or give --provider NAME")
 		}
-		if err := f.accountFlags.check(cmd); err != nil {
+		if err := f.check(cmd); err != nil {
 			return err
 		}
 		if f.provider != "" {
