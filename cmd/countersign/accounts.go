@@ -112,7 +112,7 @@ func (f accountFlags) where() (words []string) {
 // site is one account, what was found there, and what of it could not be seen.
 type site struct {
 	organizations.Account
-	leftOut string // why it isn't entered; it has nobody whom it lets in, or was named
+	leftOut string // why it isn't entered: it is out of use, or was named
 	*batch
 	unread []outcome
 	known  []string // who has grants there

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/countersign/countersign/internal/api"
@@ -170,14 +171,19 @@ func (m member) interrupted() outcome {
 	return m.comes(outUntried, "interrupted: what was sent may have worked")
 }
 
+// denyTime is when a Deny that isn't written is left to what closes the grant, which writes it again.
+const denyTime = 30 * time.Second
+
 // denyOne ends a grant's live sessions, and nothing else.
 func (c *cli) denyOne(ctx context.Context, f revokeFlags, m member) outcome {
+	short, cancel := context.WithTimeout(ctx, denyTime)
+	defer cancel()
 	err := grant.ErrUnavailable
 	if m.client != nil {
-		_, err = m.client.Revoke(ctx, m.name, api.RevokeRequest{Reason: f.reason, DenyOnly: true})
+		_, err = m.client.Revoke(short, m.name, api.RevokeRequest{Reason: f.reason, DenyOnly: true})
 	}
 	if m.client == nil || down(ctx, err) {
-		err = iam.NewUrgent(m.cfg).PutInlinePolicy(ctx, m.direct().roleName(), grant.RevocationPolicy, []byte(grant.DenyRevocation))
+		err = iam.NewUrgent(m.cfg).PutInlinePolicy(short, m.direct().roleName(), grant.RevocationPolicy, []byte(grant.DenyRevocation))
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
