@@ -90,7 +90,7 @@ func saysGranted(t *testing.T, l *lab.Lab, account, role string) {
 // administrator accepts it.
 func TestAProviderByLink(t *testing.T) {
 	t.Parallel()
-	c := &clicked{Lab: startLab(t), account: lab.Provider}
+	c := &clicked{Lab: startLab(t), account: lab.Provider, buckets: buckets}
 	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Provider))
 	c.publish(t)
 	file := strings.Replace(*c.template(published), "/countersign.", "/countersign-customers.", 1)

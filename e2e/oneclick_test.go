@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -34,13 +33,15 @@ const (
 	releases  = "../dist/e2e/"
 	published = "v0.0.0"
 	following = "v0.0.1"
-	bucket    = "countersign-e2e-" + lab.Region
+	buckets   = "countersign-e2e-" // and the Region behind it
+	bucket    = buckets + lab.Region
 )
 
 // clicked is a customer, or a provider, who deploys from a link: plain calls of CloudFormation's API, and nothing else of this project's.
 type clicked struct {
 	*lab.Lab
-	account string // that deploys; empty: the customer's
+	account string // that deploys
+	buckets string // the publisher's: the emulator's CloudFormation finds those of its own account only
 	cfn     *cloudformation.Client
 	backend aws.Config // user of the provider's account who may do nothing but sts:AssumeRole
 }
@@ -49,7 +50,7 @@ type clicked struct {
 func TestOneClick(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	c := &clicked{Lab: startLab(t)}
+	c := &clicked{Lab: startLab(t), account: lab.Customer, buckets: buckets}
 	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
 	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
 	c.publish(t)
@@ -154,8 +155,8 @@ func TestOneClick(t *testing.T) {
 // publish puts both releases into their bucket, as upload.sh does.
 func (c *clicked) publish(t *testing.T) {
 	t.Helper()
-	client := storage(c.Owner(cmp.Or(c.account, lab.Customer)))
-	_ = must[*s3.CreateBucketOutput](t)(client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: new(bucket)}))
+	client := storage(c.Owner(c.account))
+	_ = must[*s3.CreateBucketOutput](t)(client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: new(c.buckets + lab.Region)}))
 	n := 0
 	err := filepath.WalkDir(releases, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -170,6 +171,9 @@ func (c *clicked) publish(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if filepath.Ext(name) == ".json" {
+			body = bytes.ReplaceAll(body, []byte(buckets), []byte(c.buckets))
+		}
 		return c.put(t.Context(), filepath.ToSlash(name), body)
 	})
 	if err != nil || n < 30 {
@@ -178,7 +182,7 @@ func (c *clicked) publish(t *testing.T) {
 }
 
 func (c *clicked) put(ctx context.Context, name string, body []byte) error {
-	_, err := storage(c.Owner(cmp.Or(c.account, lab.Customer))).PutObject(ctx, &s3.PutObjectInput{Bucket: new(bucket), Key: new("countersign/" + name), Body: bytes.NewReader(body)})
+	_, err := storage(c.Owner(c.account)).PutObject(ctx, &s3.PutObjectInput{Bucket: new(c.buckets + lab.Region), Key: new("countersign/" + name), Body: bytes.NewReader(body)})
 	return err
 }
 
@@ -197,7 +201,7 @@ func parameters(values map[string]string) (out []cfntypes.Parameter) {
 }
 
 func (c *clicked) template(version string) *string {
-	return new(c.Endpoint + "/" + bucket + "/countersign/" + version + "/" + templateFile())
+	return new(c.Endpoint + "/" + c.buckets + lab.Region + "/countersign/" + version + "/" + templateFile())
 }
 
 func (c *clicked) create(t *testing.T, stack string, values map[string]string) {

@@ -23,7 +23,7 @@ import (
 // provider makes the stack by plain calls, with the parameters as they were planned; the real provider is not tried.
 func TestTerraform(t *testing.T) {
 	t.Parallel()
-	c := &clicked{Lab: startLab(t)}
+	c := &clicked{Lab: startLab(t), account: lab.Customer, buckets: buckets}
 	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
 	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
 	c.publish(t)

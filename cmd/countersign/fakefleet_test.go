@@ -22,7 +22,9 @@ import (
 
 // fakeFleet is an account with two stacks of grants of two providers, over HTTP: CloudFormation, IAM, SSM and the two APIs.
 type fakeFleet struct {
-	url string
+	url    string
+	stacks []fakeStack
+	claims string // a grant that the last stack says is its own
 
 	mu      sync.Mutex
 	mode    map[string]string // api: down; GRANT: overlap, fails, forbidden, slow, restoring, whose
@@ -33,8 +35,14 @@ type fakeFleet struct {
 	onCall  func(call string)
 }
 
+// fakeStack is a stack with so many of the fleet's grants. Its API is at the key.
+type fakeStack struct {
+	name, key string
+	grants    int
+}
+
 func newFakeFleet() *fakeFleet {
-	f := &fakeFleet{mode: map[string]string{}, denied: map[string]bool{}, current: map[string]string{}}
+	f := &fakeFleet{stacks: []fakeStack{{defaultStack, "s1", 3}, {defaultStack + "-2", "s2", 3}}, mode: map[string]string{}, denied: map[string]bool{}, current: map[string]string{}}
 	for _, g := range []struct {
 		name, provider string
 		state          api.State
@@ -74,12 +82,16 @@ func (f *fakeFleet) forget() {
 	f.calls, f.onCall = nil, nil
 }
 
-// of are the grants of a stack: the first three, and the rest.
-func (f *fakeFleet) of(stack string) []api.Status {
-	if stack == "s1" {
-		return f.grants[:3]
+// of are the grants of a stack: the first ones, and the next.
+func (f *fakeFleet) of(key string) []api.Status {
+	from := 0
+	for _, s := range f.stacks {
+		if s.key == key {
+			return f.grants[from : from+s.grants]
+		}
+		from += s.grants
 	}
-	return f.grants[3:]
+	return nil
 }
 
 func (f *fakeFleet) find(name string) *api.Status {
@@ -132,10 +144,7 @@ func (f *fakeFleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			awstest.JSON("{}")(w)
 			return
 		}
-		s := f.find(name)
-		plan, _ := json.Marshal(grant.Plan{Grant: grant.Name(name), Provider: s.Provider, ProviderAccount: s.ProviderAccount, Account: s.Account,
-			RoleARN: s.RoleARN, SecretARN: s.SecretARN, NoExternalID: s.SecretARN == "", Principals: []string{"arn:aws:iam::111122223333:root"}})
-		value, _ := json.Marshal(map[string]any{"Parameter": map[string]any{"Name": in.Name, "Value": string(plan)}})
+		value, _ := json.Marshal(map[string]any{"Parameter": map[string]any{"Name": in.Name, "Value": f.plan(name)}})
 		awstest.JSON(string(value))(w)
 	case form.Get("Action") == "DescribeStacks":
 		f.describe(w, form.Get("StackName"))
@@ -145,22 +154,40 @@ func (f *fakeFleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// plan is the value of a grant's parameter.
+func (f *fakeFleet) plan(name string) string {
+	s := f.find(name)
+	plan, _ := json.Marshal(grant.Plan{Grant: grant.Name(name), Provider: s.Provider, ProviderAccount: s.ProviderAccount, Account: s.Account,
+		RoleARN: s.RoleARN, SecretARN: s.SecretARN, NoExternalID: s.SecretARN == "", Principals: []string{"arn:aws:iam::111122223333:root"}})
+	return string(plan)
+}
+
+// describe answers for one stack, and where none is named for all.
 func (f *fakeFleet) describe(w http.ResponseWriter, name string) {
-	key := map[string]string{defaultStack: "s1", defaultStack + "-2": "s2"}[name]
-	if key == "" {
+	stacks := ""
+	for i, s := range f.stacks {
+		if name != "" && name != s.name {
+			continue
+		}
+		var names []string
+		if f.claims != "" && i == len(f.stacks)-1 {
+			names = append(names, f.claims)
+		}
+		for _, g := range f.of(s.key) {
+			names = append(names, g.Grant)
+		}
+		outputs := ""
+		for k, v := range map[string]string{"ApiUrl": f.url + "/" + s.key + "/", "Grants": strings.Join(names, ",")} {
+			outputs += "<member><OutputKey>" + k + "</OutputKey><OutputValue>" + v + "</OutputValue></member>"
+		}
+		stacks += "<member><StackName>" + xmlText(s.name) + "</StackName><StackStatus>CREATE_COMPLETE</StackStatus>" +
+			"<CreationTime>2026-01-05T09:00:00Z</CreationTime><Outputs>" + outputs + "</Outputs></member>"
+	}
+	if name != "" && stacks == "" {
 		awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id "+name+" does not exist")(w)
 		return
 	}
-	var names []string
-	for _, s := range f.of(key) {
-		names = append(names, s.Grant)
-	}
-	outputs := ""
-	for k, v := range map[string]string{"ApiUrl": f.url + "/" + key + "/", "Grants": strings.Join(names, ",")} {
-		outputs += "<member><OutputKey>" + k + "</OutputKey><OutputValue>" + v + "</OutputValue></member>"
-	}
-	awstest.XML("<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>" + name + "</StackName><StackStatus>CREATE_COMPLETE</StackStatus>" +
-		"<CreationTime>2026-01-05T09:00:00Z</CreationTime><Outputs>" + outputs + "</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>")(w)
+	awstest.XML("<DescribeStacksResponse><DescribeStacksResult><Stacks>" + stacks + "</Stacks></DescribeStacksResult></DescribeStacksResponse>")(w)
 }
 
 func (f *fakeFleet) serveIAM(w http.ResponseWriter, form url.Values) {

@@ -18,14 +18,18 @@ import (
 
 // member is one of many grants that a command acts on.
 type member struct {
-	name   grant.Name
-	stack  stack
-	client *apigateway.Client // nil: the stack's API doesn't answer
+	name    grant.Name
+	account string // 12 digits, where a command goes over several; else empty
+	stack   stack
+	cfg     aws.Config         // with which it is reached
+	client  *apigateway.Client // nil: the stack's API doesn't answer
 	api.Status
 }
 
 // outcome is what became of a member.
 type outcome struct {
+	Account  string   `json:"account,omitempty"` // where a command goes over several, and the stack in it
+	Stack    string   `json:"stack,omitempty"`
 	Grant    string   `json:"grant"`
 	Outcome  string   `json:"outcome"`
 	Version  string   `json:"versionId,omitempty"`
@@ -45,11 +49,23 @@ const (
 	outUntried = "not tried" // interrupted before its turn, or in it
 	outLeft    = "left out"  // there is nothing to do: this one is good
 	outDenied  = "denied"    // the Deny stands, the trust policy isn't closed
+	outUnread  = "not read"  // of an account: what is there could not be seen
 )
 
+// comes says what came of a member, and why.
+func (m member) comes(to, why string) outcome {
+	o := outcome{Account: m.account, Grant: string(m.name), Outcome: to, Why: why}
+	if m.account != "" {
+		o.Stack = m.stack.name
+	}
+	return o
+}
+
 // failedWith is the outcome of an error.
-func (m member) failedWith(err error) outcome {
-	o := outcome{Grant: string(m.name), Outcome: outFailed, Why: err.Error()}
+func (m member) failedWith(err error) outcome { return m.comes("", "").failedWith(err) }
+
+func (o outcome) failedWith(err error) outcome {
+	o.Outcome, o.Why = outFailed, err.Error()
 	if e, ok := errors.AsType[*exitError](remoteError(err)); ok {
 		o.Why, o.Next, o.code = e.Error(), e.next, e.code
 		switch e.code {
@@ -104,7 +120,7 @@ func (s stack) listed(ctx context.Context, cfg aws.Config) ([]member, error) {
 	}
 	var out []member
 	for _, status := range all.Grants {
-		out = append(out, member{grant.Name(status.Grant), s, client, status})
+		out = append(out, member{name: grant.Name(status.Grant), stack: s, cfg: cfg, client: client, Status: status})
 	}
 	return out, nil
 }
@@ -117,7 +133,7 @@ type pace struct {
 
 // addRate adds --rate. IAM's budget is the account's, unpublished, and shared with whoever else writes.
 func addRate(cmd *cobra.Command, rate *float64, normal float64) {
-	cmd.Flags().Float64Var(rate, "rate", normal, "writes of IAM a second, with --provider or --all")
+	cmd.Flags().Float64Var(rate, "rate", normal, "writes of IAM a second in an account, for many grants")
 }
 
 func checkRate(rate float64) error {
@@ -152,7 +168,7 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 		case <-turn:
 			if ctx.Err() != nil {
 				for ; started < len(members); started++ {
-					out[started] = outcome{Grant: string(members[started].name), Outcome: outUntried}
+					out[started] = members[started].comes(outUntried, "")
 				}
 				continue
 			}
@@ -172,79 +188,13 @@ func (c *cli) onEach(ctx context.Context, members []member, p pace, m *meter, ac
 	return out
 }
 
-// meter is the progress of a command on many grants: a line a grant, and on a terminal a last line that is written anew.
-type meter struct {
-	progress
-	total  int
-	counts map[string]int
-	live   bool
-}
-
-func (c *cli) meter(total int) *meter {
-	return &meter{c.progress(), total, map[string]int{}, !c.json && isTerminal(c.stderr) && c.env("TERM") != "dumb"}
-}
-
-// next is the meter of what comes after, by the same clock.
-func (m *meter) next(total int) *meter {
-	after := m.c.meter(total)
-	after.start = m.start
-	return after
-}
-
-const eraseLine = "\r\x1b[K"
-
-// done prints the line of a grant.
-func (m *meter) done(o outcome) {
-	m.counts[o.Outcome]++
-	m.clear()
-	line := o.Grant + "  " + o.Outcome
-	if o.Why != "" {
-		line += ": " + o.Why
-	}
-	m.step("%s", line)
-	if m.live {
-		m.c.tell("%s", m.summary())
-	}
-}
-
-// end prints how many there are of each outcome.
-func (m *meter) end() {
-	m.clear()
-	m.step("%s", m.summary())
-}
-
-// clear takes the last line away, so that another one can stand there.
-func (m *meter) clear() {
-	if m.live {
-		m.c.tell(eraseLine)
-	}
-}
-
-// summary says how far it is: "37 of 400: 35 rotated, 2 refused".
-func (m *meter) summary() string {
-	done := 0
-	for _, n := range m.counts {
-		done += n
-	}
-	return fmt.Sprintf("%d of %d: %s", done, m.total, counted(m.counts))
-}
-
-// counted is "35 rotated, 2 refused", the most frequent first.
-func counted(counts map[string]int) string {
-	var words []string
-	for outcome := range counts {
-		words = append(words, outcome)
-	}
-	slices.SortFunc(words, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
-	for i, word := range words {
-		words[i] = fmt.Sprintf("%d %s", counts[word], word)
-	}
-	return strings.Join(words, ", ")
-}
-
 // outcomeTable is one line a grant, and below it what has to be done.
 func outcomeTable(all []outcome, now time.Time) string {
 	rows := [][]string{{"GRANT", "OUTCOME", "NOW"}}
+	many := slices.ContainsFunc(all, func(o outcome) bool { return o.Account != "" })
+	if many {
+		rows[0] = append([]string{"ACCOUNT"}, rows[0]...)
+	}
 	b := block{}
 	for _, o := range all {
 		detail := o.RevokeID
@@ -254,9 +204,13 @@ func outcomeTable(all []outcome, now time.Time) string {
 		case len(o.Accepted) > 0:
 			detail = acceptedText(o.Accepted, now)
 		case text != "":
-			b.head(printable(o.Grant), printable(text))
+			b.head(printable(strings.TrimSpace(o.Account+" "+o.Grant)), printable(text))
 		}
-		rows = append(rows, []string{printable(o.Grant), printable(o.Outcome), printable(cmp.Or(detail, "-"))})
+		row := []string{cmp.Or(printable(o.Grant), "-"), printable(o.Outcome), printable(cmp.Or(detail, "-"))}
+		if many {
+			row = append([]string{o.Account}, row...)
+		}
+		rows = append(rows, row)
 	}
 	return table(rows) + b.String()
 }
@@ -270,31 +224,35 @@ func capital(s string) string {
 
 // verdict is the error that a command on many grants ends with, nil if all is well. again is the command that goes on.
 func verdict(all []outcome, verb, again string) error {
-	left, interrupted, codes := 0, "", map[int]bool{}
+	left, interrupted, code := worst(all)
+	if left == 0 {
+		return nil
+	}
+	return fail(code, "What is done stays done. To go on: "+again, "%s%d of %d grants are not %s", interrupted, left, len(all), verb)
+}
+
+// worst counts the outcomes that ask for something, and gives the exit code of the worst. interrupted begins a sentence.
+func worst(all []outcome) (left int, interrupted string, code int) {
+	codes := map[int]bool{}
 	for _, o := range all {
 		switch o.Outcome {
 		case outRefused, outUnseen:
 			codes[o.exit()] = true
-		case outUntried, outDenied, outFailed:
+		case outUntried, outDenied:
+			codes[o.exit()], interrupted = true, "interrupted: "
+		case outFailed, outUnread:
 			codes[o.exit()], codes[exitFailed] = true, codes[exitFailed] || o.exit() != exitDenied
-			if o.Outcome != outFailed {
-				interrupted = "interrupted: "
-			}
 		default:
 			continue
 		}
 		left++
 	}
-	if left == 0 {
-		return nil
-	}
-	code := exitRefused
-	for _, c := range []int{exitNotSeen, exitDenied, exitFailed} { // the worst one last
+	for _, c := range []int{exitRefused, exitNotSeen, exitDenied, exitFailed} { // the worst one last
 		if codes[c] {
 			code = c
 		}
 	}
-	return fail(code, "What is done stays done. To go on: "+again, "%s%d of %d grants are not %s", interrupted, left, len(all), verb)
+	return left, interrupted, code
 }
 
 func (o outcome) exit() int {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -16,8 +17,11 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// against runs the program against a fleet, and gives what it wrote.
-func against(t *testing.T, ctx context.Context, f *fakeFleet, args ...string) (stdout, stderr string, code int) {
+// against runs the program against a fake of AWS, and gives what it wrote.
+func against(t *testing.T, ctx context.Context, f interface {
+	http.Handler
+	at(url string)
+}, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)

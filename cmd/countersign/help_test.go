@@ -69,3 +69,32 @@ func TestEveryCommandIsRunByAScript(t *testing.T) {
 	}
 	look(newRootCommand(&cli{}))
 }
+
+// What takes access away has no flag that nobody ever gave.
+func TestEveryFlagOfRevokeIsGivenByAScript(t *testing.T) {
+	var given strings.Builder
+	scripts, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range scripts {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(src)) {
+			if strings.Contains(line, "exec countersign revoke ") {
+				given.WriteString(line)
+			}
+		}
+	}
+	flags := regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(newRevokeCommand(&cli{}).LocalNonPersistentFlags().FlagUsages(), -1)
+	for _, flag := range flags {
+		if !regexp.MustCompile(flag + `\b`).MatchString(given.String()) {
+			t.Errorf("no script gives %s", flag)
+		}
+	}
+	if len(flags) < 15 {
+		t.Errorf("%d flags: %v", len(flags), flags)
+	}
+}

@@ -28,7 +28,7 @@ func newListCommand(c *cli) *cobra.Command {
 	}
 	cmd.AddCommand(c.newListCustomersCommand())
 	c.addListing(cmd, "iam-role", "IAM roles: those of others' begin with what they let in", "iam:ListRoles", func(ctx context.Context, cfg aws.Config) (listing, error) {
-		roles, err := iam.New(cfg).Roles(ctx)
+		roles, err := iam.New(cfg).Roles(ctx, "/")
 		l := listing{head: []string{"ROLE", "PATH", "CREATED"}}
 		for _, r := range roles {
 			l.add(map[string]string{"name": r.Name, "path": r.Path, "arn": r.ARN, "created": r.Created.UTC().Format(time.RFC3339)}, r.Name, r.Path, r.Created.UTC().Format(time.DateOnly))

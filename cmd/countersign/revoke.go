@@ -36,11 +36,12 @@ type revocation struct {
 
 type revokeFlags struct {
 	remoteFlags
-	file, reason          string
-	yes, direct, printAWS bool
-	patience              time.Duration
-	provider              string // all of its grants
-	rate                  float64
+	accountFlags
+	file, reason                  string
+	yes, direct, printAWS, dryRun bool
+	patience                      time.Duration
+	provider                      string // all of its grants
+	rate                          float64
 }
 
 func newRevokeCommand(c *cli) *cobra.Command {
@@ -56,15 +57,23 @@ With --provider all grants of a provider are revoked, shards included: the
 Denies of all of them first, then the rest. Interrupted, the same command goes
 on: what is revoked already is left alone.
 
+With --organization, --ou or --accounts besides, it goes through accounts, the
+Denies of all of them first. Stacks are found whatever they are called. Each
+account is entered by a role of the same name (--assume; in accounts of Control
+Tower's it is AWSControlTowerExecution), the one that you are in with your own
+credentials. One that can't be entered or read keeps no other from its turn, is
+named with the reason, and the exit code isn't 0. --dry-run tells beforehand.
+
 Exit codes: 0 read back as denied, 1 some failed, 3 refused, 4 AWS denies it to
 you, 5 written but not yet read back.`,
 		Example: `countersign revoke migration --reason "project ended"
 countersign revoke migration --yes --direct --reason INC-812
 countersign revoke --provider hestio --reason "contract ended"
+countersign revoke --provider hestio --organization --dry-run
 countersign revoke migration --print-aws`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	f.add(cmd)
+	f.remoteFlags.add(cmd)
 	file := fileFlag(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.reason, "reason", "", "why: up to 200 characters, kept in the event and in the log")
@@ -73,14 +82,28 @@ countersign revoke migration --print-aws`,
 	fl.BoolVar(&f.printAWS, "print-aws", false, "print the one AWS CLI line that does it, and do nothing")
 	fl.DurationVar(&f.patience, "wait", 2*time.Minute, "how long to wait until it is read back")
 	fl.StringVar(&f.provider, "provider", "", "revoke every grant of a provider")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "over accounts: say what would be revoked, change nothing")
+	f.accountFlags.add(cmd)
 	addRate(cmd, &f.rate, 5)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.file = *file
 		if (f.provider != "") == (len(args) == 1) {
 			return fail(exitInput, "countersign grants lists them.", "name one grant, or give --provider NAME")
 		}
+		if err := f.check(cmd); err != nil {
+			return err
+		}
 		if f.provider != "" {
+			if err := f.checkMany(); err != nil {
+				return err
+			}
+			if f.several() {
+				return c.revokeAccounts(cmd.Context(), f)
+			}
 			return c.revokeMany(cmd.Context(), f)
+		}
+		if f.several() {
+			return fail(exitInput, "", "name the provider: one grant is in one account")
 		}
 		name, err := grantArg(args)
 		if err != nil {
@@ -95,6 +118,17 @@ countersign revoke migration --print-aws`,
 		return c.revoke(cmd.Context(), f, name)
 	}
 	return cmd
+}
+
+// checkMany checks what revokes of many grants take.
+func (f revokeFlags) checkMany() error {
+	if f.printAWS {
+		return fail(exitInput, "Give it a grant; countersign grants lists them.", "--print-aws prints the line of one grant")
+	}
+	if f.dryRun {
+		return checkRate(f.rate)
+	}
+	return cmp.Or(checkReason(f.reason), checkRate(f.rate))
 }
 
 func checkReason(reason string) error {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/countersign/countersign/internal/api"
@@ -19,19 +22,15 @@ const (
 	writesOfClose = 2
 )
 
-const outRevoked = "revoked"
+const (
+	outRevoked = "revoked"
+	outBefore  = "revoked before"
+)
+
+const notTold = "it can't be told whose it is: "
 
 // revokeMany revokes all grants of a provider, the Denies of all of them first.
 func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
-	if f.printAWS {
-		return fail(exitInput, "Give it a grant; countersign grants lists them.", "--print-aws prints the line of one grant")
-	}
-	if err := checkReason(f.reason); err != nil {
-		return err
-	}
-	if err := checkRate(f.rate); err != nil {
-		return err
-	}
 	cfg, err := f.config(ctx)
 	if err != nil {
 		return err
@@ -40,23 +39,9 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 	if err != nil {
 		return err
 	}
-	out := map[grant.Name]outcome{}
-	var todo []member
-	for _, m := range members {
-		switch {
-		case m.Provider == "":
-			out[m.name] = outcome{
-				Grant: string(m.name), Outcome: outFailed, Why: "it can't be told whose it is: " + m.Fault,
-				Next: "If it is this provider's: countersign revoke " + string(m.name),
-			}
-		case m.State == api.Closed && len(m.Missing) == 0 && m.Fault == "" && m.RestoreTo == "":
-			out[m.name] = outcome{Grant: string(m.name), Outcome: "revoked before", RevokeID: m.RevokeID}
-		default:
-			todo = append(todo, m)
-		}
-	}
-	if len(todo) > 0 && !f.yes {
-		ok, err := c.confirm(fmt.Sprintf("%s\nRevoke these %s of %s? Live sessions end too.", names(todo), count(len(todo), "grant"), printable(f.provider)))
+	b := newBatch(members)
+	if len(b.todo) > 0 && !f.yes {
+		ok, err := c.confirm(fmt.Sprintf("%s\nRevoke these %s of %s? Live sessions end too.", names(b.left()), count(len(b.todo), "grant"), printable(f.provider)))
 		if err != nil {
 			return err
 		}
@@ -64,34 +49,82 @@ func (c *cli) revokeMany(ctx context.Context, f revokeFlags) error {
 			return fail(exitRefused, "", "nothing was changed")
 		}
 	}
-	again := commandLine(append([]string{"countersign", "revoke", "--provider", f.provider, "--reason", f.reason}, f.where()...)...)
-	m := c.meter(len(todo))
-	denied := c.onEach(ctx, todo, pace{every(f.rate, writesOfDeny), 8}, m, func(ctx context.Context, one member) outcome { return c.denyOne(ctx, cfg, f, one) })
+	m := c.meter(len(b.todo))
+	c.denyAll(ctx, f, b, m)
 	m.end()
 	m = m.next(len(members))
-	for _, one := range members {
-		if o, known := out[one.name]; known {
+	c.closeAll(ctx, f, b, m)
+	m.end()
+	if len(b.todo) > 0 {
+		c.say("%swhat was built or shared meanwhile. Undo: countersign restore GRANT --reason …", notUndone)
+	}
+	if err := c.printOutcomes(b.out, struct {
+		Provider string    `json:"provider"`
+		Grants   []outcome `json:"grants"`
+	}{f.provider, b.out}); err != nil {
+		return err
+	}
+	return verdict(b.out, outRevoked, f.again())
+}
+
+// batch is the grants of one account, which share its budget of IAM's writes, and what becomes of each.
+type batch struct {
+	members []member
+	out     []outcome // of each member, in their order
+	todo    []int     // the members that something has to be done to
+}
+
+// newBatch sorts out of which there is nothing to do.
+func newBatch(members []member) *batch {
+	b := &batch{members: members, out: make([]outcome, len(members))}
+	for i, m := range members {
+		switch {
+		case m.Provider == "":
+			b.out[i] = m.comes(outFailed, notTold+m.Fault)
+			b.out[i].Next = "If it is this provider's: countersign revoke " + string(m.name)
+			if m.account != "" {
+				b.out[i].Next += " --stack " + cmp.Or(m.stack.name, "NAME") + ", with the account's own credentials"
+			}
+		case m.State == api.Closed && len(m.Missing) == 0 && m.Fault == "" && m.RestoreTo == "":
+			b.out[i] = m.comes(outBefore, "")
+			b.out[i].RevokeID = m.RevokeID
+		default:
+			b.out[i] = m.comes(outUntried, "")
+			b.todo = append(b.todo, i)
+		}
+	}
+	return b
+}
+
+// left are the members that something has to be done to.
+func (b *batch) left() (out []member) {
+	for _, i := range b.todo {
+		out = append(out, b.members[i])
+	}
+	return out
+}
+
+// denyAll writes the Denies, which end live sessions, and nothing else.
+func (c *cli) denyAll(ctx context.Context, f revokeFlags, b *batch, m *meter) {
+	for n, o := range c.onEach(ctx, b.left(), pace{every(f.rate, writesOfDeny), 8}, m, func(ctx context.Context, one member) outcome { return c.denyOne(ctx, f, one) }) {
+		b.out[b.todo[n]] = o
+	}
+}
+
+// closeAll does the rest of each revoke, and reads it back.
+func (c *cli) closeAll(ctx context.Context, f revokeFlags, b *batch, m *meter) {
+	for i, o := range b.out {
+		if !slices.Contains(b.todo, i) {
 			m.done(o)
 		}
 	}
-	for i, o := range c.onEach(ctx, todo, pace{every(f.rate, writesOfClose), 8}, m, func(ctx context.Context, one member) outcome { return c.closeOne(ctx, cfg, f, one) }) {
-		if o.Outcome == outUntried && denied[i].Outcome == outDenied {
+	for n, o := range c.onEach(ctx, b.left(), pace{every(f.rate, writesOfClose), 8}, m, func(ctx context.Context, one member) outcome { return c.closeOne(ctx, f, one) }) {
+		i := b.todo[n]
+		if o.Outcome == outUntried && b.out[i].Outcome == outDenied {
 			o.Outcome, o.Why = outDenied, "live sessions are ended; reconcile closes the trust policy if nobody goes on"
 		}
-		out[todo[i].name] = o
+		b.out[i] = o
 	}
-	m.end()
-	if len(todo) > 0 {
-		c.say("%swhat was built or shared meanwhile. Undo: countersign restore GRANT --reason …", notUndone)
-	}
-	all := inOrder(members, out)
-	if err := c.printOutcomes(all, struct {
-		Provider string    `json:"provider"`
-		Grants   []outcome `json:"grants"`
-	}{f.provider, all}); err != nil {
-		return err
-	}
-	return verdict(all, outRevoked, again)
 }
 
 // found lists a stack's grants: by its API, or where that doesn't answer by the plans, with the operator's own credentials.
@@ -105,21 +138,28 @@ func (c *cli) found(ctx context.Context, cfg aws.Config, f revokeFlags, s stack)
 	}
 	var out []member
 	for _, name := range s.grants() {
-		m := member{name: grant.Name(name), stack: s}
+		m := member{name: grant.Name(name), stack: s, cfg: cfg}
 		plan, err := ssm.New(cfg).Plan(ctx, m.name)
-		m.Grant, m.Provider, m.Account, m.State = name, plan.Provider, plan.Account, api.Open
-		if err != nil {
-			m.Fault = err.Error()
-		} else if denied, err := m.direct(cfg).look(ctx); err == nil && denied {
-			m.State = api.Closed
-		}
-		out = append(out, m)
+		out = append(out, m.planned(ctx, plan, err))
 	}
 	return out, nil
 }
 
-func (m member) direct(cfg aws.Config) direct {
-	return direct{cfg: cfg, grant: m.name, role: m.stack.roleName(m.name)}
+// planned is the member as its plan and IAM tell it. An error of the plan leaves open whose it is.
+func (m member) planned(ctx context.Context, plan grant.Plan, err error) member {
+	m.Grant, m.Provider, m.Account, m.RoleARN, m.State = string(m.name), plan.Provider, plan.Account, plan.RoleARN, api.Open
+	if err != nil {
+		m.Fault = err.Error()
+	} else if denied, err := m.direct().look(ctx); err == nil && denied {
+		m.State = api.Closed
+	}
+	return m
+}
+
+// direct goes to the role that the plan names, and where that isn't known to the one of the stack's outputs.
+func (m member) direct() direct {
+	role := m.RoleARN[strings.LastIndexByte(m.RoleARN, '/')+1:]
+	return direct{cfg: m.cfg, grant: m.name, role: cmp.Or(role, m.stack.roleName(m.name))}
 }
 
 // down says whether the API is worth no further try for this grant.
@@ -128,18 +168,22 @@ func down(ctx context.Context, err error) bool {
 }
 
 func (m member) interrupted() outcome {
-	return outcome{Grant: string(m.name), Outcome: outUntried, Why: "interrupted: what was sent may have worked"}
+	return m.comes(outUntried, "interrupted: what was sent may have worked")
 }
 
+// denyTime is when a Deny that isn't written is left to what closes the grant, which writes it again.
+const denyTime = 30 * time.Second
+
 // denyOne ends a grant's live sessions, and nothing else.
-func (c *cli) denyOne(ctx context.Context, cfg aws.Config, f revokeFlags, m member) outcome {
+func (c *cli) denyOne(ctx context.Context, f revokeFlags, m member) outcome {
+	short, cancel := context.WithTimeout(ctx, denyTime)
+	defer cancel()
 	err := grant.ErrUnavailable
 	if m.client != nil {
-		_, err = m.client.Revoke(ctx, m.name, api.RevokeRequest{Reason: f.reason, DenyOnly: true})
+		_, err = m.client.Revoke(short, m.name, api.RevokeRequest{Reason: f.reason, DenyOnly: true})
 	}
 	if m.client == nil || down(ctx, err) {
-		d := m.direct(cfg)
-		err = iam.NewUrgent(cfg).PutInlinePolicy(ctx, d.roleName(), grant.RevocationPolicy, []byte(grant.DenyRevocation))
+		err = iam.NewUrgent(m.cfg).PutInlinePolicy(short, m.direct().roleName(), grant.RevocationPolicy, []byte(grant.DenyRevocation))
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -147,12 +191,12 @@ func (c *cli) denyOne(ctx context.Context, cfg aws.Config, f revokeFlags, m memb
 	case err != nil:
 		return m.failedWith(err)
 	}
-	return outcome{Grant: string(m.name), Outcome: outDenied}
+	return m.comes(outDenied, "")
 }
 
 // closeOne does all of a revoke, and reads it back.
-func (c *cli) closeOne(ctx context.Context, cfg aws.Config, f revokeFlags, m member) outcome {
-	p, d := progress{c: c, start: c.now(), quiet: true}, m.direct(cfg)
+func (c *cli) closeOne(ctx context.Context, f revokeFlags, m member) outcome {
+	p, d := progress{c: c, start: c.now(), quiet: true}, m.direct()
 	result := revocation{Grant: string(m.name)}
 	look := d.look
 	var err error
@@ -174,7 +218,8 @@ func (c *cli) closeOne(ctx context.Context, cfg aws.Config, f revokeFlags, m mem
 		o.RevokeID = result.RevokeID
 		return o
 	}
-	o := outcome{Grant: string(m.name), Outcome: outRevoked, RevokeID: result.RevokeID}
+	o := m.comes(outRevoked, "")
+	o.RevokeID = result.RevokeID
 	if len(result.Failed) > 0 {
 		o.Why = "reconcile makes up within minutes for " + strings.Join(result.Failed, ", ")
 	}

@@ -133,7 +133,7 @@ func (f rotateFlags) settled(m member) (outcome, bool) {
 	why := ""
 	switch {
 	case m.Provider == "" && f.provider != "":
-		return outcome{Grant: string(m.name), Outcome: outFailed, Why: "it can't be told whose it is: " + m.Fault, Next: "countersign show " + string(m.name)}, true
+		return outcome{Grant: string(m.name), Outcome: outFailed, Why: notTold + m.Fault, Next: "countersign show " + string(m.name)}, true
 	case grant.InRun(m.VersionID, purpose, f.Run):
 		return outcome{Grant: string(m.name), Outcome: "rotated before", Version: m.VersionID, Accepted: m.Accepted}, true
 	case m.State == api.Closed:
@@ -187,13 +187,17 @@ func (c *cli) rotateOne(ctx context.Context, f rotateFlags, m member) outcome {
 
 // names are the members' for a question.
 func names(members []member) string {
+	b := block{}
+	b.wrapAt("  ", listed(members), 2)
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func listed(members []member) string {
 	var list []string
 	for _, m := range members {
 		list = append(list, printable(string(m.name)))
 	}
-	b := block{}
-	b.wrapAt("  ", strings.Join(list, ", "), 2)
-	return strings.TrimRight(b.String(), "\n")
+	return strings.Join(list, ", ")
 }
 
 func inOrder(members []member, out map[grant.Name]outcome) []outcome {

@@ -118,3 +118,23 @@ func TestRevealShowsTheIDOnATerminal(t *testing.T) {
 		t.Errorf("calls = %v, want %v", f.calls, want)
 	}
 }
+
+// Nothing is written before somebody has seen all accounts and said yes.
+func TestARevokeOverAccountsAsksOnce(t *testing.T) {
+	for typed, want := range map[string]int{"n\n": exitRefused, "y\n": exitDenied} {
+		f := newFakeOrganization()
+		f.mode[labAccount] = "noroles"
+		seen, code := atTerminal(t, f, typed, "revoke", "--provider", "hestio", "--organization", "--reason", "contract ended")
+		if denied := len(f.of("deny")) > 0; code != want || denied != (typed == "y\n") {
+			t.Errorf("%q: exit %d, asked %v:\n%s", typed, code, f.said(), seen)
+		}
+		for _, line := range []string{
+			"  " + prodAccount + " prod  audit, backup\n  " + devAccount + " dev  audit\n  " + labAccount + "  not read: lab: listing the roles under /countersign/: IAM",
+			"Revoke these 3 grants of hestio in 2 accounts? Live sessions end too. [y/N]", "5 accounts looked into",
+		} {
+			if !strings.Contains(seen, line) {
+				t.Errorf("%q: no %q in:\n%s", typed, line, seen)
+			}
+		}
+	}
+}

@@ -22,6 +22,7 @@ var kinds = map[string]error{
 	"QueueDoesNotExist": grant.ErrNotFound, // SQS
 	"NonExistentQueue":  grant.ErrNotFound, // SQS, in its older form
 	"NotFound":          grant.ErrNotFound, // SNS
+	"ParentNotFound":    grant.ErrNotFound, // Organizations
 
 	"Throttling":                    grant.ErrThrottled,
 	"Throttled":                     grant.ErrThrottled,

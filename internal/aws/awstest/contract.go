@@ -33,6 +33,7 @@ var (
 	SNS            = Service{XMLError, "Throttled", "AuthorizationError", "InternalError", false}
 	SecretsManager = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServiceError", false}
 	DynamoDB       = Service{JSONError, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "AccessDeniedException", "InternalServerError", false}
+	Organizations  = Service{JSONError, "TooManyRequestsException", "AccessDeniedException", "ServiceException", false}
 	SSM            = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalServerError", false}
 	EventBridge    = Service{JSONError, "ThrottlingException", "AccessDeniedException", "InternalFailure", false}
 	CloudWatchLogs = Service{JSONError, "ThrottlingException", "AccessDeniedException", "ServiceUnavailableException", false}

@@ -29,11 +29,35 @@ func (c *Client) Outputs(ctx context.Context, stack string) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	outputs := make(map[string]string, len(described.Outputs))
-	for _, o := range described.Outputs {
-		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	return outputs(described), nil
+}
+
+func outputs(of types.Stack) map[string]string {
+	all := make(map[string]string, len(of.Outputs))
+	for _, o := range of.Outputs {
+		all[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
-	return outputs, nil
+	return all
+}
+
+// Stack is a stack by its name, and its outputs by key. One that is being made has none yet.
+type Stack struct {
+	Name    string
+	Outputs map[string]string
+}
+
+// Stacks are all stacks of the account in the Region, whoever made them (DescribeStacks, a call for each page).
+func (c *Client) Stacks(ctx context.Context) (all []Stack, err error) {
+	for pages := cloudformation.NewDescribeStacksPaginator(c.api, &cloudformation.DescribeStacksInput{}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, awserr.From(err)
+		}
+		for _, s := range page.Stacks {
+			all = append(all, Stack{aws.ToString(s.StackName), outputs(s)})
+		}
+	}
+	return all, nil
 }
 
 // RollingBack says whether an update of the stack is being taken back (DescribeStacks). grant.ErrNotFound where there is no

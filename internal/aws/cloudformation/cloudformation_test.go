@@ -29,6 +29,11 @@ const describedXML = `<DescribeStacksResponse xmlns="http://cloudformation.amazo
   </member></Stacks></DescribeStacksResult>
 </DescribeStacksResponse>`
 
+func stacks(ctx context.Context, cfg aws.Config) error {
+	_, err := cloudformation.New(cfg).Stacks(ctx)
+	return err
+}
+
 func outputs(ctx context.Context, cfg aws.Config) error {
 	_, err := cloudformation.New(cfg).Outputs(ctx, "ServiceProviderAccess")
 	return err
@@ -45,6 +50,24 @@ func TestOutputsKeepsTheAdaptersContract(t *testing.T) {
 
 func TestRollingBackKeepsTheAdaptersContract(t *testing.T) {
 	service.Contract(t, described, rollingBack)
+}
+
+func TestStacksKeepsTheAdaptersContract(t *testing.T) {
+	service.Contract(t, described, stacks)
+}
+
+func TestStacksGoesThroughEveryPage(t *testing.T) {
+	first := strings.Replace(describedXML, "</Stacks>", "</Stacks><NextToken>n1</NextToken>", 1)
+	second := strings.ReplaceAll(strings.Replace(describedXML, "ServiceProviderAccess", "StackSet-hestio-0a1b2c3d", 1), "migration,audit", "snapshots")
+	server := awstest.New(t, awstest.XML(first), awstest.XML(second))
+	got, err := cloudformation.New(server.Config()).Stacks(t.Context())
+	if err != nil || len(got) != 2 || got[0].Name != "ServiceProviderAccess" || got[0].Outputs["Grants"] != "migration,audit" ||
+		got[1].Name != "StackSet-hestio-0a1b2c3d" || got[1].Outputs["Grants"] != "snapshots" {
+		t.Errorf("stacks = %v, %v", got, err)
+	}
+	if calls := server.Calls(); calls[0].Form.Has("StackName") || calls[1].Form.Get("NextToken") != "n1" {
+		t.Errorf("asked with %v, then %v", calls[0].Form, calls[1].Form)
+	}
 }
 
 func TestAStackRollsBackByItsStatus(t *testing.T) {

@@ -16,9 +16,9 @@ type Listed struct {
 	Created         time.Time
 }
 
-// Roles are all roles of the account (ListRoles, one call for each hundred).
-func (c *Client) Roles(ctx context.Context) (all []Listed, err error) {
-	for pages := iam.NewListRolesPaginator(c.api, &iam.ListRolesInput{}); pages.HasMorePages(); {
+// Roles are the roles of the account whose path begins so, all of them where that is "/" (ListRoles, one call for each hundred).
+func (c *Client) Roles(ctx context.Context, path string) (all []Listed, err error) {
+	for pages := iam.NewListRolesPaginator(c.api, &iam.ListRolesInput{PathPrefix: &path}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, awserr.From(err)

@@ -95,3 +95,21 @@ func TestHalfAnAnswerAboutPoliciesIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestRolesAreListedUnderAPath(t *testing.T) {
+	page := awstest.XML(`<ListRolesResponse><ListRolesResult><IsTruncated>false</IsTruncated><Roles><member><RoleName>ServiceProvider-audit</RoleName>` +
+		`<Path>/countersign/</Path><Arn>arn:aws:iam::444455556666:role/countersign/ServiceProvider-audit</Arn><CreateDate>2026-01-05T09:00:00Z</CreateDate></member></Roles></ListRolesResult></ListRolesResponse>`)
+	call := func(ctx context.Context, cfg aws.Config) error {
+		_, err := iam.New(cfg).Roles(ctx, grant.DefaultRolePath)
+		return err
+	}
+	awstest.IAM.Contract(t, page, call)
+	server := awstest.New(t, page)
+	roles, err := iam.New(server.Config()).Roles(t.Context(), grant.DefaultRolePath)
+	if err != nil || len(roles) != 1 || roles[0].Name != "ServiceProvider-audit" {
+		t.Errorf("roles = %v, %v", roles, err)
+	}
+	if form := server.Only("ListRoles").Form; form.Get("PathPrefix") != "/countersign/" {
+		t.Errorf("asked with %v", form)
+	}
+}

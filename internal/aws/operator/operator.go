@@ -13,10 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/countersign/countersign/internal/aws/awsconfig"
+	"github.com/countersign/countersign/internal/aws/awserr"
 )
 
 // ErrNoRegion says that neither flags nor environment nor profile name a Region.
@@ -47,4 +49,14 @@ func Load(ctx context.Context, profile, region string, mfa ...func() (string, er
 		return aws.Config{}, ErrNoRegion
 	}
 	return cfg, nil
+}
+
+// Enter is the configuration inside a role, with sessions of that name, which are renewed as long as the role lets in whom cfg
+// belongs to (AssumeRole). Its error is the first session's.
+func Enter(ctx context.Context, cfg aws.Config, roleARN, session string) (aws.Config, error) {
+	role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), roleARN, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = session })
+	inside := cfg.Copy()
+	inside.Credentials = aws.NewCredentialsCache(role)
+	_, err := inside.Credentials.Retrieve(ctx)
+	return inside, awserr.From(err)
 }

@@ -1,12 +1,16 @@
 package operator_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/countersign/countersign/internal/aws/awsconfig"
+	"github.com/countersign/countersign/internal/aws/awstest"
 	"github.com/countersign/countersign/internal/aws/operator"
 )
 
@@ -82,5 +86,38 @@ func TestLoadRefusesWhatItCannotUse(t *testing.T) {
 	}
 	if _, err := operator.Load(t.Context(), "nowhere", ""); !errors.Is(err, operator.ErrNoRegion) {
 		t.Errorf("error = %v, want %v", err, operator.ErrNoRegion)
+	}
+}
+
+const (
+	memberRole = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole"
+	assumed    = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+  <AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>inside</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>`
+)
+
+func TestEnterKeepsTheAdaptersContract(t *testing.T) {
+	awstest.STS.Contract(t, awstest.XML(assumed), func(ctx context.Context, cfg aws.Config) error {
+		_, err := operator.Enter(ctx, cfg, memberRole, "ines=INC-812")
+		return err
+	})
+}
+
+func TestEnterIsInsideTheRole(t *testing.T) {
+	server := awstest.New(t, awstest.XML(assumed))
+	outside := server.Config()
+	inside, err := operator.Enter(t.Context(), outside, memberRole, "ines=INC-812")
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds, err := inside.Credentials.Retrieve(t.Context())
+	if err != nil || creds.AccessKeyID != "ASIAIOSFODNN7EXAMPLE" || creds.SessionToken != "token" || inside.Region != outside.Region {
+		t.Errorf("inside as %q in %q, %v", creds.AccessKeyID, inside.Region, err)
+	}
+	if own, err := outside.Credentials.Retrieve(t.Context()); err != nil || own.AccessKeyID == creds.AccessKeyID {
+		t.Errorf("outside as %q, %v", own.AccessKeyID, err)
+	}
+	if form := server.Only("AssumeRole").Form; form.Get("RoleArn") != memberRole || form.Get("RoleSessionName") != "ines=INC-812" {
+		t.Errorf("asked with %v", form)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -32,4 +33,31 @@ func (c *Client) Plan(ctx context.Context, name grant.Name) (grant.Plan, error) 
 		return grant.Plan{}, fmt.Errorf("plan of %s: an answer without a parameter: %w", name, grant.ErrUnavailable)
 	}
 	return grant.ParsePlan([]byte(aws.ToString(out.Parameter.Value)), name)
+}
+
+// Found is a plan, or why there is none that can be acted on.
+type Found struct {
+	grant.Plan
+	Err error // grant.ErrNotConfigured
+}
+
+// Plans reads and checks every plan of the account in the Region, whichever stack it belongs to (GetParametersByPath, one call for
+// each ten). A parameter whose name no grant can have is none of ours.
+func (c *Client) Plans(ctx context.Context) (map[grant.Name]Found, error) {
+	all := map[grant.Name]Found{}
+	for pages := ssm.NewGetParametersByPathPaginator(c.api, &ssm.GetParametersByPathInput{Path: new(grant.ParameterPrefix)}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, awserr.From(err)
+		}
+		for _, p := range page.Parameters {
+			name, err := grant.ParseName(strings.TrimPrefix(aws.ToString(p.Name), grant.ParameterPrefix))
+			if err != nil {
+				continue
+			}
+			plan, err := grant.ParsePlan([]byte(aws.ToString(p.Value)), name)
+			all[name] = Found{plan, err}
+		}
+	}
+	return all, nil
 }

@@ -49,6 +49,43 @@ func readPlan(ctx context.Context, cfg aws.Config) error {
 	return err
 }
 
+func readPlans(ctx context.Context, cfg aws.Config) error {
+	_, err := ssm.New(cfg).Plans(ctx)
+	return err
+}
+
+func TestPlansKeepsTheAdaptersContract(t *testing.T) {
+	awstest.SSM.Contract(t, awstest.JSON(`{"Parameters":[]}`), readPlans)
+}
+
+func TestPlansReadsEveryPageAndSaysWhatCannotBeActedOn(t *testing.T) {
+	page := func(token string, parameters ...string) awstest.Answer {
+		var list []any
+		for i := 0; i < len(parameters); i += 2 {
+			list = append(list, map[string]any{"Name": parameters[i], "Type": "String", "Value": parameters[i+1]})
+		}
+		body, err := json.Marshal(map[string]any{"Parameters": list, "NextToken": token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return awstest.JSON(string(body))
+	}
+	server := awstest.New(t, page("n1", "/countersign/migration", encoded(t), "/countersign/Not A Grant", "{}"), page("n2"), page("", "/countersign/audit", "born"))
+	got, err := ssm.New(server.Config()).Plans(t.Context())
+	if err != nil || len(got) != 2 {
+		t.Fatalf("plans = %v, %v", got, err)
+	}
+	if diff := cmp.Diff(plan, got["migration"].Plan); diff != "" || got["migration"].Err != nil {
+		t.Errorf("plan (-want +got):\n%s%v", diff, got["migration"].Err)
+	}
+	if !errors.Is(got["audit"].Err, grant.ErrNotConfigured) {
+		t.Errorf("error = %v, want not configured", got["audit"].Err)
+	}
+	if calls := server.Calls(); calls[0].JSON["Path"] != "/countersign/" || calls[2].JSON["NextToken"] != "n2" {
+		t.Errorf("asked with %v", calls)
+	}
+}
+
 func TestPlanKeepsTheAdaptersContract(t *testing.T) {
 	awstest.SSM.Contract(t, parameter(t, encoded(t)), readPlan)
 }
