@@ -236,6 +236,10 @@ local: ## the same stack, left running to try the CLI on
 	$(MAKE) cli app $(CDK) $(TOOLS)/emulator/.done
 	$(GO) run ./e2e/local
 
+.PHONY: newcomer
+newcomer: need-go need-node need-npm need-python3 ## how long it takes from a clone, with nothing built, to an open grant on the emulator
+	tools/newcomer.sh
+
 bench: need-go need-python3 ## figures, as ratios where they are times
 	$(GO) run ./bench
 
