@@ -148,6 +148,9 @@ func (h *Handler) one(ctx context.Context, name grant.Name) (found, error) {
 	if out.unconfirmed {
 		h.Log.WarnContext(ctx, "rotation unconfirmed", "grant", string(name), "version_id", f.current.versionID, "made", made)
 	}
+	if state == Closed {
+		err = errors.Join(err, h.protect(ctx, f))
+	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "grant not reconciled", "grant", string(name), "reason", err.Error())
 		return out, fmt.Errorf("reconciling %s: %w", name, err)
