@@ -19,6 +19,8 @@ type Template struct {
 	Policies []Policy // inline ones and managed ones, as for World.Deploy
 	// Description stands for the role's properties that neither plan nor policies tell.
 	Description string
+	// RoleStays says that the role was made elsewhere: it must be there, and the stack adds its inline policies to it and takes them off.
+	RoleStays bool
 	// Revocation is the body of CountersignRevocation; empty: grant.OpenRevocation, as every template of ours has it.
 	Revocation string
 }
@@ -274,7 +276,11 @@ func (s *Stacks) request(st *stack, kind cfn.RequestType, g *stackGrant, old *Te
 }
 
 func properties(t Template) map[string]any {
-	return map[string]any{"Grant": string(t.Plan.Grant), "Digest": t.digest()}
+	out := map[string]any{"Grant": string(t.Plan.Grant), "Digest": t.digest()}
+	if t.RoleStays {
+		out["RoleStays"] = "true"
+	}
+	return out
 }
 
 // call invokes a custom resource's function and waits for its answer. A function that dies is invoked again, as Lambda does with
