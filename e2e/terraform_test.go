@@ -91,7 +91,7 @@ output "access" { value = module.access }
 	}
 
 	c.revokedAndSeen(t, "migration", "countersign-migration")
-	d.Write("access.yaml", "version: 1\n")
+	d.Write("access.yaml", strings.Replace(file(""), "migration", "relocation", 1))
 	d.Plan()
 	out, err := d.Run("apply", "-input=false", "-no-color", "customer.plan")
 	if err == nil || !strings.Contains(out, "TerminationProtection is enabled") {

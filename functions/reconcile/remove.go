@@ -62,7 +62,7 @@ func (h *Handler) leaves(ctx context.Context, g gate.Gate, plan grant.Plan) (boo
 		return false, err
 	}
 	never := !f.closure.Closed() && errors.Is(f.current.err, grant.ErrNotFound)
-	return f.released || never && (plan.Adopted || f.doc != nil && f.doc.Born()), nil
+	return f.released || never && (plan.Adopted || f.doc != nil && f.doc.Born() && f.previous.versionID == ""), nil
 }
 
 // keptClosed refuses to open a role that an earlier stack left closed.
