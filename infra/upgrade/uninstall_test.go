@@ -32,7 +32,7 @@ var left = map[string]string{
 	"AWS::SSM::Parameter":                        nothingLeft,
 	"AWS::SecretsManager::ResourcePolicy":        nothingLeft,
 	"AWS::SecretsManager::RotationSchedule":      nothingLeft,
-	"AWS::Lambda::Function":                      "gone; its code stays where it was deployed from (below)",
+	"AWS::Lambda::Function":                      "gone; its code stays where it was deployed from (above)",
 	"AWS::Lambda::Version":                       nothingLeft,
 	"AWS::Lambda::Alias":                         nothingLeft,
 	"AWS::Lambda::Permission":                    nothingLeft,
