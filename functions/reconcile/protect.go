@@ -8,13 +8,13 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 )
 
-// protect turns on the termination protection of a revoked grant's stack. What says that the grant is revoked goes with its stack,
-// and one of that name, deployed again, would open. Nothing of ours ever takes it off: that is a person's to do. An adopted role
-// stays closed without its stack.
+// protect turns on the termination protection of the stack, if the grant was found revoked. What says that it is goes with the
+// stack, and one of that name, deployed again, would open. Nothing of ours ever takes the protection off: that is a person's to do.
+// An adopted role stays closed without its stack.
 //
 // It comes last: closing and announcing don't depend on it. The error is one that may pass; any other is logged alone.
-func (h *Handler) protect(ctx context.Context, f facts) error {
-	if f.plan.Adopted {
+func (h *Handler) protect(ctx context.Context, f found) error {
+	if f.state != Closed || f.plan.Adopted {
 		return nil
 	}
 	deletable, err := h.Stacks.Deletable(ctx, h.Stack)
