@@ -94,7 +94,7 @@ output "access" { value = module.access }
 	d.Write("access.yaml", strings.Replace(file(""), "migration", "relocation", 1))
 	d.Plan()
 	out, err := d.Run("apply", "-input=false", "-no-color", "customer.plan")
-	if err == nil || !strings.Contains(out, "TerminationProtection is enabled") {
+	if err == nil || !strings.Contains(out, "TerminationProtection") {
 		t.Errorf("the revoked grant, taken out of the file: %v\n%s", err, out)
 	}
 	c.refusesToGo(t, "countersign-migration")
