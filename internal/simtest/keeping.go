@@ -14,6 +14,7 @@ import (
 type keeping struct {
 	guarded bool // it can't be deleted
 	leaving bool // somebody is about to try
+	off     int  // how many are about to take the protection off
 }
 
 // protected is told when somebody, not reconcile, sets the protection.
@@ -39,7 +40,7 @@ func (a *acting) janitor() error {
 	ctx := sim.As(a.ctx, "janitor")
 	for a.rest(20*time.Minute, 2*time.Hour) {
 		_, _ = a.Stacks.Deletable(ctx, StackName)
-		if !a.watch.guarded || a.watch.denied.IsZero() {
+		if !a.watch.guarded || a.watch.denied.IsZero() || a.watch.off > 0 {
 			continue // nothing is promised
 		}
 		a.watch.leaving = true
@@ -57,6 +58,8 @@ func (a *acting) janitor() error {
 // unprotect does what cdk deploy does before it changes anything: it takes off the protection that its app doesn't ask for.
 func (a *acting) unprotect() {
 	if !a.watch.leaving { // who deploys and deletes at the same time isn't promised anything
+		a.watch.off++
 		_ = a.Stacks.Unprotect(sim.As(a.ctx, "cloudformation"), StackName)
+		a.watch.off--
 	}
 }
