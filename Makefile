@@ -71,8 +71,11 @@ deploy: functions app $(CDK) ## cdk deploy to the account of the current credent
 	$(CDK) deploy --all --no-notices -c access=$(ACCESS)
 
 .PHONY: destroy
-destroy: functions app $(CDK) ## cdk destroy: nobody gets in any more (docs/uninstall.md says what is left)
-	$(CDK) destroy --all --no-notices -c access=$(ACCESS)
+destroy: functions app $(CDK) ## cdk destroy: nobody gets in any more; refused while a grant is revoked (docs/uninstall.md)
+	@$(CDK) destroy --all --no-notices -c access=$(ACCESS) || { status=$$?; \
+	  echo 'A stack with a revoked grant "cannot be deleted while TerminationProtection is enabled". If the revocation may be forgotten:' >&2; \
+	  echo '  aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name ServiceProviderAccess' >&2; \
+	  echo 'and make destroy again. docs/uninstall.md says more.' >&2; exit $$status; }
 
 # ---- tools, in .tools
 

@@ -82,12 +82,12 @@ func (b *bench) account(t *testing.T) conformance.Account {
 	secrets, queues := secretsmanager.New(b.owner), sqsapi.NewFromConfig(b.owner)
 	return conformance.Account{
 		ID: lab.Customer, Provider: lab.Provider,
-		Roles: iam.New(b.owner), Inline: iam.New(b.owner), Versions: secrets, Secrets: secrets, Plans: ssm.New(b.owner),
+		Roles: iam.New(b.owner), Inline: iam.New(b.owner), Versions: secrets, Secrets: secrets, Plans: ssm.New(b.owner), Stacks: cloudformation.New(b.owner),
 		Publish: sns.New(b.owner).Publish, Outputs: cloudformation.New(b.owner).Outputs,
 		Engineer: credentials{b.Lab, engineer}, Stranger: credentials{b.Lab, b.user(t, lab.Stranger, "mallory")},
 		Bus: entryway{b.owner, b.outputs["Bus"]}, ForeignBus: entryway{engineer, b.outputs["Bus"]}, Archived: b.arrived,
 		NewRole: b.newRole, NewLinkedRole: b.newLinkedRole, NewPrincipal: b.newPrincipal,
-		NewSecret: b.newSecret, NewKeyedSecret: b.newKeyedSecret,
+		NewSecret: b.newSecret, NewKeyedSecret: b.newKeyedSecret, NewStack: b.newStack,
 		Delete: func(t testing.TB, arn string) {
 			_, err := smapi.NewFromConfig(b.owner).DeleteSecret(t.Context(), &smapi.DeleteSecretInput{SecretId: &arn, RecoveryWindowInDays: new(int64(30))})
 			done(t, "deleting the secret", err)
@@ -175,6 +175,28 @@ func (b *bench) newSecret(t testing.TB, value string, rotates bool) string {
 	}
 	t.Fatalf("the test of the rotation function does not end")
 	return ""
+}
+
+func (b *bench) newStack(t testing.TB) (string, func() error, func() error) {
+	client, name := cfn.NewFromConfig(b.owner), b.next()
+	out, err := client.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: &name, TemplateBody: new(
+		`{"Resources":{"Part":{"Type":"AWS::SSM::Parameter","Properties":{"Name":"/conformance/` + name + `","Type":"String","Value":"x"}}}}`)})
+	done(t, "making a stack", err)
+	for range 100 {
+		described, err := client.DescribeStacks(t.Context(), &cfn.DescribeStacksInput{StackName: out.StackId})
+		done(t, "looking at the stack", err)
+		if described.Stacks[0].StackStatus == cfntypes.StackStatusCreateComplete {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return *out.StackId, func() error {
+			_, err := client.DeleteStack(t.Context(), &cfn.DeleteStackInput{StackName: out.StackId})
+			return err
+		}, func() error {
+			_, err := client.UpdateTerminationProtection(t.Context(), &cfn.UpdateTerminationProtectionInput{StackName: out.StackId, EnableTerminationProtection: new(false)})
+			return err
+		}
 }
 
 func (b *bench) newKeyedSecret(t testing.TB, value string) (string, func(bool)) {

@@ -24,10 +24,16 @@ func (s *story) maxSession(t *testing.T, grant string) int32 {
 	return *role.Role.MaxSessionDuration
 }
 
-// destroy deletes the stack while the grant is revoked, with a session from before the revoke trying all the time. It may
+// destroy is refused while the grant is revoked. Then it deletes the stack all the same, with a session from before the revoke trying all the time. It may
 // get in between the deletions of the Deny and of the role; that time is measured.
 func (s *story) destroy(t *testing.T) {
 	stackID := s.stackID(t)
+	s.timerFires(t)
+	if err := s.Destroy(t.Context(), s.second); err == nil || !strings.Contains(err.Error(), "cannot be deleted while TerminationProtection is enabled") {
+		t.Fatalf("the stack of a revoked grant is destroyed by the way: %v", err)
+	}
+	_ = must[*cloudformation.UpdateTerminationProtectionOutput](t)(cloudformation.NewFromConfig(s.Owner(lab.Customer)).UpdateTerminationProtection(t.Context(),
+		&cloudformation.UpdateTerminationProtectionInput{StackName: &stackID, EnableTerminationProtection: new(false)}))
 	ctx, cancel := context.WithCancel(t.Context())
 	var letIn []time.Time
 	tries, done := 0, make(chan struct{})

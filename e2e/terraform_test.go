@@ -90,6 +90,16 @@ output "access" { value = module.access }
 		}
 	}
 
+	c.revokedAndSeen(t, "migration", "countersign-migration")
+	d.Write("access.yaml", strings.Replace(file(""), "migration", "relocation", 1))
+	d.Plan()
+	out, err := d.Run("apply", "-input=false", "-no-color", "customer.plan")
+	if err == nil || !strings.Contains(out, "TerminationProtection") {
+		t.Errorf("the revoked grant, taken out of the file: %v\n%s", err, out)
+	}
+	c.refusesToGo(t, "countersign-migration")
+	wantDenied(t, "the last ID, revoked", c.enters(t, "migration", second))
+	c.unprotect(t, "countersign-migration")
 	d.Must("destroy", "-auto-approve", "-no-color", "-input=false")
 	wantDenied(t, "the last ID", c.enters(t, "migration", second))
 	if doc := must[string](t)(c.Trust(t.Context(), "migration")); doc != "" {

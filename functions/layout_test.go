@@ -124,7 +124,6 @@ func TestARevokedGrantWithoutAnIDIsNotRemovedEither(t *testing.T) {
 func TestARevokedGrantOfAnAdoptedRoleMayGo(t *testing.T) {
 	w, _ := adopted(t)
 	w.Plans["migration"], w.Grants["migration"] = w.plan, w.plan.RoleName()
-	w.Stacks.OnCustom("reconcile", w.Reconciler.CloudFormation)
 	w.Stacks.Stands(stackName, sim.Template{Plan: w.plan})
 	w.revoked()
 	w.gone = w.allIDs()

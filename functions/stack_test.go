@@ -30,7 +30,6 @@ func stacked(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, 0)
 	w.Plans["migration"], w.Grants["migration"] = w.plan, w.plan.RoleName()
-	w.Stacks.OnCustom("reconcile", w.Reconciler.CloudFormation)
 	t.Cleanup(func() { w.nothingLeaked() })
 	return w
 }

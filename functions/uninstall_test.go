@@ -81,7 +81,6 @@ func TestAnAdoptedRoleThatStaysIsClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, _ := adopted(t)
 			w.Plans["migration"], w.Grants["migration"] = w.plan, w.plan.RoleName()
-			w.Stacks.OnCustom("reconcile", w.Reconciler.CloudFormation)
 			w.Stacks.Stands(stackName, sim.Template{Plan: w.plan})
 			role, err := w.IAM.Role(w.ctx, w.plan.RoleName())
 			w.must(err)

@@ -138,16 +138,28 @@ func (s *ServiceProviderAccess) feed(id string, queue awssqs.CfnQueue, fn *funct
 	})
 }
 
-// createTimers let reconcile look at every grant once an hour, and say once a day how each of them stands.
+// createTimers let reconcile look at every grant once an hour and behind each update of the stack, and say once a day how each of
+// them stands. Behind an update, for cdk deploy takes off the termination protection that reconcile turned on.
 func (s *ServiceProviderAccess) createTimers() {
-	for _, t := range []struct{ id, name, says, every, asks string }{
-		{"Timer", "timer", "Countersign: brings every grant to what plan and secret say", "rate(1 hour)", "all"},
-		{"ReportTimer", "report", "Countersign: the same, and says how every grant stands", "rate(1 day)", "report"},
+	updated := map[string]any{
+		"source": []any{"aws.cloudformation"}, "detail-type": []any{"CloudFormation Stack Status Change"},
+		"detail": map[string]any{
+			"stack-id": []any{ready(stackID)}, "status-details": map[string]any{"status": []any{"UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}},
+		},
+	}
+	for _, t := range []struct {
+		id, name, says, every string
+		behind                any // events
+		asks                  string
+	}{
+		{"Timer", "timer", "Countersign: brings every grant to what plan and secret say", "rate(1 hour)", updated, "all"},
+		{"ReportTimer", "report", "Countersign: the same, and says how every grant stands", "rate(1 day)", nil, "report"},
 	} {
 		rule := awsevents.NewCfnRule(s.Construct, &t.id, &awsevents.CfnRuleProps{
 			Name:               new(s.name(t.name)),
 			Description:        &t.says,
 			ScheduleExpression: &t.every,
+			EventPattern:       t.behind,
 			Targets: &[]any{&awsevents.CfnRule_TargetProperty{
 				Id: new("reconcile"), Arn: s.reconcile.arn(), Input: new(`{"reconcile":"` + t.asks + `"}`),
 			}},

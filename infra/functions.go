@@ -113,7 +113,7 @@ func (s *ServiceProviderAccess) createFunctions() {
 		announce, tagsOnly(writtenByRotate()...),
 		allow("UseKey", "kms:Decrypt", "kms:GenerateDataKey").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.reconcile = s.function("reconcile", "brings every grant to what plan and secret say", reconcileTimeout,
-		announce, tagsOnly(writtenByReconcile()...), receive.on(check), allow("Stack", "cloudformation:DescribeStacks").on(stackID),
+		announce, tagsOnly(writtenByReconcile()...), receive.on(check), allow("Stack", "cloudformation:DescribeStacks", "cloudformation:UpdateTerminationProtection").on(stackID),
 		allow("Writers", "cloudtrail:LookupEvents").on("*"), // of any resource, AWS knows no narrower one
 		allow("UseKey", "kms:Decrypt").on(key).when("StringEquals", "kms:ViaService", viaSecretsManager))
 	s.revoke = s.function("revoke", "takes access away", apiTimeout,
@@ -249,7 +249,7 @@ func (s *ServiceProviderAccess) environment(function string) *map[string]*string
 	env["COUNTERSIGN_DEAD"] = s.queues.dead.Ref()
 	env["COUNTERSIGN_SETTLE"] = &settle
 	env["COUNTERSIGN_SPREAD"] = new(spread(len(s.props.Access.Entries())).String())
-	env["COUNTERSIGN_STACK"] = s.stackName()
+	env["COUNTERSIGN_STACK"] = awscdk.Aws_STACK_ID()
 	if s.props.Access.MeasuresAges() {
 		env["COUNTERSIGN_AGES"] = new("measured")
 	}

@@ -68,7 +68,7 @@ func TestWhatEachFunctionMayDo(t *testing.T) {
 		},
 		"reconcile": {
 			"iam:GetRole": every, "iam:GetRolePolicy": every, "iam:UpdateAssumeRolePolicy": every, "iam:PutRolePolicy": every, "iam:TagRole": every,
-			"cloudformation:DescribeStacks": {stack},
+			"cloudformation:DescribeStacks": {stack}, "cloudformation:UpdateTerminationProtection": {stack},
 			"secretsmanager:DescribeSecret": secrets, "secretsmanager:GetSecretValue": secrets,
 			"secretsmanager:ListSecretVersionIds": secrets,
 			"secretsmanager:RotateSecret":         secrets, "secretsmanager:TagResource": secrets, "lambda:InvokeFunction": {rotate},

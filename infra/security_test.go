@@ -41,7 +41,8 @@ var powers = []power{
 	{"read the configured webhooks' signing keys", []string{"secretsmanager:GetSecretValue"}, ":secret:hook"},
 	{"mark those webhooks as disabled, on the secrets of their keys", []string{"secretsmanager:DescribeSecret", "secretsmanager:TagResource"}, ":secret:hook"},
 	{"read the account's event history of 90 days, to name who writes a trust policy again: other roles' external IDs included", []string{"cloudtrail:LookupEvents"}, "*"},
-	{"see whether its own stack's update is being taken back", []string{"cloudformation:DescribeStacks"}, ":stack/"},
+	{"see whether its own stack's update is being taken back, and whether it may be deleted", []string{"cloudformation:DescribeStacks"}, ":stack/"},
+	{"turn its own stack's termination protection on, and in an attacker's hands off", []string{"cloudformation:UpdateTerminationProtection"}, ":stack/"},
 	{"write its own log", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, ":log-group:/aws/lambda/countersign-"},
 }
 

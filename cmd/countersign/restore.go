@@ -34,7 +34,8 @@ func newRestoreCommand(c *cli) *cobra.Command {
 from the secret. Every older one stays out, and sessions issued before, and
 in the first three minutes behind the restore, stay dead. Only the
 revocation that stands is undone: if another one comes meanwhile, the grant
-stays closed.
+stays closed. The stack's termination protection, which the revocation turned
+on, stays on.
 
 Exit codes: 0 open, 3 refused, 4 AWS denies it to you, 5 begun and not yet
 open.`,

@@ -52,6 +52,9 @@ func newRevokeCommand(c *cli) *cobra.Command {
 		Long: `Take a grant's access away: a Deny on the role comes first and ends what live
 sessions can do at their next call, then nobody can enter any more. If the API
 doesn't answer within 5 s, the same IAM calls are made with your credentials.
+A minute later, with --direct an hour at most, the stack can't be deleted any
+more, until somebody takes its termination protection off: what says that a
+grant is revoked lies in it.
 
 With --provider all grants of a provider are revoked, shards included: the
 Denies of all of them first, then the rest. Interrupted, the same command goes

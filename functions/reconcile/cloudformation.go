@@ -15,7 +15,7 @@ import (
 
 // The custom resources of the stack.
 const (
-	GrantResource  = "Custom::Grant"  // properties Grant and Digest
+	GrantResource  = "Custom::Grant"  // properties Grant, Digest and, where the role was made elsewhere and outlives the stack, RoleStays
 	LayoutResource = "Custom::Layout" // properties Shards, ReshardedFrom and, where the stack has one, Name
 )
 
@@ -37,7 +37,7 @@ func (h *Handler) CloudFormation(ctx context.Context, e cfn.Event) (physicalID s
 		}
 		physicalID := "countersign-" + string(name)
 		if e.RequestType == cfn.RequestDelete {
-			return physicalID, nil, h.remove(ctx, name)
+			return physicalID, nil, h.remove(ctx, name, stays(e))
 		}
 		err = h.bring(ctx, e, name)
 		if err == nil && e.RequestType == cfn.RequestCreate {
@@ -59,10 +59,18 @@ func property(properties map[string]any, key string) string {
 	return ""
 }
 
+// stays says whether the role isn't the stack's: it was made elsewhere, and outlives the stack.
+func stays(e cfn.Event) bool { return property(e.ResourceProperties, "RoleStays") == "true" }
+
 // bring reconciles the grant and, where it has no external ID for its role yet, starts its first rotation and waits for it.
 func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error {
 	var state State
 	var f facts
+	if e.RequestType == cfn.RequestCreate && stays(e) {
+		if err := h.keptClosed(ctx, name); err != nil {
+			return err
+		}
+	}
 	look := func() error {
 		return h.patiently(ctx, func() (err error) {
 			state, f, err = h.bringAbout(ctx, name)
@@ -82,8 +90,13 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 		return nil
 	case err != nil:
 		return err
+	case state == Closed && e.RequestType == cfn.RequestCreate && stays(e):
+		return errKept(f.plan)
 	case state == Closed && e.RequestType == cfn.RequestCreate:
 		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)
+	case state == Closed: // a deploy may have taken the protection off, as cdk deploy does; the timer tries again
+		_ = h.patiently(ctx, func() error { return h.protect(ctx, found{facts: f, state: state}) })
+		return nil
 	case state != Unborn:
 		return nil
 	case e.RequestType == cfn.RequestUpdate && f.cameBack():
@@ -215,55 +228,4 @@ func (h *Handler) isBorn(ctx context.Context, g gate.Gate, p grant.Plan, token s
 		return false, errors.Join(refused, err)
 	}
 	return id.AcceptedBy(doc) && !doc.Born(), refused
-}
-
-// remove closes the grant's role for good: the stack deletes it next. A role that is gone needs no closing. An adopted role
-// lives on. It is left alone if it was given back, or never taken over, as when the deploy that adopts it is rolled back; else
-// it is closed under a name of its own, for the template takes CountersignRevocation off it.
-func (h *Handler) remove(ctx context.Context, name grant.Name) error {
-	role, known := h.Grants[name]
-	plan, err := h.Plans.Plan(ctx, name)
-	switch {
-	case err == nil:
-		role = plan.RoleName()
-	case !errors.Is(err, grant.ErrNotConfigured):
-		return fmt.Errorf("reading plan of %s: %w", name, err)
-	case !known:
-		role = name.DefaultRole()
-	}
-	g := h.gate()
-	denies := []string{grant.RevocationPolicy}
-	if plan.Adopted {
-		leave, err := h.leaves(ctx, g, plan)
-		if leave || err != nil {
-			return err
-		}
-		denies = append(denies, grant.KeptClosedPolicy)
-	}
-	err = nil
-	for _, policy := range denies {
-		denied := h.Roles.PutInlinePolicy(ctx, role, policy, []byte(grant.DenyRevocation))
-		if errors.Is(denied, grant.ErrNotFound) {
-			return nil
-		}
-		if denied != nil {
-			err = errors.Join(err, fmt.Errorf("denying on %s: %w", role, denied))
-		}
-	}
-	if _, closing := g.Close(ctx, role, plan.Trust()); closing != nil && !errors.Is(closing, grant.ErrNotFound) {
-		err = errors.Join(err, closing)
-	}
-	return err
-}
-
-// leaves says whether an adopted role that the stack lets go stays as it stands.
-func (h *Handler) leaves(ctx context.Context, g gate.Gate, plan grant.Plan) (bool, error) {
-	f, err := h.gather(ctx, g, plan)
-	switch {
-	case errors.Is(err, grant.ErrNotFound):
-		return true, nil // there is no such role any more
-	case err != nil:
-		return false, err
-	}
-	return f.released || !f.closure.Closed() && errors.Is(f.current.err, grant.ErrNotFound), nil
 }

@@ -79,7 +79,7 @@ func (h *Handler) round(ctx context.Context, then func(context.Context, found) e
 		if err == nil && then != nil {
 			err = then(ctx, found)
 		}
-		if err != nil {
+		if err = errors.Join(err, h.protect(ctx, found)); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -106,7 +106,8 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 		if _, looked := done[name]; !looked {
 			done[name] = grant.ErrUnavailable
 			if h.timeFor(ctx) {
-				_, done[name] = h.one(ctx, name)
+				found, err := h.one(ctx, name)
+				done[name] = errors.Join(err, h.protect(ctx, found))
 			}
 		}
 		if err := done[name]; err != nil && !needsPerson(err) {

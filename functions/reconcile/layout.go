@@ -14,10 +14,14 @@ import (
 	"github.com/countersign/countersign/internal/trust"
 )
 
-// Stacks tells of the stack that a custom resource belongs to.
+// Stacks tells of the stack that the grants belong to, and keeps it. All errors are grant.ErrNotFound where there is no such stack.
 type Stacks interface {
-	// RollingBack says whether CloudFormation is taking an update of the stack back. grant.ErrNotFound where there is no such stack.
-	RollingBack(ctx context.Context, stackID string) (bool, error)
+	// RollingBack says whether CloudFormation is taking an update of the stack back.
+	RollingBack(ctx context.Context, stackARN string) (bool, error)
+	// Deletable says whether the stack stands and may be deleted without a word: its termination protection is off.
+	Deletable(ctx context.Context, stackARN string) (bool, error)
+	// Protect turns the stack's termination protection on; where it is on already nothing changes.
+	Protect(ctx context.Context, stackARN string) error
 }
 
 // layout refuses what would take access away, or give it back, without anybody having said so. All grants wait for it, and

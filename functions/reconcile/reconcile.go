@@ -55,6 +55,7 @@ type Handler struct {
 	Roles   Roles
 	Secrets Secrets
 	Stacks  Stacks
+	Stack   string // ARN of the stack that the grants belong to
 	Outbox  outbox.Outbox
 	Writers Writers       // nil: nobody knows
 	Margin  time.Duration // behind a restore in which sessions still count as old ones; zero: grant.RestoreMargin

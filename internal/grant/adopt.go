@@ -41,8 +41,8 @@ var ReleasedRevocation = strings.Replace(OpenRevocation, "CountersignOpen", sidR
 
 const sidReleased = "CountersignReleased"
 
-// KeptClosedPolicy is the inline policy that keeps an adopted role's sessions out once the grant is gone: the template's own
-// CountersignRevocation goes with the grant, and its Deny with it.
+// KeptClosedPolicy is the inline policy that keeps sessions out of a role that outlives its grant, adopted or made elsewhere: the
+// template's own CountersignRevocation goes with the grant, and its Deny with it.
 const KeptClosedPolicy = "CountersignClosed"
 
 // Unadoptable says why a role can't be adopted whatever its trust policy says, "" where it can: others write it, or what it

@@ -43,7 +43,7 @@ func account(w *sim.World) conformance.Account {
 	bus := w.Bus("conformance")
 	return conformance.Account{
 		ID: w.Account(), Provider: "111122223333",
-		Roles: w.IAM, Inline: w.IAM, Versions: w.Secrets, Secrets: w.Secrets, Plans: w.Parameters,
+		Roles: w.IAM, Inline: w.IAM, Versions: w.Secrets, Secrets: w.Secrets, Plans: w.Parameters, Stacks: w.Stacks,
 		Publish: w.Topics.Publish, Outputs: w.Stacks.Outputs,
 		Engineer: user{w, engineer}, Stranger: user{w, "arn:aws:iam::" + stranger + ":user/mallory"},
 		Bus: entryway{bus, ""}, ForeignBus: entryway{bus, engineer},
@@ -89,6 +89,11 @@ func account(w *sim.World) conformance.Account {
 			q := w.Queue(next())
 			q.Configure(2*time.Second, nil, 0)
 			return queue{q}
+		},
+		NewStack: func(t testing.TB) (string, func() error, func() error) {
+			name := next()
+			w.Stacks.Stands(name)
+			return w.Stacks.ARN(name), func() error { return w.Stacks.Delete(t.Context(), name) }, func() error { return w.Stacks.Unprotect(t.Context(), name) }
 		},
 		SetParameter: func(_ context.Context, name, value string) error { return w.Parameters.Put(name, value) },
 		Now:          w.Now, Pass: w.Advance, Settle: func() {},

@@ -169,7 +169,7 @@ func (s *Stacks) Outputs(ctx context.Context, stack string) (map[string]string, 
 	return step(ctx, s.w, "cloudformation", "DescribeStacks", stack, func() (map[string]string, error) {
 		outputs, ok := s.outputs[stack]
 		if !ok {
-			return nil, refuse(grant.ErrNotFound, "ValidationError", "Stack with id %s does not exist", clip(stack))
+			return nil, absent(stack)
 		}
 		return maps.Clone(outputs), nil
 	})

@@ -21,15 +21,16 @@ type Snapshot struct {
 	queues  map[string][]message
 	buses   map[string][]events.Envelope
 	timers  []hands
+	stacks  map[string]*stack
 }
 
-// Snapshot takes one. The functions that consume queues and rotate secrets, and the rules of buses, are no part of it, nor are calls, mails, topics
-// and stacks, nor is randomness: that stays the seed's of the world that is put there.
+// Snapshot takes one. The functions that consume queues and rotate secrets, and the rules of buses, are no part of it, nor are calls, mails and
+// topics, nor is randomness: that stays the seed's of the world that is put there.
 func (w *World) Snapshot() *Snapshot {
 	s := &Snapshot{
 		now: w.now, serial: w.serial, roles: cloneRoles(w.IAM.roles), managed: maps.Clone(w.IAM.managed),
 		known: [2]map[string]string{maps.Clone(w.IAM.principals), maps.Clone(w.IAM.ids)}, order: cloneSecrets(w.Secrets.order),
-		values: maps.Clone(w.Parameters.values), queues: map[string][]message{}, buses: map[string][]events.Envelope{},
+		values: maps.Clone(w.Parameters.values), queues: map[string][]message{}, buses: map[string][]events.Envelope{}, stacks: clone(w.Stacks.stacks),
 	}
 	for name, q := range w.queues {
 		for _, m := range q.messages {
@@ -54,7 +55,7 @@ func (w *World) Restore(s *Snapshot) {
 	for _, one := range w.Secrets.order {
 		w.Secrets.byARN[one.arn] = one
 	}
-	w.Parameters.values = maps.Clone(s.values)
+	w.Parameters.values, w.Stacks.stacks = maps.Clone(s.values), clone(s.stacks)
 	for name, messages := range s.queues {
 		q := w.Queue(name)
 		q.messages = nil

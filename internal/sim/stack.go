@@ -19,6 +19,8 @@ type Template struct {
 	Policies []Policy // inline ones and managed ones, as for World.Deploy
 	// Description stands for the role's properties that neither plan nor policies tell.
 	Description string
+	// RoleStays says that the role was made elsewhere: it must be there, and the stack adds its inline policies to it and takes them off.
+	RoleStays bool
 	// Revocation is the body of CountersignRevocation; empty: grant.OpenRevocation, as every template of ours has it.
 	Revocation string
 }
@@ -39,6 +41,7 @@ const (
 	updateRollingBack      Status = "UPDATE_ROLLBACK_IN_PROGRESS"
 	DeleteFailed           Status = "DELETE_FAILED"
 	underWay               Status = "IN_PROGRESS"
+	deleting               Status = "DELETE_IN_PROGRESS"
 	customResourceTimeout         = 15 * time.Minute
 	customResourceAttempts        = 3 // of an asynchronous invocation whose function dies
 )
@@ -50,6 +53,8 @@ type stack struct {
 	layout map[string]any // Custom::Layout's properties
 	grants []*stackGrant
 	left   []func(context.Context) error // of a rollback that failed
+
+	protected bool // from deletion
 }
 
 // stackGrant is one grant of a stack.
@@ -203,16 +208,28 @@ func (s *Stacks) ContinueRollback(ctx context.Context, name string) error {
 	return err
 }
 
-// Delete deletes a stack: of each grant Custom::Grant, which closes, then the policies, CountersignRevocation last of them, the
-// role, the schedule, the plan, the secret. A failure leaves the rest standing: it can be called again.
+// Delete is DeleteStack, a call of whoever asks, which a protected stack refuses. Then CloudFormation deletes of each grant
+// Custom::Grant, which closes, then the policies, CountersignRevocation last of them, the role, the schedule, the plan, the secret. A
+// failure leaves the rest standing: it can be called again.
 func (s *Stacks) Delete(ctx context.Context, name string) error {
+	taken := false
+	err := do(ctx, s.w, "cloudformation", "DeleteStack", name, func() error {
+		switch st := s.stacks[name]; {
+		case st == nil || st.status == underWay || st.status == deleting:
+			return refuse(nil, "ValidationError", "Stack %s does not exist or is in progress", clip(name))
+		case st.protected:
+			return refuse(nil, "ValidationError", "Stack [%s] cannot be deleted while TerminationProtection is enabled", clip(name))
+		default:
+			st.status, taken = deleting, true
+			return nil
+		}
+	})
+	if !taken { // else it goes on, whether the answer came or not
+		return err
+	}
 	ctx = As(ctx, cloudFormation)
 	st := s.stacks[name]
-	if st == nil || st.status == underWay {
-		return refuse(nil, "ValidationError", "Stack %s does not exist or is in progress", clip(name))
-	}
 	d := &deployment{s: s, stack: st}
-	st.status = underWay
 	for _, g := range slices.Backward(slices.Clone(st.grants)) {
 		if err := d.remove(ctx, g); err != nil {
 			st.status = DeleteFailed
@@ -248,7 +265,7 @@ func (st *stack) index(t Template) int {
 // request makes Custom::Grant's request. A retry is the same request.
 func (s *Stacks) request(st *stack, kind cfn.RequestType, g *stackGrant, old *Template) cfn.Event {
 	e := cfn.Event{
-		RequestType: kind, RequestID: s.w.uuid(), StackID: s.arn(st.name),
+		RequestType: kind, RequestID: s.w.uuid(), StackID: s.ARN(st.name),
 		ResourceType: "Custom::Grant", LogicalResourceID: "Grant" + string(g.Plan.Grant), PhysicalResourceID: g.physicalID,
 		ResourceProperties: properties(g.Template),
 	}
@@ -258,12 +275,12 @@ func (s *Stacks) request(st *stack, kind cfn.RequestType, g *stackGrant, old *Te
 	return e
 }
 
-func (s *Stacks) arn(name string) string {
-	return "arn:aws:cloudformation:" + s.w.cfg.Region + ":" + s.w.cfg.Account + ":stack/" + name + "/1"
-}
-
 func properties(t Template) map[string]any {
-	return map[string]any{"Grant": string(t.Plan.Grant), "Digest": t.digest()}
+	out := map[string]any{"Grant": string(t.Plan.Grant), "Digest": t.digest()}
+	if t.RoleStays {
+		out["RoleStays"] = "true"
+	}
+	return out
 }
 
 // call invokes a custom resource's function and waits for its answer. A function that dies is invoked again, as Lambda does with

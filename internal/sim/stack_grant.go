@@ -114,9 +114,11 @@ func (d *deployment) createRole(ctx context.Context, g *stackGrant) error {
 		return nil
 	}
 	_, missing := d.s.w.IAM.find(p.RoleName())
-	g.foreign = missing == nil
-	if err := d.once(ctx, "iam", "CreateRole", p.RoleName(), func() error { return d.makeRole(g.Template) }); err != nil {
-		return err
+	g.foreign = missing == nil && !g.RoleStays
+	if !g.RoleStays {
+		if err := d.once(ctx, "iam", "CreateRole", p.RoleName(), func() error { return d.makeRole(g.Template) }); err != nil {
+			return err
+		}
 	}
 	for _, policy := range g.inline() {
 		if err := d.putPolicy(ctx, p, policy); err != nil {

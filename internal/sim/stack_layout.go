@@ -73,7 +73,7 @@ func (d *deployment) bringLayout(ctx context.Context, kind cfn.RequestType, prop
 		return nil
 	}
 	e := cfn.Event{
-		RequestType: kind, RequestID: d.s.w.uuid(), StackID: d.s.arn(d.stack.name), ResourceType: "Custom::Layout", LogicalResourceID: "Layout",
+		RequestType: kind, RequestID: d.s.w.uuid(), StackID: d.s.ARN(d.stack.name), ResourceType: "Custom::Layout", LogicalResourceID: "Layout",
 		ResourceProperties: properties, OldResourceProperties: old,
 	}
 	if kind != cfn.RequestCreate {
@@ -88,11 +88,9 @@ func (d *deployment) bringLayout(ctx context.Context, kind cfn.RequestType, prop
 // RollingBack is DescribeStacks: whether CloudFormation is taking an update of the stack back. The stack is named by its ARN.
 func (s *Stacks) RollingBack(ctx context.Context, stackARN string) (bool, error) {
 	return step(ctx, s.w, "cloudformation", "DescribeStacks", stackARN, func() (bool, error) {
-		for name, st := range s.stacks {
-			if s.arn(name) == stackARN {
-				return st.status == updateRollingBack, nil
-			}
+		if st := s.of(stackARN); st != nil {
+			return st.status == updateRollingBack, nil
 		}
-		return false, refuse(grant.ErrNotFound, "ValidationError", "Stack with id %s does not exist", clip(stackARN))
+		return false, absent(stackARN)
 	})
 }

@@ -54,7 +54,7 @@ func (d *deployment) remove(ctx context.Context, g *stackGrant) error {
 	return d.removeSecret(ctx, g)
 }
 
-// removeRole deletes the policies that the template declares, CountersignRevocation last of them, and the role.
+// removeRole deletes the policies that the template declares, CountersignRevocation last of them, and the role, if the stack made it.
 func (d *deployment) removeRole(ctx context.Context, g *stackGrant) error {
 	p := g.Plan
 	if p.Adopted || g.foreign {
@@ -64,6 +64,9 @@ func (d *deployment) removeRole(ctx context.Context, g *stackGrant) error {
 		if err := d.dropPolicy(ctx, p, policy.Name); err != nil {
 			return err
 		}
+	}
+	if g.RoleStays {
+		return nil
 	}
 	err := d.try(ctx, "iam", "DeleteRole", p.RoleName(), func() error { return d.s.w.IAM.deleteRole(p.RoleName()) })
 	if errors.Is(err, grant.ErrNotFound) {

@@ -265,7 +265,7 @@ func TestAStackClosesBeforeItIsTakenApart(t *testing.T) {
 	w.ResetCalls()
 	must(t, w.Stacks.Delete(t.Context(), stackName))
 	want := []string{
-		"Invoke reconcile Custom::Grant Delete", "DeleteRolePolicy " + roleName + " CountersignGuard", "DeleteRolePolicy " + roleName + " CountersignRevocation",
+		"DeleteStack " + stackName, "Invoke reconcile Custom::Grant Delete", "DeleteRolePolicy " + roleName + " CountersignGuard", "DeleteRolePolicy " + roleName + " CountersignRevocation",
 		"DeleteRole " + roleName, "CancelRotateSecret " + secretARN, "DeleteParameter /countersign/migration", "DeleteSecret " + secretARN,
 		"Invoke reconcile Custom::Layout Delete",
 	}

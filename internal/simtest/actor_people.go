@@ -140,6 +140,7 @@ func (a *acting) redeploy(change func(*grant.Plan)) {
 	p := a.Plans[a.plan.Grant]
 	change(&p)
 	ctx := sim.As(a.ctx, "cloudformation")
+	a.unprotect()
 	d := a.draw()
 	if documents := a.watch.older(); d.chance(0.35) && len(documents) > 0 {
 		_ = a.IAM.SetTrust(ctx, p.RoleName(), pick(d.nth(1), documents)) // a rollback to some older state

@@ -38,6 +38,8 @@ type Coverage struct {
 	Taken       int // messages that a webhook took
 	Gone        int // webhooks that were disabled
 	Digests     int // mails of a week
+	Refused     int // deletions of a revoked grant's stack
+	Left        int // stacks that were deleted in the end, and left their role
 	Overwritten int // revocations that a restore overwrote between its last read and its write
 }
 
@@ -115,6 +117,8 @@ func (c *Coverage) addCounts(o Coverage) {
 	c.Taken += o.Taken
 	c.Gone += o.Gone
 	c.Digests += o.Digests
+	c.Refused += o.Refused
+	c.Left += o.Left
 	c.Overwritten += o.Overwritten
 	c.Mislabelled += o.Mislabelled
 	c.Forgotten += o.Forgotten
@@ -180,6 +184,7 @@ func (r *Report) Print(w io.Writer) {
 	p("foreign      %d edits lost between our last read and our write, %d because that read was stale\n", r.Lost, r.Stale)
 	p("overtaken    %d writes of ours over one that came between our last read and our write\n", r.Overtaken)
 	p("restores     %d; %d revocations overwritten between a restore's last read and its write, and put back\n", r.Restores, r.Overwritten)
+	p("deletions    %d of a revoked grant's stack, refused; %d in the end, of a stack that leaves its role\n", r.Refused, r.Left)
 	p("mislabelled  %d times a retired ID was let in, as labels were moved and an older document was put back\n", r.Mislabelled)
 	p("forgotten    %d times nobody knew any more when a previous ID ends: an older document was put back, and a tag forged or the plan changed\n", r.Forgotten)
 	p("returned     %d times an old reading of IAM gave a previous ID back what it had been promised\n", r.Returned)

@@ -24,10 +24,13 @@ type byHand struct {
 
 // look is a reconciliation under way.
 type look struct {
-	began    int  // step
-	stale    bool // it read from a replica that may lag
-	hindered bool // one of its calls didn't work, or somebody else changed something meanwhile
-	unborn   bool // the forger had AWSCURRENT on the template's constant, if only for a while
+	began    int       // step
+	denied   time.Time // when the revocation was that stood then
+	lagged   bool      // a replica of IAM answered one of its calls
+	exposed  bool      // somebody took the stack's protection off meanwhile
+	stale    bool      // it read from a replica that may lag
+	hindered bool      // one of its calls didn't work, or somebody else changed something meanwhile
+	unborn   bool      // the forger had AWSCURRENT on the template's constant, if only for a while
 }
 
 // behind says whether a reconciliation began behind a step. One that doesn't run didn't.
@@ -60,6 +63,7 @@ func (w *watch) hinders(s sim.Seen) {
 	w.rough = w.rough || wrong
 	for p, l := range w.under {
 		l.unborn = l.unborn || w.forging() && w.current == ""
+		l.lagged = l.lagged || p == s.Process && s.Replica > 0
 		l.stale = l.stale || p == s.Process && s.Action == "GetRole" && s.Replica > 0
 		l.hindered = l.hindered || p == s.Process && wrong || p != s.Process && s.Done && changes(s.Call) || s.Delay > stall
 	}
@@ -82,10 +86,13 @@ func (w *watch) slowed() {
 // AWSCURRENT on the template's constant: then the grant counts as unborn; or while its tag calls the revocation undone that
 // stands: then reconcile leaves all as it is, under the Deny.
 func (w *watch) looks(deploy bool, act func() error) error {
-	p, l, known := w.Running(), &look{began: w.Steps}, len(w.revokes)
+	p, l, known := w.Running(), &look{began: w.Steps, denied: w.denied}, len(w.revokes)
 	w.under[p] = l
 	defer delete(w.under, p)
 	err := act()
+	if err == nil && !deploy {
+		w.keeps(l)
+	}
 	if !w.denied.IsZero() && w.Secrets.Tags(w.plan.SecretARN)[grant.TagRestored] == w.standing {
 		return err
 	}

@@ -54,12 +54,13 @@ func (h *history) due() {
 	}
 }
 
-// private says whether the order of a call among those of others makes no difference: the plan says the same all the time, a
+// private says whether the order of a call among those of others makes no difference: the plan says the same all the time, nobody takes
+// the stack's protection off, a
 // function that is called has done nothing yet, what goes to bus and queue is a set, and a version's value, once it has one,
 // never changes.
 func (h *history) private(c sim.Call) bool {
 	switch c.Action {
-	case "GetParameter", "Invoke", "PutEvents", "SendMessage":
+	case "GetParameter", "Invoke", "PutEvents", "SendMessage", "DescribeStacks", "UpdateTerminationProtection":
 		return true
 	case "GetSecretValue": // functions read by version id
 		return !slices.ContainsFunc(h.Secrets.Stored(h.plan.SecretARN), func(v grant.Version) bool { return v.Value == nil })
@@ -150,6 +151,8 @@ func (h *history) saw(s sim.Seen) {
 	}
 	_, _ = fmt.Fprintf(d, "%x %s %v %v ", h.told[s.Process], s.Action, s.Fault, s.Answer)
 	switch s.Action {
+	case "DescribeStacks":
+		_, _ = fmt.Fprint(d, h.Stacks.Protected(StackName))
 	case "GetRole":
 		if doc := h.IAM.Shown(h.plan.RoleName(), 0); doc != nil {
 			_, _ = d.Write(doc.Bytes())
@@ -175,7 +178,7 @@ func (h *history) account() uint64 {
 		_, _ = d.Write(doc.Bytes())
 	}
 	_, _ = d.Write(h.IAM.ShownPolicy(role, grant.RevocationPolicy, 0))
-	_, _ = fmt.Fprint(d, h.Secrets.Labels(arn), h.Secrets.Tags(arn), h.IAM.RoleTags(role), h.Now().Unix())
+	_, _ = fmt.Fprint(d, h.Secrets.Labels(arn), h.Secrets.Tags(arn), h.IAM.RoleTags(role), h.Stacks.Protected(StackName), h.Now().Unix())
 	for _, v := range h.Secrets.Stored(arn) {
 		_, _ = fmt.Fprint(d, v.ID, v.Created.Unix())
 		_, _ = d.Write(v.Value)
@@ -214,7 +217,7 @@ func (w *watch) memory(d io.Writer) {
 		_, _ = fmt.Fprint(d, at.Unix(), " ")
 	}
 	_, _ = fmt.Fprint(d, w.owed, w.lostConfirmation, w.replanned, w.shortened, w.confirmed, w.retire)
-	_, _ = fmt.Fprint(d, w.hand, w.rough, w.standing, w.opens, w.current, w.before, w.promoted)
+	_, _ = fmt.Fprint(d, w.guarded, w.hand, w.rough, w.standing, w.opens, w.current, w.before, w.promoted)
 	for _, r := range w.revokes {
 		_, _ = fmt.Fprint(d, r.id, r.at.Unix(), r.due)
 	}

@@ -23,6 +23,8 @@ import (
 //	I10 a pause holds back what the schedule begins, and nothing else  pauses
 //	I11 every destination is told, until it wants no more  posted, delivered
 //	I12 confirmations count only in sessions of the current ID's, and end what they say  noted, owes, unended
+//	I13 the stack of a revoked grant is not deleted by the way  keeps, protected: who deletes it takes the Deny away, which is I3
+//	I14 a role that outlives its stack stays closed  leave
 
 // check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.
 func (w *watch) check() error {

@@ -110,7 +110,7 @@ type actor struct {
 }
 
 // crowd is how many there are.
-const crowd = 14
+const crowd = 15
 
 // everybody who takes part.
 var everybody = [crowd]actor{
@@ -127,6 +127,7 @@ var everybody = [crowd]actor{
 	{"editor", 0.4, (*acting).editor},
 	{"replay", 0.4, (*acting).replay},
 	{"forger", 0.25, (*acting).forger},
+	{"janitor", 0.4, (*acting).janitor},
 	{"terraform", 0.3, (*acting).terraform}, // on adopted roles
 }
 

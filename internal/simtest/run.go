@@ -116,6 +116,9 @@ func (s *Shop) Run(seed uint64, o Options) Result {
 	if err == nil {
 		err = r.watch.converged()
 	}
+	if err == nil {
+		err = r.leave()
+	}
 	for _, p := range r.Processes() {
 		p.Kill()
 	}
@@ -286,8 +289,17 @@ func (r *run) wait(until time.Time) error {
 	return r.watch.check()
 }
 
-// step gives a process its turn.
+// step gives a process its turn, and asks the promises.
 func (r *run) step(t *turn) error {
+	r.act(t)
+	if r.watch.violation != nil {
+		return r.watch.violation
+	}
+	return r.watch.check()
+}
+
+// act gives a process its turn.
+func (r *run) act(t *turn) {
 	call, calls := t.process.Call()
 	var outcome sim.Outcome
 	if calls {
@@ -311,10 +323,6 @@ func (r *run) step(t *turn) error {
 	if ended, _ := t.process.Ended(); ended {
 		r.turns = slices.DeleteFunc(r.turns, func(one *turn) bool { return one == t })
 	}
-	if r.watch.violation != nil {
-		return r.watch.violation
-	}
-	return r.watch.check()
 }
 
 // callName is by which Options.Calm knows the call that the process stands before.

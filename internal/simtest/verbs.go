@@ -22,10 +22,13 @@ import (
 
 // Create makes what the stack makes for a grant, up to Custom::Grant: the role is born closed.
 func (w *World) Create(p grant.Plan, policies ...sim.Policy) error {
-	if err := w.World.Deploy(p, append(policies, ownCalls(p.Grant))...); err != nil {
+	policies = append(policies, ownCalls(p.Grant))
+	if err := w.World.Deploy(p, policies...); err != nil {
 		return err
 	}
 	w.Plans[p.Grant], w.Grants[p.Grant], w.Notifier.Grants[p.Grant] = p, p.RoleName(), true
+	w.templates = append(w.templates, sim.Template{Plan: p, Policies: policies})
+	w.Stacks.Stands(StackName, w.templates...)
 	return nil
 }
 

@@ -51,6 +51,7 @@ type watch struct {
 	asking               // what operators asked for
 	post                 // what destinations were told
 	confirming           // what was confirmed
+	keeping              // whether the stack can be deleted
 	revokes    []revoked // what operators were told
 	mistagged  bool      // the forger tagged what only tags tell: who confirmed, and what was to stay until somebody does
 
@@ -277,6 +278,8 @@ func (w *watch) saw(s sim.Seen) {
 		if s.Answer != nil {
 			w.told([]byte(s.Answer.Error()))
 		}
+	case "UpdateTerminationProtection":
+		w.protected(s)
 	case "PutEvents":
 		if detail, ok := w.Bus(BusName).Last(); s.Done && ok {
 			w.told(detail)

@@ -30,6 +30,7 @@ const (
 
 // What the stack calls its parts, and how long its functions may run.
 const (
+	StackName  = "ServiceProviderAccess"
 	BusName    = "countersign"
 	CheckQueue = "countersign-check"
 	MailQueue  = "countersign-notify"
@@ -80,6 +81,8 @@ type World struct {
 	Plans  map[grant.Name]grant.Plan // as deployed last
 	Grants grant.Roles               // what the functions find in their environment
 
+	templates []sim.Template // of the stack, as its grants were made
+
 	requests int                                       // of CloudFormation
 	looking  func(deploy bool, act func() error) error // around reconciliations of all that there is
 }
@@ -109,9 +112,10 @@ func New(cfg Config) *World {
 		Now: w.Now, Wait: w.Wait, Rand: w.Rand(), Log: log,
 	}
 	w.Reconciler = &reconcile.Handler{
-		Grants: w.Grants, Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Stacks: w.Stacks, Outbox: out, Writers: w.IAM,
+		Grants: w.Grants, Plans: w.Parameters, Roles: roles, Secrets: w.Secrets, Stacks: w.Stacks, Stack: w.Stacks.ARN(StackName), Outbox: out, Writers: w.IAM,
 		Now: w.Now, Wait: w.WaitRunning, Rand: w.Rand(), Log: log,
 	}
+	w.Stacks.OnCustom("reconcile", w.Reconciler.CloudFormation)
 	w.Revoker = &revoke.Handler{
 		Grants: w.Grants, Account: w.Account(), Plans: w.Parameters, Roles: revokers, Secrets: w.Secrets, Outbox: out, Queue: w.Queue(CheckQueue),
 		Now: w.Now, Rand: w.Rand(), Log: log,

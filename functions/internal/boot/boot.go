@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,6 +33,7 @@ type Environment struct {
 	Settle       time.Duration // how long both IDs are valid before a promotion
 	Spread       time.Duration // over how long rotations write for the first time that AWS starts at the same moment
 	Margin       time.Duration // of a restore; zero: the usual
+	Stack        string        // ARN
 	StackVersion string
 	MailFrom     string // SES sender; empty: no mail
 	MailSet      string // SES configuration set of its mails
@@ -64,13 +66,14 @@ func Read(getenv func(string) string) (Environment, error) {
 		Loopback: isLoopback(getenv("AWS_ENDPOINT_URL")), Settle: defaultSettle, Spread: defaultSpread,
 		Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 	}
-	e.Meter = metric.Meter{Log: e.Log, Stack: getenv("COUNTERSIGN_STACK"), Ages: getenv("COUNTERSIGN_AGES") == "measured", Now: time.Now}
+	e.Stack = getenv("COUNTERSIGN_STACK")
+	e.Meter = metric.Meter{Log: e.Log, Stack: nameOf(e.Stack), Ages: getenv("COUNTERSIGN_AGES") == "measured", Now: time.Now}
 	for name, value := range map[string]string{
 		"ACCOUNT": e.Account, "BUS": e.Bus, "QUEUE": e.Queue, "DELIVERIES": e.Deliveries, "DEAD": e.Dead,
 		"STACK": e.Meter.Stack,
 	} {
 		if value == "" {
-			return Environment{}, fmt.Errorf("COUNTERSIGN_%s is not set: deploy the stack again", name)
+			return Environment{}, fmt.Errorf("COUNTERSIGN_%s is not set as the stack sets it: deploy the stack again", name)
 		}
 	}
 	var err error
@@ -92,6 +95,16 @@ func Read(getenv func(string) string) (Environment, error) {
 		}
 	}
 	return e, nil
+}
+
+// nameOf is the name of a stack by its ARN, arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID; "" where it isn't one.
+func nameOf(stackARN string) string {
+	_, rest, found := strings.Cut(stackARN, ":stack/")
+	name, _, whole := strings.Cut(rest, "/")
+	if !found || !whole {
+		return ""
+	}
+	return name
 }
 
 // isLoopback says whether AWS, by its endpoint's URL, is an emulator on this machine.

@@ -12,11 +12,13 @@ import (
 	"github.com/countersign/countersign/functions/internal/boot"
 )
 
+const stackARN = "arn:aws:cloudformation:eu-central-1:444455556666:stack/ServiceProviderAccess/1f2e3d4c"
+
 func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	whole := map[string]string{
 		"COUNTERSIGN_GRANTS": "migration,audit=Custom", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign",
 		"COUNTERSIGN_QUEUE": "https://sqs/check", "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
-		"COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_STACK_VERSION": "1.0.0",
+		"COUNTERSIGN_STACK": stackARN, "COUNTERSIGN_STACK_VERSION": "1.0.0",
 	}
 	read := func(change map[string]string) (boot.Environment, error) {
 		env := maps.Clone(whole)
@@ -24,7 +26,7 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 		return boot.Read(func(key string) string { return env[key] })
 	}
 	e, err := read(nil)
-	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" || e.Meter.Stack != "ServiceProviderAccess" || e.Meter.Ages {
+	if err != nil || e.Settle != 15*time.Second || e.Loopback || e.Grants["audit"] != "Custom" || e.Grants["migration"] != "ServiceProvider-migration" || e.Stack != stackARN || e.Meter.Stack != "ServiceProviderAccess" || e.Meter.Ages {
 		t.Errorf("%+v %v", e, err)
 	}
 	if e, err = read(map[string]string{"COUNTERSIGN_SETTLE": "1s", "COUNTERSIGN_SPREAD": "3m20s", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "COUNTERSIGN_AGES": "measured"}); err != nil || e.Settle != time.Second || e.Spread != 200*time.Second || !e.Loopback || !e.Meter.Ages {
@@ -36,6 +38,11 @@ func TestTheEnvironmentIsReadAndWhatIsMissingIsNamed(t *testing.T) {
 	} {
 		if _, err := read(map[string]string{key: value}); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s=%q: %v", key, value, err)
+		}
+	}
+	for _, stack := range []string{"ServiceProviderAccess", "arn:aws:cloudformation:eu-central-1:444455556666:stack/ServiceProviderAccess"} {
+		if _, err := read(map[string]string{"COUNTERSIGN_STACK": stack}); err == nil || !strings.Contains(err.Error(), "COUNTERSIGN_STACK") {
+			t.Errorf("%s for an ARN: %v", stack, err)
 		}
 	}
 	if _, err := read(map[string]string{"COUNTERSIGN_SETTLE": "-1s"}); err == nil {
@@ -56,7 +63,7 @@ func TestWebhooksGoToTheMachineItselfOnlyBesideAnEmulatorOnIt(t *testing.T) {
 			return map[string]string{
 				"AWS_ENDPOINT_URL": endpoint, "COUNTERSIGN_LOOPBACK": "allowed",
 				"COUNTERSIGN_GRANTS": "migration", "COUNTERSIGN_ACCOUNT": "444455556666", "COUNTERSIGN_BUS": "countersign", "COUNTERSIGN_QUEUE": "https://sqs/check",
-				"COUNTERSIGN_STACK": "ServiceProviderAccess", "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
+				"COUNTERSIGN_STACK": stackARN, "COUNTERSIGN_DELIVERIES": "https://sqs/notify", "COUNTERSIGN_DEAD": "https://sqs/dead",
 			}[key]
 		})
 		if err != nil || e.Loopback != want {

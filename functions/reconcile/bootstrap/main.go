@@ -26,6 +26,6 @@ func main() {
 	}
 	roles, secrets := iam.New(cfg), secretsmanager.New(cfg)
 	out := outbox.Outbox{Secrets: secrets, Roles: roles, Bus: eventbridge.New(cfg, env.Bus), StackVersion: env.StackVersion, Now: time.Now, Log: env.Log}
-	h := &reconcile.Handler{Grants: env.Grants, Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Stacks: cloudformation.New(cfg), Outbox: out, Writers: cloudtrail.New(cfg), Margin: env.Margin, Now: time.Now, Wait: boot.Sleep, Rand: rand.Reader, Log: env.Log, Meter: env.Meter}
+	h := &reconcile.Handler{Grants: env.Grants, Plans: ssm.New(cfg), Roles: roles, Secrets: secrets, Stacks: cloudformation.New(cfg), Stack: env.Stack, Outbox: out, Writers: cloudtrail.New(cfg), Margin: env.Margin, Now: time.Now, Wait: boot.Sleep, Rand: rand.Reader, Log: env.Log, Meter: env.Meter}
 	lambda.Start(h.Handle)
 }

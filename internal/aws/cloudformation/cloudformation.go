@@ -1,4 +1,5 @@
-// Package cloudformation reads the outputs of deployed stacks, and whether they roll back.
+// Package cloudformation reads the outputs of deployed stacks, whether they roll back, and whether they may be deleted, and keeps
+// them from that.
 //
 // One method is one AWS call. It decides nothing; outputs are what the stack's template says, and hold no external ID.
 package cloudformation
@@ -7,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,15 +72,47 @@ func (c *Client) RollingBack(ctx context.Context, stack string) (bool, error) {
 	return described.StackStatus == types.StackStatusUpdateRollbackInProgress, nil
 }
 
+// Deletable says whether the stack stands and DeleteStack would take it: its termination protection is off (DescribeStacks). One
+// that is being deleted, or whose creation was taken back, can't be anything else any more. grant.ErrNotFound where there is no such
+// stack.
+func (c *Client) Deletable(ctx context.Context, stack string) (bool, error) {
+	described, err := c.describe(ctx, stack)
+	if err != nil {
+		return false, err
+	}
+	return !slices.Contains(ending, described.StackStatus) && !aws.ToBool(described.EnableTerminationProtection), nil
+}
+
+// ending are the states from which a stack can only be deleted.
+var ending = []types.StackStatus{
+	types.StackStatusDeleteInProgress, types.StackStatusDeleteFailed, types.StackStatusDeleteComplete,
+	types.StackStatusRollbackInProgress, types.StackStatusRollbackFailed, types.StackStatusRollbackComplete,
+}
+
+// Protect turns the stack's termination protection on (UpdateTerminationProtection). grant.ErrNotFound where there is no such stack.
+func (c *Client) Protect(ctx context.Context, stack string) error {
+	_, err := c.api.UpdateTerminationProtection(ctx, &cloudformation.UpdateTerminationProtectionInput{
+		StackName: &stack, EnableTerminationProtection: aws.Bool(true),
+	})
+	return named(stack, err)
+}
+
+// named knows a stack that isn't there: CloudFormation has no code of its own for that.
+func named(stack string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = awserr.From(err)
+	if e, ok := errors.AsType[*awserr.Error](err); ok && e.Code == "ValidationError" && strings.Contains(e.Message, "does not exist") {
+		return fmt.Errorf("stack %s: %w: %w", stack, grant.ErrNotFound, err)
+	}
+	return err
+}
+
 func (c *Client) describe(ctx context.Context, stack string) (types.Stack, error) {
 	out, err := c.api.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
 	if err != nil {
-		err = awserr.From(err)
-		// CloudFormation has no code of its own for a stack that isn't there.
-		if e, ok := errors.AsType[*awserr.Error](err); ok && e.Code == "ValidationError" && strings.Contains(e.Message, "does not exist") {
-			return types.Stack{}, fmt.Errorf("stack %s: %w: %w", stack, grant.ErrNotFound, err)
-		}
-		return types.Stack{}, err
+		return types.Stack{}, named(stack, err)
 	}
 	if len(out.Stacks) == 0 {
 		return types.Stack{}, fmt.Errorf("stack %s: %w", stack, grant.ErrNotFound)

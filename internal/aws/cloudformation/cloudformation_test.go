@@ -44,6 +44,27 @@ func rollingBack(ctx context.Context, cfg aws.Config) error {
 	return err
 }
 
+func deletable(ctx context.Context, cfg aws.Config) error {
+	_, err := cloudformation.New(cfg).Deletable(ctx, "ServiceProviderAccess")
+	return err
+}
+
+func protect(ctx context.Context, cfg aws.Config) error {
+	return cloudformation.New(cfg).Protect(ctx, "ServiceProviderAccess")
+}
+
+var protected = awstest.XML(`<UpdateTerminationProtectionResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+  <UpdateTerminationProtectionResult><StackId>arn:aws:cloudformation:eu-central-1:444455556666:stack/ServiceProviderAccess/1f2e3d4c</StackId></UpdateTerminationProtectionResult>
+</UpdateTerminationProtectionResponse>`)
+
+func TestDeletableKeepsTheAdaptersContract(t *testing.T) {
+	service.Contract(t, described, deletable)
+}
+
+func TestProtectKeepsTheAdaptersContract(t *testing.T) {
+	service.Contract(t, protected, protect)
+}
+
 func TestOutputsKeepsTheAdaptersContract(t *testing.T) {
 	service.Contract(t, described, outputs)
 }
@@ -82,6 +103,42 @@ func TestAStackRollsBackByItsStatus(t *testing.T) {
 	}
 }
 
+func TestAStackIsDeletableWhileItStandsUnprotected(t *testing.T) {
+	for _, c := range []struct {
+		status, protection string
+		want               bool
+	}{
+		{"CREATE_COMPLETE", "", true},
+		{"CREATE_IN_PROGRESS", "false", true},
+		{"UPDATE_ROLLBACK_COMPLETE", "false", true},
+		{"UPDATE_COMPLETE", "true", false},
+		{"DELETE_IN_PROGRESS", "false", false},
+		{"DELETE_FAILED", "false", false},
+		{"ROLLBACK_IN_PROGRESS", "false", false},
+		{"ROLLBACK_COMPLETE", "false", false},
+	} {
+		xml := strings.Replace(describedXML, "CREATE_COMPLETE", c.status, 1)
+		if c.protection != "" {
+			xml = strings.Replace(xml, "<Outputs>", "<EnableTerminationProtection>"+c.protection+"</EnableTerminationProtection><Outputs>", 1)
+		}
+		server := awstest.New(t, awstest.XML(xml))
+		if got, err := cloudformation.New(server.Config()).Deletable(t.Context(), "ServiceProviderAccess"); err != nil || got != c.want {
+			t.Errorf("%+v: %t, %v", c, got, err)
+		}
+	}
+}
+
+func TestProtectionIsTurnedOn(t *testing.T) {
+	server := awstest.New(t, protected)
+	if err := protect(t.Context(), server.Config()); err != nil {
+		t.Fatal(err)
+	}
+	form := server.Only("UpdateTerminationProtection").Form
+	if form.Get("StackName") != "ServiceProviderAccess" || form.Get("EnableTerminationProtection") != "true" {
+		t.Errorf("asked %v", form)
+	}
+}
+
 func TestOutputsAreReadByKey(t *testing.T) {
 	server := awstest.New(t, described)
 	got, err := cloudformation.New(server.Config()).Outputs(t.Context(), "ServiceProviderAccess")
@@ -96,4 +153,5 @@ func TestOutputsAreReadByKey(t *testing.T) {
 
 func TestAStackThatIsNotThereIsNotFound(t *testing.T) {
 	awstest.Refused(t, awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack with id ServiceProviderAccess does not exist"), grant.ErrNotFound, outputs)
+	awstest.Refused(t, awstest.XMLError(http.StatusBadRequest, "ValidationError", "Stack [ServiceProviderAccess] does not exist"), grant.ErrNotFound, protect)
 }

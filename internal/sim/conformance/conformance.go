@@ -52,6 +52,12 @@ type Plans interface {
 	Plan(ctx context.Context, name grant.Name) (grant.Plan, error)
 }
 
+// Stacks are the calls to CloudFormation about a stack, named by its ARN.
+type Stacks interface {
+	Deletable(ctx context.Context, stackARN string) (bool, error)
+	Protect(ctx context.Context, stackARN string) error
+}
+
 // Queue are the calls to SQS about one queue, whose messages are hidden for two seconds once they are received.
 type Queue interface {
 	Send(ctx context.Context, body []byte, delay time.Duration) error
@@ -108,6 +114,7 @@ type Account struct {
 	Versions Versions
 	Secrets  Secrets
 	Plans    Plans
+	Stacks   Stacks
 	Publish  func(ctx context.Context, topicARN, subject, message string) error
 	Outputs  func(ctx context.Context, stack string) (map[string]string, error)
 
@@ -130,6 +137,8 @@ type Account struct {
 	NewPrincipal    func(t testing.TB) Roled
 	NewTopic        func(t testing.TB) (arn string)
 	NewQueue        func(t testing.TB) Queue
+	// NewStack makes a stack, and gives what deletes it and what takes its termination protection off.
+	NewStack func(t testing.TB) (arn string, remove, unprotect func() error)
 	// SetParameter sets a standard parameter.
 	SetParameter func(ctx context.Context, name, value string) error
 

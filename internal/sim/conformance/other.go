@@ -61,6 +61,29 @@ func otherCases() []Case {
 		{"a stack that is not there has no outputs", "CloudFormation API reference, DescribeStacks", func(t testing.TB, a Account) {
 			_, err := a.Outputs(t.Context(), "NoSuchStack")
 			want(t, "DescribeStacks", err, grant.ErrNotFound)
+			absent := "arn:aws:cloudformation:eu-central-1:" + a.ID + ":stack/NoSuchStack/1f2e3d4c"
+			want(t, "UpdateTerminationProtection", a.Stacks.Protect(t.Context(), absent), grant.ErrNotFound)
+		}},
+		{"a protected stack is not deleted", "CloudFormation user guide, Protect CloudFormation stacks from being deleted", func(t testing.TB, a Account) {
+			arn, remove, unprotect := a.NewStack(t)
+			deletable := func(want bool) {
+				t.Helper()
+				if got, err := a.Stacks.Deletable(t.Context(), arn); err != nil || got != want {
+					t.Errorf("deletable: %t, %v", got, err)
+				}
+			}
+			deletable(true)
+			for range 2 { // on is on
+				must(t, "UpdateTerminationProtection", a.Stacks.Protect(t.Context(), arn))
+			}
+			deletable(false)
+			if err := remove(); err == nil || !strings.Contains(err.Error(), "cannot be deleted while TerminationProtection is enabled") {
+				t.Errorf("DeleteStack: %v", err)
+			}
+			deletable(false)
+			must(t, "UpdateTerminationProtection", unprotect())
+			deletable(true)
+			must(t, "DeleteStack", remove())
 		}},
 	}
 }

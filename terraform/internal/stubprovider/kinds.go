@@ -35,7 +35,13 @@ func kinds() []kind {
 			name: "aws_iam_role",
 			attributes: attributes{
 				"name": replaces, "path": optional, "description": optional, "assume_role_policy": required, "tags": pairs,
-				"max_session_duration": number, "permissions_boundary": optional, "arn": computed, "id": computed,
+				"max_session_duration": number, "permissions_boundary": optional, "force_detach_policies": flag, "arn": computed, "id": computed,
+			},
+			keeps: func(r standing) string {
+				if policies := r.account["inline_policies"][r.text("id")]; len(policies) > 0 && !r.flag("force_detach_policies") {
+					return "DeleteConflict: Cannot delete entity, must delete policies first."
+				}
+				return ""
 			},
 			made: func(r made) map[string]any {
 				return map[string]any{"id": r.text("name"), "arn": "arn:aws:iam::" + account + ":role" + cmp.Or(r.text("path"), "/") + r.text("name")}
@@ -88,6 +94,15 @@ func kinds() []kind {
 				"name": replaces, "template_url": optional, "parameters": pairs, "capabilities": texts, "tags": pairs, "outputs": answers,
 				"iam_role_arn": optional, "timeout_in_minutes": number, "on_failure": optional, "notification_arns": texts, "policy_body": optional,
 				"id": computed,
+			},
+			keeps: func(r standing) string {
+				if endpoint := os.Getenv(endpointVariable); endpoint != "" {
+					return gone(endpoint, r.text("id"))
+				}
+				if len(r.account["protected_stacks"][r.text("name")]) > 0 {
+					return "ValidationError: Stack [" + r.text("id") + "] cannot be deleted while TerminationProtection is enabled"
+				}
+				return ""
 			},
 			made: func(r made) map[string]any {
 				if endpoint := os.Getenv(endpointVariable); endpoint != "" {

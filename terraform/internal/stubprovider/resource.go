@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"net/url"
 	"os"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -27,6 +25,7 @@ type kind struct {
 	attributes attributes
 	blocks     blocks
 	made       func(made) map[string]any // what the provider fills in
+	keeps      func(standing) string     // why AWS doesn't let it be deleted, "" if it does; nil: it always does
 }
 
 // made is a resource's own arguments.
@@ -74,15 +73,37 @@ func (k *kind) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 }
 
 func (k *kind) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	endpoint := os.Getenv(endpointVariable)
-	if k.name != stackType || endpoint == "" {
+	if k.keeps == nil {
 		return
 	}
-	var id string
-	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
-	if s, err := settle(endpoint, "DeleteStack", id, url.Values{}); err != nil || s.Status != "DELETE_COMPLETE" {
-		resp.Diagnostics.AddError("CloudFormation", fmt.Sprintf("deleting %s: %s %v", id, s.Status, err))
+	all, err := madeUp()
+	if err != nil {
+		resp.Diagnostics.AddError("reading the made-up account", err.Error())
+		return
 	}
+	if why := k.keeps(standing{ctx, req.State, all, &resp.Diagnostics}); why != "" {
+		resp.Diagnostics.AddError("deleting "+k.name, why)
+	}
+}
+
+// standing is a resource as the state has it, with what the account says of all.
+type standing struct {
+	ctx     context.Context
+	state   tfsdk.State
+	account told
+	wrong   *diag.Diagnostics
+}
+
+func (s standing) text(name string) string {
+	var out string
+	s.wrong.Append(s.state.GetAttribute(s.ctx, path.Root(name), &out)...)
+	return out
+}
+
+func (s standing) flag(name string) bool {
+	var out *bool
+	s.wrong.Append(s.state.GetAttribute(s.ctx, path.Root(name), &out)...)
+	return out != nil && *out
 }
 
 func (k *kind) fill(ctx context.Context, action string, plan tfsdk.Plan, state *tfsdk.State, wrong *diag.Diagnostics) {
@@ -94,22 +115,33 @@ func (k *kind) fill(ctx context.Context, action string, plan tfsdk.Plan, state *
 // accountFile names a file of what the account says of resources, where that is not what Terraform wrote:
 //
 //	{"aws_iam_role": {"<id>": {"assume_role_policy": "…"}}}
+//
+// or of what keeps them from being deleted: inline policies by a role's id, and stacks under termination protection, by name.
+//
+//	{"inline_policies": {"<id>": {"<name>": "…"}}, "protected_stacks": {"<name>": {"…": "…"}}}
 const accountFile = "STUB_ACCOUNT"
+
+// told is what that file says.
+type told = map[string]map[string]map[string]string
+
+// madeUp reads it; nothing, without one.
+func madeUp() (all told, err error) {
+	file := os.Getenv(accountFile)
+	if file == "" {
+		return nil, nil
+	}
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return all, json.Unmarshal(src, &all)
+}
 
 // Read refreshes, as the real providers do: whatever the account says comes into the state, ignore_changes or not.
 func (k *kind) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	resp.State.Raw = req.State.Raw
-	file := os.Getenv(accountFile)
-	if file == "" {
-		return
-	}
-	src, err := os.ReadFile(file)
+	all, err := madeUp()
 	if err != nil {
-		resp.Diagnostics.AddError("reading the made-up account", err.Error())
-		return
-	}
-	var all map[string]map[string]map[string]string
-	if err := json.Unmarshal(src, &all); err != nil {
 		resp.Diagnostics.AddError("reading the made-up account", err.Error())
 		return
 	}

@@ -53,6 +53,15 @@ func deploy(endpoint, action, name string, parameters map[string]string) (map[st
 	return map[string]any{"id": s.ID, "outputs": outputs}, nil
 }
 
+// gone deletes a stack, and says why that didn't work.
+func gone(endpoint, id string) string {
+	s, err := settle(endpoint, "DeleteStack", id, url.Values{})
+	if err == nil && s.Status == "DELETE_COMPLETE" {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s %v", id, s.Status, err)
+}
+
 // settle calls for a change, and waits until CloudFormation is done with it.
 func settle(endpoint, action, name string, form url.Values) (s stack, err error) {
 	form.Set("StackName", name)

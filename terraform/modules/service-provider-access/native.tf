@@ -11,6 +11,9 @@ resource "aws_iam_role" "grant" {
   permissions_boundary = each.value.boundary
   tags                 = merge(var.tags, { "countersign:grant" = each.key })
 
+  # A stack that goes leaves the role closed, by an inline policy that no configuration declares. IAM deletes no role that has one.
+  force_detach_policies = true
+
   lifecycle {
     # Countersign writes the trust policy from then on. Nobody can tag a role in a later step than it is made in: these two are
     # set by the command in the output tag_roles.
