@@ -9,6 +9,7 @@ import (
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/sim"
+	"github.com/countersign/countersign/internal/trust"
 )
 
 // A stack keeps its name. What a refused deploy changed is taken back by CloudFormation with an update of its own, from the new
@@ -57,5 +58,27 @@ func TestWhatANameMayBecome(t *testing.T) {
 		if refused := err != nil && strings.Contains(err.Error(), "set the name back"); refused != c.refused || !refused && err != nil {
 			t.Errorf("from %q to %q: %v", c.was, c.is, err)
 		}
+	}
+}
+
+// A role is the stack's or somebody else's for as long as the stack stands. CloudFormation doesn't get to the role.
+func TestARoleDoesNotChangeHands(t *testing.T) {
+	for _, foreign := range []bool{false, true} {
+		w := stacked(t)
+		before := w.template(func(t *sim.Template) { t.RoleStays = foreign })
+		if foreign {
+			_, err := w.IAM.CreateRole(w.plan.RoleName(), []byte(trust.BornDocument), sim.RoleOptions{Path: grant.DefaultRolePath})
+			w.must(err)
+		}
+		w.must(w.Stacks.Create(w.ctx, stackName, before))
+		_, id := w.labelled(grant.StageCurrent)
+		after := w.template(func(t *sim.Template) { t.RoleStays = !foreign })
+		if err := w.Stacks.Update(w.ctx, stackName, after); err == nil || !strings.Contains(err.Error(), "set CreateRole back") {
+			t.Errorf("elsewhere %t, then not: %v", foreign, err)
+		}
+		if got := w.Stacks.Status(stackName); got != sim.UpdateRolledBack {
+			t.Errorf("status %s", got)
+		}
+		w.lets(id)
 	}
 }

@@ -33,7 +33,7 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 	if e.RequestType != cfn.RequestUpdate {
 		return nil
 	}
-	refused, risks := errors.Join(resharded(e), reissued(e)), forgets(e)
+	refused, risks := errors.Join(resharded(e), reissued(e), handedOver(e)), forgets(e)
 	if err := renamed(e); err != nil {
 		refused, risks = err, nil // who is asked is named after the new grant, and may look at nothing of the old one
 	}
@@ -71,6 +71,20 @@ func resharded(e cfn.Event) error {
 	}
 	return fmt.Errorf("shards was %s and is %s now: grants would move between stacks and their providers lose access meanwhile; "+
 		"set shards back to %s, or say reshardedFrom: %s in access.yaml if that is meant", before, now, before, before)
+}
+
+// handedOver refuses that a role which the stack made becomes somebody else's, or the other way round: CloudFormation would delete
+// the one, permissions first, and find the name of the other taken.
+func handedOver(e cfn.Event) error {
+	var failed []error
+	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if next, stays := now[name]; stays && next.elsewhere != before[name].elsewhere {
+			failed = append(failed, fmt.Errorf("CreateRole was %t and is %t now: the role of %s can't change hands while its stack stands; "+
+				"set CreateRole back, or delete this stack and deploy another one", !before[name].elsewhere, !next.elsewhere, name))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // reissued refuses to make external IDs where the provider's own are in: those aren't in Countersign's form, so none would be
@@ -111,12 +125,13 @@ func forgets(e cfn.Event) (risks []risk) {
 	return risks
 }
 
-// parts are what of a grant a revocation is written on, and who issues its IDs.
+// parts are what of a grant a revocation is written on, whose its role is, and who issues its IDs.
 type parts struct {
-	role   string // with its path
-	secret bool
-	issuer string // of its external IDs
-	stays  bool   // the role, whatever becomes of the grant: it is adopted
+	role      string // with its path
+	secret    bool
+	issuer    string // of its external IDs
+	stays     bool   // the role, whatever becomes of the grant: it is adopted
+	elsewhere bool   // the role is made, so that it may be deleted there too
 }
 
 // laidOut reads the property Grants:
@@ -128,7 +143,9 @@ func laidOut(properties map[string]any) map[grant.Name]parts {
 	for _, v := range grants {
 		p, _ := v.(map[string]any)
 		out[grant.Name(property(p, "Name"))] = parts{
-			role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true"}
+			role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true",
+			elsewhere: property(p, "RoleStays") == "true",
+		}
 	}
 	return out
 }

@@ -26,7 +26,8 @@ func grantedRoleID(t map[string]any) string {
 func grantedRole(t map[string]any) map[string]any { return resources(t)[grantedRoleID(t)] }
 
 // allowForeignRole makes the granted role conditional: where it is made elsewhere it is named. It is bound all the same, for
-// guard, revocation and end are resources of their own. They go with the stack and the role doesn't, so Custom::Grant is told.
+// guard, revocation and end are resources of their own. They go with the stack and the role doesn't, so Custom::Grant is
+// told, and Custom::Layout, which lets no role change hands.
 func allowForeignRole(t map[string]any) {
 	id := grantedRoleID(t)
 	role := resources(t)[id]
@@ -34,8 +35,11 @@ func allowForeignRole(t map[string]any) {
 	name := map[string]any{"Fn::Sub": grant.DefaultRolePrefix + "${GrantName}"}
 	arn := map[string]any{"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role" + properties(role)["Path"].(string) + grant.DefaultRolePrefix + "${GrantName}"}
 	for _, r := range resources(t) {
-		if r["Type"] == "Custom::Grant" {
-			properties(r)["RoleStays"] = either(createsRole, noValue(), "true")
+		switch stays := either(createsRole, noValue(), "true"); r["Type"] {
+		case "Custom::Grant":
+			properties(r)["RoleStays"] = stays
+		case "Custom::Layout":
+			properties(r)["Grants"].([]any)[0].(map[string]any)["RoleStays"] = stays
 		}
 	}
 	for _, section := range []string{"Resources", "Outputs"} {

@@ -21,6 +21,7 @@ import (
 // nativeDifferences are where a role of Terraform's own, with the engine beside it, is not what CDK deploys.
 var nativeDifferences = []difference{
 	{`^Custom::Grant RoleStays$`, "the role outlives the stack, and has to be left closed"},
+	{`^Custom::Layout Grants\[0\]\.RoleStays$`, "a role doesn't change hands while its stack stands"},
 	{`^AWS::IAM::Role Tags\[[02]\]\.`, "the secret's ARN and the API's address are known once the stack stands, which needs the role: the output tag_roles sets these tags"},
 	{`^AWS::IAM::Role DependsOn \w*Layout$`, "the role stands before the stack, and what the stack refuses at its first step leaves a role that lets nobody in"},
 }

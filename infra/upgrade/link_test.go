@@ -81,7 +81,9 @@ func TestEachParameterOnALiveStack(t *testing.T) {
 			was := with(answers, q.was)
 			before, after := linked(t, published(), was, published(), with(was, q.is))
 			if q.becomes == refused {
-				table.add(q, "would make every part anew, under another name")
+				table.add(q, map[string]string{
+					"GrantName": "would make every part anew, under another name", "CreateRole": "would change Custom::Grant, Custom::Layout; make or delete the role",
+				}[q.parameter])
 				q.tried(t, before, after, nil)
 				return
 			}

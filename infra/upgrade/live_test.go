@@ -86,22 +86,8 @@ func (l *live) read(tmpl *infratest.Template) (layout sim.Layout, grants []sim.T
 		plan, err := grant.ParsePlan([]byte(tmpl.Text(parameter.Properties["Value"])), name)
 		l.must(err)
 		g := sim.Template{Plan: plan}
-		role := tmpl.One(l.t, "AWS::IAM::Role", "RoleName", plan.RoleName())
-		if got := tmpl.Text(role.Properties["AssumeRolePolicyDocument"]); !sameJSON(got, trust.BornDocument) {
-			l.t.Errorf("the template's trust policy of %s: %s", name, got)
-		}
-		rest := map[string]any{}
-		for p, v := range role.Properties {
-			if p != "AssumeRolePolicyDocument" {
-				rest[p] = v
-			}
-		}
-		g.Description = tmpl.Text(rest)
-		managed, _ := tmpl.Resolve(role.Properties["ManagedPolicyArns"]).([]any)
-		for _, arn := range managed {
-			if text := tmpl.Text(arn); !strings.Contains(text, "PickUp") {
-				g.Policies = append(g.Policies, sim.Policy{ARN: text, Document: allowing(text)})
-			}
+		if g.RoleStays = l.foreign(tmpl); !g.RoleStays {
+			l.readRole(tmpl, &g)
 		}
 		for _, r := range tmpl.OfType(l.t, "AWS::IAM::Policy") {
 			if tmpl.Text(r.Properties["Roles"]) != fmt.Sprintf("[%q]", plan.RoleName()) {
@@ -129,6 +115,38 @@ func (l *live) read(tmpl *infratest.Template) (layout sim.Layout, grants []sim.T
 	}
 	slices.SortFunc(grants, func(a, b sim.Template) int { return strings.Compare(string(a.Plan.Grant), string(b.Plan.Grant)) })
 	return layout, grants
+}
+
+// foreign says whether the role of a template with one grant is made elsewhere. Here it is made then, if it isn't there.
+func (l *live) foreign(tmpl *infratest.Template) bool {
+	stays := tmpl.Text(tmpl.OfType(l.t, "Custom::Grant")[0].Properties["RoleStays"]) == "true"
+	if role := migration.DefaultRole(); stays && l.IAM.Shown(role, 0) == nil {
+		_, err := l.IAM.CreateRole(role, []byte(trust.BornDocument), sim.RoleOptions{Path: grant.DefaultRolePath})
+		l.must(err)
+	}
+	return stays
+}
+
+// readRole reads the role that a template makes for a grant.
+func (l *live) readRole(tmpl *infratest.Template, g *sim.Template) {
+	l.t.Helper()
+	role := tmpl.One(l.t, "AWS::IAM::Role", "RoleName", g.Plan.RoleName())
+	if got := tmpl.Text(role.Properties["AssumeRolePolicyDocument"]); !sameJSON(got, trust.BornDocument) {
+		l.t.Errorf("the template's trust policy of %s: %s", g.Plan.Grant, got)
+	}
+	rest := map[string]any{}
+	for p, v := range role.Properties {
+		if p != "AssumeRolePolicyDocument" {
+			rest[p] = v
+		}
+	}
+	g.Description = tmpl.Text(rest)
+	managed, _ := tmpl.Resolve(role.Properties["ManagedPolicyArns"]).([]any)
+	for _, arn := range managed {
+		if text := tmpl.Text(arn); !strings.Contains(text, "PickUp") {
+			g.Policies = append(g.Policies, sim.Policy{ARN: text, Document: allowing(text)})
+		}
+	}
 }
 
 // allowing stands for a managed policy whose content isn't in the template.

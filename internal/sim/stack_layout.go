@@ -33,6 +33,9 @@ func (l Layout) properties(grants []Template) map[string]any {
 		if t.Plan.Adopted {
 			parts["Adopted"] = "true"
 		}
+		if t.RoleStays {
+			parts["RoleStays"] = "true"
+		}
 		list = append(list, parts)
 	}
 	forced := []any{}
