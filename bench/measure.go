@@ -46,7 +46,8 @@ func environment() []string {
 		"COUNTERSIGN_DELIVERIES=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify",
 		"COUNTERSIGN_TABLE=countersign-customers", "COUNTERSIGN_TOPIC=arn:aws:sns:eu-central-1:444455556666:countersign-customers",
 		"COUNTERSIGN_DEAD=https://sqs.eu-central-1.amazonaws.com/444455556666/countersign-notify-dead",
-		"COUNTERSIGN_SETTLE=15s", "COUNTERSIGN_STACK=bench", "COUNTERSIGN_STACK_VERSION=bench", "COUNTERSIGN_MAIL_FROM=countersign@example.com",
+		"COUNTERSIGN_STACK=arn:aws:cloudformation:eu-central-1:444455556666:stack/bench/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "COUNTERSIGN_SETTLE=15s",
+		"COUNTERSIGN_STACK_VERSION=bench", "COUNTERSIGN_MAIL_FROM=countersign@example.com",
 	}
 }
 
