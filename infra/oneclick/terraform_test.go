@@ -78,7 +78,7 @@ func TestTerraformGivesTheSame(t *testing.T) {
 		folders[name] = fmt.Sprintf("case-%02d", i)
 		files[folders[name]+"/access.yaml"] = oneclick.AccessYAML(cases[name])
 	}
-	seen := map[string]bool{}
+	seen := met{}
 	for _, native := range []bool{false, true} {
 		plans := planned(t, files, native)
 		known := differences
@@ -98,28 +98,11 @@ func TestTerraformGivesTheSame(t *testing.T) {
 				if native {
 					maps.Copy(a, unit.nativeRole(t, changes, engine, roleKey(t, b)))
 				}
-				for _, field := range slices.Sorted(maps.Keys(union(a, b))) {
-					if a[field] == b[field] {
-						continue
-					}
-					at := slices.IndexFunc(known, func(d difference) bool { return d.explains(field, a[field], b[field]) })
-					if at < 0 {
-						t.Errorf("%s\n  Terraform: %s\n  CDK:       %s", field, a[field], b[field])
-						continue
-					}
-					seen[known[at].where] = true
-				}
-				if len(a) < 500 {
-					t.Errorf("compared %d fields only", len(a))
-				}
+				seen.compare(t, "Terraform", a, b, known, 500)
 			})
 		}
 	}
-	for _, d := range nativeDifferences {
-		if !seen[d.where] {
-			t.Errorf("explained and not found: %s", d.where)
-		}
-	}
+	seen.all(t, nativeDifferences)
 }
 
 // roleKey is how the granted role's fields begin: the role that lies under Countersign's path.
