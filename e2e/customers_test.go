@@ -90,9 +90,7 @@ func saysGranted(t *testing.T, l *lab.Lab, account, role string) {
 // administrator accepts it.
 func TestAProviderByLink(t *testing.T) {
 	t.Parallel()
-	c := &clicked{Lab: startLab(t), account: lab.Provider, buckets: buckets}
-	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Provider))
-	c.publish(t)
+	c := clicks(t, lab.Provider)
 	file := strings.Replace(*c.template(published), "/countersign.", "/countersign-customers.", 1)
 	_ = must[*cloudformation.CreateStackOutput](t)(c.cfn.CreateStack(t.Context(), &cloudformation.CreateStackInput{
 		StackName: new("Customers"), TemplateURL: &file, Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},

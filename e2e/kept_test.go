@@ -26,10 +26,7 @@ import (
 // rotated, revoked. Its stack is not deleted by the way; deleted on purpose it leaves the role closed.
 func TestARoleThatIsMadeElsewhere(t *testing.T) {
 	t.Parallel()
-	c := &clicked{Lab: startLab(t)}
-	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
-	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
-	c.publish(t)
+	c := clicks(t, lab.Customer)
 	roles, name := iam.NewFromConfig(c.Owner(lab.Customer)), lab.RoleName("migration")
 	_ = must[*iam.CreateRoleOutput](t)(roles.CreateRole(t.Context(), &iam.CreateRoleInput{
 		RoleName: &name, Path: new(grant.DefaultRolePath), AssumeRolePolicyDocument: new(trust.BornDocument),

@@ -50,10 +50,7 @@ type clicked struct {
 func TestOneClick(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	c := &clicked{Lab: startLab(t), account: lab.Customer, buckets: buckets}
-	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
-	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
-	c.publish(t)
+	c := clicks(t, lab.Customer)
 
 	started := time.Now()
 	values := c.values("migration")
@@ -150,6 +147,16 @@ func TestOneClick(t *testing.T) {
 		t.Run("a tampered archive of "+function+" fails before any trigger exists", func(t *testing.T) { c.tampered(t, function) })
 	}
 	t.Logf("it took %.1f s", time.Since(began).Seconds())
+}
+
+// clicks starts a lab in which an account deploys from a publisher's bucket.
+func clicks(t *testing.T, account string) *clicked {
+	t.Helper()
+	c := &clicked{Lab: startLab(t), account: account, buckets: buckets}
+	c.cfn = cloudformation.NewFromConfig(c.Owner(account))
+	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
+	c.publish(t)
+	return c
 }
 
 // publish puts both releases into their bucket, as upload.sh does.

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/countersign/countersign/e2e/lab"
@@ -23,10 +21,7 @@ import (
 // provider makes the stack by plain calls, with the parameters as they were planned; the real provider is not tried.
 func TestTerraform(t *testing.T) {
 	t.Parallel()
-	c := &clicked{Lab: startLab(t), account: lab.Customer, buckets: buckets}
-	c.cfn = cloudformation.NewFromConfig(c.Owner(lab.Customer))
-	c.backend = must[aws.Config](t)(c.NewUser(t.Context(), lab.Provider, "backend", mayAssume))
-	c.publish(t)
+	c := clicks(t, lab.Customer)
 
 	file := func(more string) string {
 		return `

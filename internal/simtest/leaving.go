@@ -11,7 +11,7 @@ import (
 
 // leave ends one run of three with the deletion of its stack, as of one that runs a role and didn't make it, while calls go wrong.
 // Behind it nobody gets in, and no session from before acts: the role stays closed, whatever state its grant was in (I14). Its
-// permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted: IAM then takes no write of it;
+// permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM then takes no write of it;
 // nor with the forger, whose labels can call a grant unborn that has its birth document back: its role is left as it stands, born.
 func (r *run) leave() error {
 	if r.plan.Adopted || r.watch.deleted || r.watch.forging() || !r.on("leave").chance(1./3) {
@@ -40,7 +40,10 @@ func (r *run) leave() error {
 	if err := r.until(r.turns[len(r.turns)-1].process); err != nil {
 		return err
 	}
-	if failed != nil {
+	switch {
+	case r.watch.deleted: // meanwhile
+		return nil
+	case failed != nil:
 		return r.watch.violated("I14", "the stack can't be deleted: %v", failed)
 	}
 	r.Left++
