@@ -137,6 +137,11 @@ func (a *acting) expiry() error {
 }
 
 func (a *acting) redeploy(change func(*grant.Plan)) {
+	if a.watch.gone {
+		return
+	}
+	a.watch.deploying++
+	defer func() { a.watch.deploying-- }()
 	p := a.Plans[a.plan.Grant]
 	change(&p)
 	ctx := sim.As(a.ctx, "cloudformation")

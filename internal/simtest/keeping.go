@@ -15,6 +15,9 @@ type keeping struct {
 	guarded bool // it can't be deleted
 	leaving bool // somebody is about to try
 	off     int  // how many are about to take the protection off
+
+	deploying int  // deploys under way: CloudFormation refuses to delete their stack
+	gone      bool // the stack, or on its way: CloudFormation refuses to deploy it
 }
 
 // protected is told when somebody, not reconcile, sets the protection.

@@ -14,9 +14,10 @@ import (
 // permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM then takes no write of it;
 // nor with the forger, whose labels can call a grant unborn that has its birth document back: its role is left as it stands, born.
 func (r *run) leave() error {
-	if r.plan.Adopted || r.watch.deleted || r.watch.forging() || !r.on("leave").chance(1./3) {
+	if r.plan.Adopted || r.watch.deleted || r.watch.deploying > 0 || r.watch.forging() || !r.on("leave").chance(1./3) {
 		return nil
 	}
+	r.watch.gone = true
 	role, ids := r.plan.RoleName(), []string{"", wrong}
 	for id := range r.watch.ids {
 		ids = append(ids, id)
