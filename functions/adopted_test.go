@@ -133,3 +133,19 @@ func adopted(t *testing.T, change ...func(*sim.Config)) (w *world, first string)
 	w.Sleep(w.ctx, 48*time.Hour)
 	return w, first
 }
+
+// An older document that its owner puts back shows the ID that is to stay without an end, as a current one. The next rotation still
+// waits until somebody confirms: it would take that ID out.
+func TestAnAdoptedRolesOlderDocumentLetsNoRotationPastAnUnconfirmedOne(t *testing.T) {
+	w, first := adopted(t)
+	before := w.document()
+	extend(&w.plan)
+	w.must(w.Deploy(w.ctx, w.plan))
+	w.rotated(token(1))
+	w.Sleep(w.ctx, 48*time.Hour)
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(before)))
+	w.start(token(2))
+	w.fails(w.RunRotations(w.ctx), grant.ErrUnconfirmed)
+	w.looks()
+	w.lets(first, w.valueOf(token(1)))
+}
