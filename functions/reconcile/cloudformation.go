@@ -37,7 +37,7 @@ func (h *Handler) CloudFormation(ctx context.Context, e cfn.Event) (physicalID s
 		}
 		physicalID := "countersign-" + string(name)
 		if e.RequestType == cfn.RequestDelete {
-			return physicalID, nil, h.remove(ctx, name, stays(e))
+			return physicalID, nil, h.remove(ctx, name, elsewhere(e.ResourceProperties))
 		}
 		err = h.bring(ctx, e, name)
 		if err == nil && e.RequestType == cfn.RequestCreate {
@@ -59,14 +59,14 @@ func property(properties map[string]any, key string) string {
 	return ""
 }
 
-// stays says whether the role isn't the stack's: it was made elsewhere, and outlives the stack.
-func stays(e cfn.Event) bool { return property(e.ResourceProperties, "RoleStays") == "true" }
+// elsewhere says whether a role isn't the stack's: it was made elsewhere, and outlives the stack.
+func elsewhere(properties map[string]any) bool { return property(properties, "RoleStays") == "true" }
 
 // bring reconciles the grant and, where it has no external ID for its role yet, starts its first rotation and waits for it.
 func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error {
 	var state State
 	var f facts
-	if e.RequestType == cfn.RequestCreate && stays(e) {
+	if e.RequestType == cfn.RequestCreate && elsewhere(e.ResourceProperties) {
 		if err := h.keptClosed(ctx, name); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 		return nil
 	case err != nil:
 		return err
-	case state == Closed && e.RequestType == cfn.RequestCreate && stays(e):
+	case state == Closed && e.RequestType == cfn.RequestCreate && elsewhere(e.ResourceProperties):
 		return errKept(f.plan)
 	case state == Closed && e.RequestType == cfn.RequestCreate:
 		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)

@@ -33,7 +33,8 @@ func (h *Handler) layout(ctx context.Context, e cfn.Event) error {
 	if e.RequestType != cfn.RequestUpdate {
 		return nil
 	}
-	refused, risks := errors.Join(resharded(e), reissued(e), handedOver(e)), forgets(e)
+	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
+	refused, risks := errors.Join(resharded(e), reissued(before, now), handedOver(before, now)), forgets(e, before, now)
 	if err := renamed(e); err != nil {
 		refused, risks = err, nil // who is asked is named after the new grant, and may look at nothing of the old one
 	}
@@ -75,9 +76,8 @@ func resharded(e cfn.Event) error {
 
 // handedOver refuses that a role which the stack made becomes somebody else's, or the other way round: CloudFormation would delete
 // the one, permissions first, and find the name of the other taken.
-func handedOver(e cfn.Event) error {
+func handedOver(before, now map[grant.Name]parts) error {
 	var failed []error
-	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if next, stays := now[name]; stays && next.elsewhere != before[name].elsewhere {
 			failed = append(failed, fmt.Errorf("CreateRole was %t and is %t now: the role of %s can't change hands while its stack stands; "+
@@ -89,9 +89,8 @@ func handedOver(e cfn.Event) error {
 
 // reissued refuses to make external IDs where the provider's own are in: those aren't in Countersign's form, so none would be
 // taken for the current one any more.
-func reissued(e cfn.Event) error {
+func reissued(before, now map[grant.Name]parts) error {
 	var failed []error
-	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if next := now[name]; before[name].issuer == string(grant.IssuedByProvider) && next.secret && next.issuer != before[name].issuer {
 			failed = append(failed, fmt.Errorf("grant %s has external IDs that its provider issued, and Countersign can't follow on one of those; "+
@@ -110,8 +109,7 @@ type risk struct {
 }
 
 // forgets lists those grants. What says that one is revoked lies in its role and in its secret; either is enough.
-func forgets(e cfn.Event) (risks []risk) {
-	before, now := laidOut(e.OldResourceProperties), laidOut(e.ResourceProperties)
+func forgets(e cfn.Event, before, now map[grant.Name]parts) (risks []risk) {
 	moves := property(e.OldResourceProperties, "Shards") != property(e.ResourceProperties, "Shards")
 	forced, _ := e.ResourceProperties["RemoveRevoked"].([]any)
 	for _, name := range slices.Sorted(maps.Keys(before)) {
@@ -144,7 +142,7 @@ func laidOut(properties map[string]any) map[grant.Name]parts {
 		p, _ := v.(map[string]any)
 		out[grant.Name(property(p, "Name"))] = parts{
 			role: property(p, "Role"), secret: property(p, "Secret") == "true", issuer: property(p, "IssuedBy"), stays: property(p, "Adopted") == "true",
-			elsewhere: property(p, "RoleStays") == "true",
+			elsewhere: elsewhere(p),
 		}
 	}
 	return out

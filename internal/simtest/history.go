@@ -54,10 +54,9 @@ func (h *history) due() {
 	}
 }
 
-// private says whether the order of a call among those of others makes no difference: the plan says the same all the time, nobody takes
-// the stack's protection off, a
-// function that is called has done nothing yet, what goes to bus and queue is a set, and a version's value, once it has one,
-// never changes.
+// private says whether the order of a call among those of others makes no difference: the plan says the same all the time, nobody
+// takes the stack's protection off, a function that is called has done nothing yet, what goes to bus and queue is a set, and a version's
+// value, once it has one, never changes.
 func (h *history) private(c sim.Call) bool {
 	switch c.Action {
 	case "GetParameter", "Invoke", "PutEvents", "SendMessage", "DescribeStacks", "UpdateTerminationProtection":

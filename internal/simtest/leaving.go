@@ -11,8 +11,9 @@ import (
 
 // leave ends one run of three with the deletion of its stack, as of one that runs a role and didn't make it, while calls go wrong.
 // Behind it nobody gets in, and no session from before acts: the role stays closed, whatever state its grant was in (I14). Its
-// permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM then takes no write of it;
-// nor with the forger, whose labels can call a grant unborn that has its birth document back: its role is left as it stands, born.
+// permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM
+// then takes no write of it; nor while the stack is being deployed, which CloudFormation refuses to delete; nor with the forger, whose
+// labels can call a grant unborn that has its birth document back: its role is left as it stands, born.
 func (r *run) leave() error {
 	if r.plan.Adopted || r.watch.deleted || r.watch.deploying > 0 || r.watch.forging() || !r.on("leave").chance(1./3) {
 		return nil
