@@ -18,7 +18,7 @@ import (
 )
 
 // editor changes the trust policy by hand, knowing nothing of Countersign: it reads, thinks, and writes. It adds statements,
-// principals and values of its own.
+// principals and values of its own, or takes back the last change, whoever made it.
 func (a *acting) editor() error {
 	ctx := sim.As(a.ctx, "editor")
 	name := a.plan.RoleName()
@@ -46,6 +46,9 @@ func (a *acting) editor() error {
 		out, err := json.Marshal(top)
 		if err != nil {
 			return err
+		}
+		if documents := a.watch.older(); d.nth(3).chance(0.25) && len(documents) > 1 {
+			out = documents[len(documents)-2]
 		}
 		_ = a.Wait(a.ctx, a.draw().between(0, time.Minute))
 		_ = a.IAM.SetTrust(ctx, name, out)

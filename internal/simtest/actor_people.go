@@ -137,7 +137,7 @@ func (a *acting) expiry() error {
 }
 
 func (a *acting) redeploy(change func(*grant.Plan)) {
-	if a.watch.gone {
+	if a.watch.leaving {
 		return
 	}
 	a.watch.deploying++
@@ -145,7 +145,7 @@ func (a *acting) redeploy(change func(*grant.Plan)) {
 	p := a.Plans[a.plan.Grant]
 	change(&p)
 	ctx := sim.As(a.ctx, "cloudformation")
-	a.unprotect()
+	_ = a.Stacks.Unprotect(ctx, StackName) // as cdk deploy: its app asks for no protection
 	d := a.draw()
 	if documents := a.watch.older(); d.chance(0.35) && len(documents) > 0 {
 		_ = a.IAM.SetTrust(ctx, p.RoleName(), pick(d.nth(1), documents)) // a rollback to some older state

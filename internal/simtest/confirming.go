@@ -126,6 +126,18 @@ func (w *watch) kept() {
 	}
 }
 
+// dropped holds our writes to the same: whoever has read a trust policy that accepts the ID that is to stay, whoever wrote it and in
+// whatever place it has it, leaves it in. Not asked in a run with the forger, nor of a cut or a restore, which end it.
+func (w *watch) dropped(s sim.Seen, after *verdicts) {
+	read := w.reads[s.Process]
+	switch {
+	case w.owed == "" || w.forging() || w.expired() || read == nil || !slices.Contains(read.accepted, w.owed):
+	case slices.Contains(after.accepted, w.owed) || after.closed || w.ending(after):
+	default:
+		_ = w.violated("I1", "%s took out the external ID of version %s, which was to stay until somebody confirms", s.Actor, w.version(w.owed))
+	}
+}
+
 // unended holds our writes to the plan (I2): a previous ID has no end only where it is to stay until somebody confirms.
 //
 // Not asked of a plan that the process had read before it changed, nor where the provider confirms between a rotation's last

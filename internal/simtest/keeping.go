@@ -13,11 +13,10 @@ import (
 // Not asked: of an adopted role, which stays closed without its stack; and of a look that a replica of IAM answered.
 type keeping struct {
 	guarded bool // it can't be deleted
-	leaving bool // somebody is about to try
-	off     int  // how many are about to take the protection off
 
-	deploying int  // deploys under way: CloudFormation refuses to delete their stack
-	gone      bool // the stack, or on its way: CloudFormation refuses to deploy it
+	// CloudFormation does one thing with a stack at a time: what comes beside it, it refuses.
+	deploying int  // deploys under way
+	leaving   bool // it is being deleted, or gone
 }
 
 // protected is told when somebody, not reconcile, sets the protection.
@@ -43,7 +42,7 @@ func (a *acting) janitor() error {
 	ctx := sim.As(a.ctx, "janitor")
 	for a.rest(20*time.Minute, 2*time.Hour) {
 		_, _ = a.Stacks.Deletable(ctx, StackName)
-		if !a.watch.guarded || a.watch.denied.IsZero() || a.watch.off > 0 {
+		if !a.watch.guarded || a.watch.denied.IsZero() || a.watch.deploying > 0 {
 			continue // nothing is promised
 		}
 		a.watch.leaving = true
@@ -56,13 +55,4 @@ func (a *acting) janitor() error {
 		a.watch.leaving = false
 	}
 	return nil
-}
-
-// unprotect does what cdk deploy does before it changes anything: it takes off the protection that its app doesn't ask for.
-func (a *acting) unprotect() {
-	if !a.watch.leaving { // who deploys and deletes at the same time isn't promised anything
-		a.watch.off++
-		_ = a.Stacks.Unprotect(sim.As(a.ctx, "cloudformation"), StackName)
-		a.watch.off--
-	}
 }

@@ -18,7 +18,7 @@ func (r *run) leave() error {
 	if r.plan.Adopted || r.watch.deleted || r.watch.deploying > 0 || r.watch.forging() || !r.on("leave").chance(1./3) {
 		return nil
 	}
-	r.watch.gone = true
+	r.watch.leaving = true
 	role, ids := r.plan.RoleName(), []string{"", wrong}
 	for id := range r.watch.ids {
 		ids = append(ids, id)

@@ -66,6 +66,7 @@ type watch struct {
 type made struct {
 	version string
 	current bool      // it was current once
+	let     bool      // a trust policy has accepted it
 	ends    time.Time // the earliest deadline that we ever wrote for it; zero: none
 	promise time.Time // the overlap from the moment in which the label moved away from it; zero: it didn't
 	over    bool      // it was taken out of an open trust policy by us, or its deadline has passed
@@ -131,7 +132,7 @@ func (w *watch) begin() {
 	w.view()
 	w.documents = append(w.documents, w.views[0].doc.Bytes())
 	for _, a := range w.views[0].accepted {
-		w.ids[a].current = true
+		w.ids[a].current, w.ids[a].let = true, true
 	}
 }
 

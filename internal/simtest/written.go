@@ -17,8 +17,8 @@ func (w *watch) written(s sim.Seen) {
 	if !functions[s.Actor] {
 		w.wrote(s.Actor)
 		for _, id := range after.accepted {
-			if m := w.ids[id]; m != nil && (m.over || w.mislabelled) {
-				m.byHand = true
+			if m := w.ids[id]; m != nil {
+				m.let, m.byHand = true, m.byHand || m.over || w.mislabelled
 			}
 		}
 		return
@@ -42,7 +42,9 @@ func (w *watch) written(s sim.Seen) {
 	w.documents = append(w.documents, after.doc.Bytes())
 	w.foreignLost(s, before, after)
 	w.unasked(s, before, after)
+	w.dropped(s, after)
 	w.unended(s, after)
+	w.early(s, after)
 	for _, id := range after.accepted {
 		m := w.ids[id]
 		if m == nil {
@@ -76,6 +78,21 @@ func (w *watch) written(s sim.Seen) {
 				}
 			}
 		}
+	}
+}
+
+// early holds everybody but rotations to letting no ID in that wasn't current yet: one that its rotation hasn't let in may be that of
+// a rotation that was given up (I2).
+func (w *watch) early(s sim.Seen, after *verdicts) {
+	for _, id := range after.accepted {
+		m := w.ids[id]
+		if m == nil {
+			continue
+		}
+		if s.Actor != "rotate" && !m.let && !m.current {
+			_ = w.violated(w.forged("I2"), "%s let the external ID of version %s in, which no rotation had", s.Actor, m.version)
+		}
+		m.let = true
 	}
 }
 
