@@ -180,7 +180,7 @@ func (c *cli) loadIfThere(file string) ([]byte, *access.Access, error) {
 	}
 	a, err := access.Parse(file, src, os.DirFS(filepath.Dir(file)), c.now())
 	if problems, ok := errors.AsType[*access.Problems](err); ok {
-		return nil, nil, c.wrong(problems)
+		return nil, nil, c.wrong(problems, "countersign validate")
 	}
 	return src, a, err
 }
@@ -268,7 +268,7 @@ func (f adoptFlags) providerName(a *access.Access, account string, e access.Entr
 func (c *cli) writeAdoption(ctx context.Context, f adoptFlags, a adoption, n access.Adoption, src []byte) error {
 	out, err := access.Adopt(f.file, src, n, os.DirFS(filepath.Dir(f.file)), c.now())
 	if problems, ok := errors.AsType[*access.Problems](err); ok {
-		return c.wrong(problems)
+		return c.wrong(problems, "countersign validate")
 	}
 	byHand := errors.Is(err, access.ErrByHand)
 	if err != nil && !byHand {

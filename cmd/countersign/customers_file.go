@@ -88,13 +88,18 @@ func (c *cli) members(file string) ([]access.Member, error) {
 // roster reads customers.yaml for a command that needs it to be right.
 func (c *cli) roster(file string) (*access.Roster, error) {
 	roster, err := access.LoadRoster(file)
-	if problems, ok := errors.AsType[*access.Problems](err); ok {
-		return nil, c.wrong(problems)
-	}
 	if err != nil {
-		return nil, fail(exitInput, "countersign customers export writes one.", "%w", err)
+		return nil, c.rosterUnread(err)
 	}
 	return roster, nil
+}
+
+// rosterUnread makes the error of a customers.yaml that can't be deployed or read.
+func (c *cli) rosterUnread(err error) error {
+	if problems, ok := errors.AsType[*access.Problems](err); ok {
+		return c.wrong(problems, "countersign validate --customers FILE")
+	}
+	return fail(exitInput, "countersign customers export writes one.", "%w", err)
 }
 
 // membersOfCSV reads a table. What is no number of an account or no ARN is refused when it is invited.

@@ -18,26 +18,44 @@ type validation struct {
 	Warnings []access.Problem `json:"warnings"`
 }
 
+// rosterValidation is the same of a customers.yaml.
+type rosterValidation struct {
+	File      string           `json:"file"`
+	Valid     bool             `json:"valid"`
+	Teams     int              `json:"teams"`
+	Customers int              `json:"customers"`
+	Errors    []access.Problem `json:"errors"`
+	Warnings  []access.Problem `json:"warnings"`
+}
+
 func newValidateCommand(c *cli) *cobra.Command {
 	var schema bool
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check access.yaml: all that is wrong, at once",
 		Long: `Check access.yaml and the policy files that it names, before anything is built
-or deployed: every error with its line, column and fix. No call to AWS.
+or deployed: every error with its line, column and fix. With --customers the same
+of a provider's customers.yaml. No call to AWS.
 
 Exit codes: 0 it can be deployed, 2 it can't.`,
 		Example: `countersign validate
 countersign validate --file prod/access.yaml --json
+countersign validate --customers customers.yaml
 countersign validate --schema > access.schema.json`,
 		Args: cobra.NoArgs,
 	}
 	file := fileFlag(cmd)
+	roster := cmd.Flags().String("customers", "", "check this customers.yaml of a provider instead")
+	_ = cmd.MarkFlagFilename("customers", "yaml", "yml")
 	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of access.yaml, for editors")
+	cmd.MarkFlagsMutuallyExclusive("customers", "file", "schema")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if schema {
 			_, err := c.stdout.Write(access.Schema())
 			return err
+		}
+		if *roster != "" {
+			return c.validateRoster(*roster)
 		}
 		return c.validate(*file)
 	}
@@ -52,7 +70,7 @@ func (c *cli) validate(file string) error {
 				return err
 			}
 		}
-		return c.wrong(problems)
+		return c.wrong(problems, "countersign validate")
 	}
 	if err != nil {
 		return c.unread(file, err)
@@ -66,11 +84,29 @@ func (c *cli) validate(file string) error {
 	return err
 }
 
+func (c *cli) validateRoster(file string) error {
+	r, err := access.LoadRoster(file)
+	if problems, ok := errors.AsType[*access.Problems](err); ok && c.json {
+		if err := writeJSON(c.stdout, rosterValidation{File: file, Errors: problems.Errors, Warnings: list(problems.Warnings)}); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return c.rosterUnread(err)
+	}
+	if c.json {
+		return writeJSON(c.stdout, rosterValidation{file, true, len(r.Teams), len(r.Members), []access.Problem{}, list(r.Warnings)})
+	}
+	c.warn(r.Warnings)
+	_, err = fmt.Fprintf(c.stdout, "%s is valid: %s, %s.\n", file, count(len(r.Teams), "team"), count(len(r.Members), "customer"))
+	return err
+}
+
 // load reads access.yaml for a command that needs it to be right.
 func (c *cli) load(file string) (*access.Access, error) {
 	a, err := access.Load(file)
 	if problems, ok := errors.AsType[*access.Problems](err); ok {
-		return nil, c.wrong(problems)
+		return nil, c.wrong(problems, "countersign validate")
 	}
 	if err != nil {
 		return nil, c.unread(file, err)
@@ -78,10 +114,10 @@ func (c *cli) load(file string) (*access.Access, error) {
 	return a, nil
 }
 
-// wrong makes the error of a file that can't be deployed. Warnings go in front of it.
-func (c *cli) wrong(p *access.Problems) error {
+// wrong makes the error of a file that can't be deployed. Warnings go in front of it. check is the command that lists them as JSON.
+func (c *cli) wrong(p *access.Problems, check string) error {
 	if c.json {
-		return fail(exitInput, "countersign validate --json lists them on stdout.", "%s. Nothing was deployed", count(len(p.Errors), "error"))
+		return fail(exitInput, check+" --json lists them on stdout.", "%s. Nothing was deployed", count(len(p.Errors), "error"))
 	}
 	c.warn(p.Warnings)
 	return &exitError{code: exitInput, err: p}
