@@ -150,3 +150,25 @@ func TestACreationTakenBackLateClosesAForeignRole(t *testing.T) {
 	w.fails(w.Stacks.Create(w.ctx, stackName, w.engine()), refused)
 	w.staysClosed(ids, s)
 }
+
+// Nor do labels that somebody moved call a grant unborn: with the birth document back, sessions from before would go on acting in the
+// role that stays. The versions of the secret tell.
+func TestMovedLabelsLeaveNoForeignRoleOpenToOldSessions(t *testing.T) {
+	w := elsewhere(t)
+	w.must(w.Stacks.Create(w.ctx, stackName, w.engine()))
+	w.rotated(token(1))
+	ids, s := w.allIDs(), w.session()
+	versions := w.Secrets.Stored(w.plan.SecretARN)
+	oldest := versions[0]
+	for _, v := range versions {
+		if v.Created.Before(oldest.Created) {
+			oldest = v
+		}
+	}
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StageCurrent, oldest.ID, token(1)))
+	previous, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePrevious)
+	w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StagePrevious, "", previous))
+	w.must(w.IAM.SetTrust(w.ctx, w.plan.RoleName(), []byte(trust.BornDocument)))
+	w.deletes()
+	w.staysClosed(ids, s)
+}

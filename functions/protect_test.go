@@ -101,6 +101,37 @@ func TestWhatALookAsksOfCloudFormation(t *testing.T) {
 	w.refusesToGo()
 }
 
+// A hundred revoked grants of one stack cost no more: CloudFormation throttles at few calls a second. Where the first of them gets no
+// answer, the next asks again.
+func TestARoundAsksCloudFormationOnce(t *testing.T) {
+	w := stacked(t)
+	w.must(w.Stacks.Create(w.ctx, stackName, w.template(), w.audit()))
+	for _, name := range []grant.Name{"migration", "audit"} {
+		_, err := w.Revoke(w.ctx, name, "project ended")
+		w.must(err)
+	}
+	for n, want := range [][]string{{"DescribeStacks", "UpdateTerminationProtection"}, {"DescribeStacks"}} {
+		asked := w.asked()
+		w.must(w.round())
+		if got := asked(); !slices.Equal(got, want) {
+			t.Errorf("round %d: %v, want %v", n+1, got, want)
+		}
+	}
+	failed := false
+	w.Schedule = func(call sim.Call) sim.Outcome {
+		if call.Action == "DescribeStacks" && !failed {
+			failed = true
+			return sim.Outcome{Fault: sim.Fail, Err: grant.ErrThrottled}
+		}
+		return sim.Outcome{}
+	}
+	w.must(w.Stacks.Unprotect(w.ctx, stackName))
+	w.fails(w.round(), grant.ErrThrottled)
+	if !w.Stacks.Protected(stackName) {
+		t.Error("one call that was throttled, and the stack can be deleted until the next round")
+	}
+}
+
 // No failure of the protection keeps a revocation from being closed and told. What may pass is tried again with the message, what
 // may not by the timer.
 func TestARevocationDoesNotWaitForTheProtection(t *testing.T) {

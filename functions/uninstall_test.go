@@ -105,6 +105,29 @@ func TestAnAdoptedRoleThatStaysIsClosed(t *testing.T) {
 	}
 }
 
+// Nor do moved labels make it look as if it had never been handed over.
+func TestMovedLabelsLeaveNoAdoptedRoleOpen(t *testing.T) {
+	w, _ := adopted(t)
+	w.Plans["migration"], w.Grants["migration"] = w.plan, w.plan.RoleName()
+	w.Stacks.Stands(stackName, sim.Template{Plan: w.plan})
+	ids := w.allIDs()
+	current, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent)
+	for _, v := range w.Secrets.Stored(w.plan.SecretARN) {
+		if _, err := w.plan.DecodeVersion(grant.Version{ID: v.ID, Value: v.Value}); errors.Is(err, grant.ErrNotFound) {
+			w.must(w.Secrets.MoveStage(w.ctx, w.plan.SecretARN, grant.StageCurrent, v.ID, current))
+		}
+	}
+	if moved, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StageCurrent); moved == current {
+		t.Fatal("no version holds the template's constant")
+	}
+	w.deletes()
+	for _, id := range ids {
+		if w.enters(provider, id) {
+			t.Error("the role that stays lets in")
+		}
+	}
+}
+
 func mustParseTrust(t *testing.T, document []byte) *trust.Document {
 	t.Helper()
 	doc, err := trust.Parse(document)

@@ -95,7 +95,9 @@ func (h *Handler) bring(ctx context.Context, e cfn.Event, name grant.Name) error
 	case state == Closed && e.RequestType == cfn.RequestCreate:
 		return fmt.Errorf("grant %s was revoked before it was opened: delete what is left of it and deploy again: %w", name, grant.ErrClosed)
 	case state == Closed: // a deploy may have taken the protection off, as cdk deploy does; the timer tries again
-		_ = h.patiently(ctx, func() error { return h.protect(ctx, found{facts: f, state: state}) })
+		if (found{facts: f, state: state}).keepsStack() {
+			_ = h.patiently(ctx, func() error { return h.protect(ctx, name) })
+		}
 		return nil
 	case state != Unborn:
 		return nil

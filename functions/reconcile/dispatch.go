@@ -65,6 +65,7 @@ func (h *Handler) Report(ctx context.Context) error { return h.round(ctx, h.repo
 func (h *Handler) round(ctx context.Context, then func(context.Context, found) error) error {
 	var failed []error
 	overdue, waiting := 0, 0
+	protected := false // all grants are of one stack: it is asked once
 	for _, name := range h.Grants.Names() {
 		if !h.timeFor(ctx) {
 			return errors.Join(append(failed, fmt.Errorf("no time left for %s and those behind it: %w", name, grant.ErrUnavailable))...)
@@ -79,7 +80,12 @@ func (h *Handler) round(ctx context.Context, then func(context.Context, found) e
 		if err == nil && then != nil {
 			err = then(ctx, found)
 		}
-		if err = errors.Join(err, h.protect(ctx, found)); err != nil {
+		if found.keepsStack() && !protected {
+			unprotected := h.protect(ctx, name)
+			protected = unprotected == nil
+			err = errors.Join(err, unprotected)
+		}
+		if err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -107,7 +113,10 @@ func (h *Handler) Queue(ctx context.Context, e lambdaevents.SQSEvent) (lambdaeve
 			done[name] = grant.ErrUnavailable
 			if h.timeFor(ctx) {
 				found, err := h.one(ctx, name)
-				done[name] = errors.Join(err, h.protect(ctx, found))
+				if found.keepsStack() {
+					err = errors.Join(err, h.protect(ctx, name))
+				}
+				done[name] = err
 			}
 		}
 		if err := done[name]; err != nil && !needsPerson(err) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
@@ -62,7 +63,36 @@ func (h *Handler) leaves(ctx context.Context, g gate.Gate, plan grant.Plan) (boo
 		return false, err
 	}
 	never := !f.closure.Closed() && errors.Is(f.current.err, grant.ErrNotFound)
-	return f.released || never && (plan.Adopted || f.doc != nil && f.doc.Born() && f.previous.versionID == ""), nil
+	if f.released || !never || !plan.Adopted && (f.doc == nil || !f.doc.Born()) {
+		return f.released, nil
+	}
+	had, err := h.had(ctx, plan)
+	return !had, err
+}
+
+// had says whether a grant ever had an ID. Its secret's versions tell, since labels can be moved. A pending one may be that of a birth
+// that failed: where the birth document stands beside it, nobody got in.
+func (h *Handler) had(ctx context.Context, plan grant.Plan) (bool, error) {
+	history, err := h.Secrets.History(ctx, plan.SecretARN)
+	if err != nil {
+		return false, fmt.Errorf("listing versions of the secret of %s: %w", plan.Grant, err)
+	}
+	for _, info := range history {
+		if slices.Contains(info.Stages, grant.StagePending) && !grant.IsAdopted(info.ID) {
+			continue
+		}
+		v, err := h.Secrets.Version(ctx, plan.SecretARN, info.ID)
+		switch {
+		case errors.Is(err, grant.ErrNotFound): // an empty version
+			continue
+		case err != nil:
+			return false, fmt.Errorf("reading version %s: %w", info.ID, err)
+		}
+		if _, err := plan.DecodeVersion(v); !errors.Is(err, grant.ErrNotFound) { // not the template's constant
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // keptClosed refuses to open a role that an earlier stack left closed.

@@ -11,8 +11,8 @@ import (
 // The invariants. check asks after every step what can be seen at any moment; written, told and used (watch.go) are asked
 // at the call that they are about; converged is asked once all is quiet.
 //
-//	I1 no lock-out            check
-//	I2 no widening            check, written
+//	I1 no lock-out            check, unasked, dropped
+//	I2 no widening            check, written, early
 //	I3 revocation sticks      check, used
 //	I4 foreign things stay    written
 //	I5 announced at least once  converged
@@ -23,7 +23,7 @@ import (
 //	I10 a pause holds back what the schedule begins, and nothing else  pauses
 //	I11 every destination is told, until it wants no more  posted, delivered
 //	I12 confirmations count only in sessions of the current ID's, and end what they say  noted, owes, unended
-//	I13 the stack of a revoked grant is not deleted by the way  keeps, protected: who deletes it takes the Deny away, which is I3
+//	I13 the stack of a revoked grant is not deleted by the way  keeps, protected; who deletes it takes the Deny away, which is I3
 //	I14 a role that outlives its stack stays closed  leave
 
 // check asks I1, I2 and I3. It is asked after every call and whenever the clock moves.

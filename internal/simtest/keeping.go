@@ -33,6 +33,9 @@ func (w *watch) protected(s sim.Seen) {
 func (w *watch) keeps(l *look) {
 	if !l.denied.IsZero() && l.denied.Equal(w.denied) && !l.lagged && !l.exposed && !w.plan.Adopted {
 		w.guarded = true
+		if !w.Stacks.Protected(StackName) {
+			_ = w.violated("I13", "the timer has looked at a revoked grant, and its stack can be deleted")
+		}
 	}
 }
 

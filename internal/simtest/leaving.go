@@ -12,10 +12,10 @@ import (
 // leave ends one run of three with the deletion of its stack, as of one that runs a role and didn't make it, while calls go wrong.
 // Behind it nobody gets in, and no session from before acts: the role stays closed, whatever state its grant was in (I14). Its
 // permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM
-// then takes no write of it; nor while the stack is being deployed, which CloudFormation refuses to delete; nor with the forger, whose
-// labels can call a grant unborn that has its birth document back: its role is left as it stands, born.
+// then takes no write of it; nor while the stack is being deployed, which CloudFormation refuses to delete; nor where the forger made
+// the only ID that there was look like that of a birth that failed.
 func (r *run) leave() error {
-	if r.plan.Adopted || r.watch.deleted || r.watch.deploying > 0 || r.watch.forging() || !r.on("leave").chance(1./3) {
+	if r.watch.deleted || r.watch.deploying > 0 || r.watch.stillborn() || !r.on("leave").chance(1./3) {
 		return nil
 	}
 	r.watch.leaving = true
@@ -64,6 +64,12 @@ func (r *run) leave() error {
 		}
 	}
 	return nil
+}
+
+// stillborn says whether the forger has put AWSPENDING on the only version that ever had an ID.
+func (w *watch) stillborn() bool {
+	pending, _ := w.Secrets.Labelled(w.plan.SecretARN, grant.StagePending)
+	return w.forging() && !w.plan.Adopted && len(w.ids) == 1 && w.valued[pending] != ""
 }
 
 // until lets everybody act until a process has ended. Nothing is asked meanwhile.
