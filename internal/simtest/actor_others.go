@@ -47,10 +47,14 @@ func (a *acting) editor() error {
 		if err != nil {
 			return err
 		}
+		back := false
 		if documents := a.watch.older(); d.nth(3).chance(0.25) && len(documents) > 1 {
-			out = documents[len(documents)-2]
+			out, back = documents[len(documents)-2], true
 		}
 		_ = a.Wait(a.ctx, a.draw().between(0, time.Minute))
+		if back && a.watch.leaving {
+			continue // who opens what a deletion has closed does it himself
+		}
 		_ = a.IAM.SetTrust(ctx, name, out)
 		if d.nth(2).chance(0.1) && !a.Without[PrincipalDeleted.String()] {
 			a.Troubles[PrincipalDeleted]++
