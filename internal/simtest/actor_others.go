@@ -47,15 +47,11 @@ func (a *acting) editor() error {
 		if err != nil {
 			return err
 		}
-		back := false
 		if documents := a.watch.older(); d.nth(3).chance(0.25) && len(documents) > 1 {
-			out, back = documents[len(documents)-2], true
+			out = documents[len(documents)-2]
 		}
 		_ = a.Wait(a.ctx, a.draw().between(0, time.Minute))
-		if back && a.watch.leaving {
-			continue // who opens what a deletion has closed does it himself
-		}
-		_ = a.IAM.SetTrust(ctx, name, out)
+		a.edit(ctx, out)
 		if d.nth(2).chance(0.1) && !a.Without[PrincipalDeleted.String()] {
 			a.Troubles[PrincipalDeleted]++
 			a.watch.deleted = true
@@ -64,6 +60,12 @@ func (a *acting) editor() error {
 		}
 	}
 	return nil
+}
+
+// edit writes the trust policy by hand.
+func (a *acting) edit(ctx context.Context, document []byte) bool {
+	a.watch.meddled = a.watch.meddled || a.watch.leaving
+	return a.IAM.SetTrust(ctx, a.plan.RoleName(), document) == nil
 }
 
 // theirs is a statement of the foreign editor's own.

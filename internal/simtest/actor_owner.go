@@ -20,10 +20,7 @@ func (a *acting) terraform() error {
 			continue
 		}
 		_ = a.Wait(a.ctx, a.draw().between(0, time.Minute)) // between plan and apply
-		if a.watch.leaving {
-			continue // it opens what a deletion has closed, which is its owner's to do
-		}
-		if a.IAM.SetTrust(ctx, name, state) == nil {
+		if a.edit(ctx, state) {
 			a.Reverted++
 		}
 	}

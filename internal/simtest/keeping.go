@@ -17,6 +17,7 @@ type keeping struct {
 	// CloudFormation does one thing with a stack at a time: what comes beside it, it refuses.
 	deploying int  // deploys under way
 	leaving   bool // it is being deleted, or gone
+	meddled   bool // somebody has written the trust policy by hand since
 }
 
 // protected is told when somebody, not reconcile, sets the protection.

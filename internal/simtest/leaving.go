@@ -13,7 +13,8 @@ import (
 // Behind it nobody gets in, and no session from before acts: the role stays closed, whatever state its grant was in (I14). Its
 // permissions are its owner's, and stay. Not asked where somebody whom the trust policy names was deleted, before or meanwhile: IAM
 // then takes no write of it; nor while the stack is being deployed, which CloudFormation refuses to delete; nor where the forger made
-// the only ID that there was look like that of a birth that failed.
+// the only ID that there was look like that of a birth that failed. Who gets in is not asked where somebody writes the trust policy by
+// hand meanwhile: there is nobody any more who mends that.
 func (r *run) leave() error {
 	if r.watch.deleted || r.watch.deploying > 0 || r.watch.stillborn() || !r.on("leave").chance(1./3) {
 		return nil
@@ -55,6 +56,9 @@ func (r *run) leave() error {
 	}
 	if session != nil && session.Allowed("s3:ListBucket", "arn:aws:s3:::data", 0) {
 		return r.watch.violated("I14", "the stack is gone, and a session from before acts")
+	}
+	if r.watch.meddled {
+		return nil
 	}
 	for _, who := range askers {
 		for _, id := range ids {

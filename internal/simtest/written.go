@@ -30,10 +30,11 @@ func (w *watch) written(s sim.Seen) {
 	default:
 		w.overtaken(s)
 	}
-	if before.born || w.hand || w.misled(before) {
+	doubtful := before.born || w.hand || w.misled(before) // only labels and dates say which ID is current
+	if doubtful {
 		w.mislead(after)
 	}
-	if w.forgets() && (before.born || w.hand || w.misled(before)) {
+	if w.forgets() && doubtful {
 		w.Forgotten += w.excuseIDs(after, func(id string, m *made) bool { return id == w.before && !m.limit().IsZero() })
 	}
 	if before.closed && !after.closed {
@@ -44,7 +45,7 @@ func (w *watch) written(s sim.Seen) {
 	w.unasked(s, before, after)
 	w.dropped(s, after)
 	w.unended(s, after)
-	w.early(s, after)
+	w.early(s, after, doubtful)
 	for _, id := range after.accepted {
 		m := w.ids[id]
 		if m == nil {
@@ -82,17 +83,21 @@ func (w *watch) written(s sim.Seen) {
 }
 
 // early holds everybody but rotations to letting no ID in that wasn't current yet: one that its rotation hasn't let in may be that of
-// a rotation that was given up (I2).
-func (w *watch) early(s sim.Seen, after *verdicts) {
+// a rotation that was given up (I2). Known limit: see mislead.
+func (w *watch) early(s sim.Seen, after *verdicts, doubtful bool) {
 	for _, id := range after.accepted {
 		m := w.ids[id]
-		if m == nil {
-			continue
-		}
-		if s.Actor != "rotate" && !m.let && !m.current {
+		switch {
+		case m == nil || m.let || m.current || s.Actor == "rotate":
+		case doubtful && w.mislabelled && !w.backwards():
+			m.byHand = true
+			w.Mislabelled++
+		default:
 			_ = w.violated(w.forged("I2"), "%s let the external ID of version %s in, which no rotation had", s.Actor, m.version)
 		}
-		m.let = true
+		if m != nil {
+			m.let = true
+		}
 	}
 }
 
