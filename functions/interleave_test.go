@@ -258,6 +258,55 @@ func TestARevocationThatTheTagsCallUndoneIsStillAnnounced(t *testing.T) {
 	}
 }
 
+// While one look is opening a grant that an operator restores, another one is shown late that there is no Deny, and writes one over the
+// operator's intent. The first one has noted by then that the revocation is undone: it takes that back, or everybody would leave all as it
+// is from then on. Where it dies first, the operator can restore once more.
+func TestARestoreWhoseIntentIsLostCanBeAskedForAgain(t *testing.T) {
+	for name, dies := range map[string]bool{"it goes on": false, "it dies": true} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			w.revoked()
+			w.Sleep(w.ctx, 5*time.Minute)
+			w.looks()
+			id := w.revokeID()
+			w.begun(id)
+			w.must(w.RunRotations(w.ctx))
+			w.Schedule = func(c sim.Call) sim.Outcome {
+				if c.Actor != "reconcile" || c.Action != "TagResource" {
+					return sim.Outcome{}
+				}
+				w.Schedule = nil
+				w.must(w.IAM.PutInlinePolicy(w.ctx, w.plan.RoleName(), grant.RevocationPolicy, grant.DenyFor(id)))
+				if dies {
+					return sim.Outcome{Fault: sim.CrashAfter}
+				}
+				return sim.Outcome{}
+			}
+			_, _ = w.look()
+			if w.Schedule != nil {
+				t.Fatal("nothing was tagged")
+			}
+			w.Sleep(w.ctx, 5*time.Minute)
+			w.looks()
+			if !dies {
+				w.lets()
+			}
+			for _, id := range w.allIDs() {
+				if s, err := w.STS.AssumeRole(w.ctx, provider, w.plan.RoleARN, id, "jdoe"); err == nil && s.Allowed("s3:GetObject", "arn:aws:s3:::data/x", 0) {
+					t.Error("a session acts in a revoked grant")
+				}
+			}
+			if undone := w.tags()[grant.TagRestored] == id; undone != dies {
+				t.Errorf("the tags call the revocation undone: %t", undone)
+			}
+			answer := w.begun(id)
+			w.must(w.RunRotations(w.ctx))
+			w.looks()
+			w.lets(w.valueOf(answer.VersionID))
+		})
+	}
+}
+
 // The last step of a restore's rotation comes again once the grant is open, while the bus is down.
 func TestALateStepOfARestoreLeavesNothingUnannounced(t *testing.T) {
 	w := opened(t)

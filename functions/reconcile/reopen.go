@@ -9,6 +9,7 @@ import (
 
 	"github.com/countersign/countersign/internal/gate"
 	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/outbox"
 	"github.com/countersign/countersign/internal/trust"
 )
 
@@ -53,14 +54,33 @@ func (h *Handler) reopen(ctx context.Context, g gate.Gate, f facts) (drift []str
 	if err != nil {
 		return nil, fmt.Errorf("reading revocation of %s: %w", f.plan.Grant, err)
 	}
-	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo {
-		return nil, nil // another revocation came: the next look sees it
+	if grant.ReadRevocation(inline).RestoreTo != f.closure.RestoreTo { // another revocation came: the next look sees it
+		return nil, h.forgetUndone(ctx, g, f, inline)
 	}
 	if err := h.Roles.PutInlinePolicy(ctx, role, grant.RevocationPolicy, grant.RestoredRevocation(h.Now().Add(cmp.Or(h.Margin, grant.RestoreMargin)))); err != nil {
 		return nil, fmt.Errorf("lifting the Deny on %s: %w", role, err)
 	}
 	h.Log.InfoContext(ctx, "restored", "grant", string(f.plan.Grant), "revoke_id", id, "version_id", f.closure.RestoreTo)
 	return nil, nil
+}
+
+// forgetUndone takes the note of a restore back that was made beside a Deny of that very revocation without the intent: another look, to
+// which IAM showed the Deny late, has written over it, and the operator has to ask again. Left alone, the note would keep everybody from
+// closing the grant wholly. This Deny, too, may be an old one, of a grant that is open by now: IAM is given time to catch up first.
+func (h *Handler) forgetUndone(ctx context.Context, g gate.Gate, f facts, inline []byte) error {
+	id := f.closure.RevokeID
+	if r := grant.ReadRevocation(inline); r.RevokeID != id || r.RestoreTo != "" {
+		return nil
+	}
+	if err := h.letSettle(ctx, f.plan.Grant, "the intent to restore is gone from the Deny"); err != nil {
+		return err
+	}
+	now, err := h.gather(ctx, g, f.plan)
+	if err != nil || !now.closure.Undone || now.closure.DenyID != id || now.tags[grant.FactRestored.AnnouncedTag()] == id {
+		return err
+	}
+	h.Log.WarnContext(ctx, "a restore lost its intent half-way: closed again", "grant", string(f.plan.Grant), "revoke_id", id)
+	return h.Outbox.Note(ctx, f.plan, grant.FactRestored, outbox.Nothing)
 }
 
 // liftKept lifts the Deny that would have kept an adopted role closed without its grant, where somebody had let that go and took

@@ -91,7 +91,7 @@ func mayRestore(c grant.Closure, name grant.Name, revokeID string) error {
 	switch {
 	case !c.Closed():
 		return door.Refuse(http.StatusConflict, show, "grant %s is not revoked", name)
-	case c.DenyID == "" || !c.Trust:
+	case c.DenyID == "" || !c.Trust && !c.Undone: // a restore that got stuck may have opened the trust policy under the Deny
 		return door.Refuse(http.StatusConflict, "try again in some minutes, once it has an id and is closed wholly; "+show,
 			"the revocation of %s has just begun, or was written by hand", name)
 	case c.RevokeID != c.DenyID, c.RevokeID != revokeID:

@@ -19,6 +19,7 @@ type confirming struct {
 
 	extended      string            // the version before which rotate noted last that an ID stays
 	extendedUnder grant.Unconfirmed // what the plan said then: that is decided once
+	extendedAfter int               // the step in which it had read the tags for that
 
 	replanned        bool // a deploy changed whenUnconfirmed since the label moved
 	shortened        bool // a deploy changed the overlap
@@ -27,7 +28,7 @@ type confirming struct {
 
 func newConfirming(o confirming) confirming {
 	c := confirming{confirmed: map[string]grant.Confirmer{}, retire: map[string]time.Time{}, owed: o.owed, confirmedStep: map[string]int{}}
-	c.extended, c.extendedUnder = o.extended, o.extendedUnder
+	c.extended, c.extendedUnder = o.extended, o.extendedUnder // what it had read for that was before
 	for v, by := range o.confirmed {
 		c.confirmed[v] = by
 	}
@@ -57,7 +58,7 @@ func (w *watch) owes(from, to string, p *sim.Process) {
 		}
 		return
 	}
-	if noted && followed && !w.mistagged && !w.mislabelled && w.extendedUnder == grant.UnconfirmedAuto && w.confirmedStep[from] < w.described[p] {
+	if noted && followed && !w.mistagged && !w.mislabelled && w.extendedUnder == grant.UnconfirmedAuto && w.confirmedStep[from] < w.extendedAfter {
 		_ = w.violated("I2", "the ID of version %s is to stay until somebody confirms, and the provider confirmed that version", from)
 	}
 	if plan.WhenUnconfirmed == grant.UnconfirmedExtend || !followed || noted {
@@ -79,7 +80,7 @@ func (w *watch) planRead(p *sim.Process) grant.Plan {
 func (w *watch) noted(s sim.Seen) {
 	if s.Actor == "rotate" && s.Action == "TagResource" && s.Done {
 		if to := w.Secrets.Tags(w.plan.SecretARN)[grant.TagExtended]; to != w.extended {
-			w.extended, w.extendedUnder = to, w.planRead(s.Process).WhenUnconfirmed
+			w.extended, w.extendedUnder, w.extendedAfter = to, w.planRead(s.Process).WhenUnconfirmed, w.described[s.Process]
 		}
 	}
 	if s.Actor != "confirm" || s.Action != "TagResource" || !s.Done {
