@@ -166,6 +166,19 @@ func TestRotateOnDemand(t *testing.T) {
 	}
 }
 
+// Tags that call a revocation undone keep reconcile from touching anything under its Deny: whoever looks is told what to do.
+func TestARevocationThatTheTagsCallUndoneIsShown(t *testing.T) {
+	w := opened(t)
+	w.revoked()
+	if s := w.show(); s.State != api.Closed || s.Fault != "" {
+		t.Errorf("%+v", s)
+	}
+	w.must(w.Secrets.Tag(w.ctx, w.plan.SecretARN, map[string]string{grant.TagRestored: w.revokeID()}))
+	if s := w.show(); s.State != api.Closed || !strings.Contains(s.Fault, "countersign restore migration") {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestADeletedSecretIsShown(t *testing.T) {
 	w := opened(t)
 	w.must(w.Secrets.Delete(w.plan.SecretARN))
