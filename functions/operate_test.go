@@ -170,11 +170,11 @@ func TestRotateOnDemand(t *testing.T) {
 func TestARevocationThatTheTagsCallUndoneIsShown(t *testing.T) {
 	w := opened(t)
 	w.revoked()
-	if s := w.show(); s.State != api.Closed || s.Fault != "" {
+	if s := w.show(); s.State != api.Closed || s.Undone {
 		t.Errorf("%+v", s)
 	}
 	w.must(w.Secrets.Tag(w.ctx, w.plan.SecretARN, map[string]string{grant.TagRestored: w.revokeID()}))
-	if s := w.show(); s.State != api.Closed || !strings.Contains(s.Fault, "countersign restore migration") {
+	if s := w.show(); s.State != api.Closed || !s.Undone {
 		t.Errorf("%+v", s)
 	}
 }

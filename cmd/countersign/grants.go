@@ -103,7 +103,10 @@ func notesOf(s api.Status, now time.Time) []string {
 	if len(s.Drift) > 0 {
 		note("drift: %s", strings.Join(s.Drift, "; "))
 	}
-	if s.State == api.Closed && len(s.Missing) > 0 {
+	switch {
+	case s.State == api.Closed && s.Undone:
+		note("closed: %s", undoneText(s))
+	case s.State == api.Closed && len(s.Missing) > 0:
 		note("closed, but not everywhere yet: %s missing; reconcile puts it back", strings.Join(s.Missing, ", "))
 	}
 	return out

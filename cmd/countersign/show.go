@@ -65,6 +65,9 @@ func showText(s api.Status, now time.Time) string {
 	}
 	if s.State == api.Closed {
 		b.row("revoked", printable(revokedText(s, now)))
+		if s.Undone {
+			b.row("but", printable(undoneText(s)))
+		}
 		if s.RestoreTo != "" {
 			b.row("restore", printable("begun, opens to "+s.RestoreTo))
 		}
@@ -180,6 +183,12 @@ func lastUsed(s api.Status, now time.Time) string {
 		return "never, as far as IAM knows"
 	}
 	return clock(s.LastUsed, now)
+}
+
+// undoneText says what to do about tags that call the revocation undone that the Deny stands for.
+func undoneText(s api.Status) string {
+	return "its tags call that undone, and the Deny stands: nobody gets in. Right behind a restore IAM may show it late. If it lasts, " +
+		"ask once more: countersign restore " + s.Grant + ", or revoke it anew"
 }
 
 // revokedText says when and by which revoke id, and which of the three marks still lack.

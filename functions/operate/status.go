@@ -70,13 +70,10 @@ func (h *Handler) Status(ctx context.Context, name grant.Name) api.Status {
 	if s.secret.Deleted {
 		status.Fault = "the secret is deleted: no rotation succeeds until somebody restores it (aws secretsmanager restore-secret --secret-id " + p.SecretARN + ")"
 	}
-	if s.closure.Undone {
-		status.Fault = "the tags call this revocation undone, and its Deny stands. Right behind a restore IAM may just show that late; if it lasts, nobody " +
-			"gets in and nothing mends it by itself: countersign restore " + string(name) + " asks for it once more, countersign revoke " + string(name) + " closes it anew"
-	}
 	status.State = state(s, err, now)
 	if s.closure.Closed() {
 		status.RevokeID, status.Missing, status.RestoreTo = s.closure.RevokeID, s.closure.Missing(), s.closure.RestoreTo
+		status.Undone = s.closure.Undone
 	}
 	status.DeadBefore = s.closure.DeadBefore
 	if s.doc == nil {

@@ -46,8 +46,11 @@ type Status struct {
 	// DeadBefore is since when a restored grant can be entered: sessions issued before are refused.
 	DeadBefore time.Time `json:"deadBefore,omitzero"`
 	Missing    []string  `json:"missing,omitempty"` // marks of a closed grant that don't stand yet: deny, trust, tag
-	Drift      []string  `json:"drift,omitempty"`
-	Fault      string    `json:"fault,omitempty"` // why the rest could not be read
+	// Undone says that the tags call the revocation undone that the Deny stands for. Right behind a restore IAM may just show that
+	// late; else nothing mends it by itself.
+	Undone bool     `json:"undone,omitempty"`
+	Drift  []string `json:"drift,omitempty"`
+	Fault  string   `json:"fault,omitempty"` // why the rest could not be read
 }
 
 // ID is one accepted external ID.
