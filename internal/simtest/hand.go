@@ -139,6 +139,7 @@ func (w *watch) tied() bool {
 func (w *watch) settled() {
 	w.hand = false
 	w.mislead(w.views[0]) // labels may say that what somebody else wrote is as it should be
+	w.forget(w.views[0])  // or tags
 	gap := w.Now().Sub(w.handAt)
 	w.Hand.add(HandGap{1, gap, gap})
 	if w.handBy == "cloudformation" && !w.rough && !w.forging() {

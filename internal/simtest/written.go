@@ -33,9 +33,7 @@ func (w *watch) written(s sim.Seen) {
 	doubtful := before.born || w.hand || w.misled(before) // only labels and dates say which ID is current
 	if doubtful {
 		w.mislead(after)
-	}
-	if w.forgets() && doubtful {
-		w.Forgotten += w.excuseIDs(after, func(id string, m *made) bool { return id == w.before && !m.limit().IsZero() })
+		w.forget(after)
 	}
 	if before.closed && !after.closed {
 		w.excuse(Propagation)
@@ -139,6 +137,13 @@ func (w *watch) excuseIDs(v *verdicts, which func(id string, m *made) bool) (n i
 func (w *watch) forgets() bool {
 	_, confirmed := w.retire[w.version(w.current)]
 	return w.mistagged || w.replanned && w.plan.MayExtend() || w.shortened && confirmed
+}
+
+// forget excuses the previous ID where nobody knows any more when it ends.
+func (w *watch) forget(v *verdicts) {
+	if w.forgets() {
+		w.Forgotten += w.excuseIDs(v, func(id string, m *made) bool { return id == w.before && !m.limit().IsZero() })
+	}
 }
 
 // stood says whether a trust policy accepted an ID without an end.
